@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod claim;
+mod content;
+mod context;
+mod domain;
+mod entropy;
+mod key;
+mod link;
+mod signing;
+mod time;
+mod uri;
+mod wire;
+
+pub use claim::{ClaimName, Claims};
+pub use content::Content;
+pub use context::{MessageContext, Nonce};
+pub use domain::{Domain, DomainError};
+pub use entropy::{Entropy, SeededEntropy};
+pub use key::{CipherSuite, KeyError, PublicKey, SignatureScheme, VerifyError};
+pub use link::AccountLink;
+pub use signing::{SignError, Signer, SigningKey};
+pub use time::{Clock, ManualClock, Timestamp};
+pub use uri::{AnyUri, ClientUri, GroupUri, ProviderUri, RoomUri, UriError, UserUri};
+pub use wire::{DecodeError, Reader, Wire, Writer};
