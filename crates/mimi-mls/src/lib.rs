@@ -1,1 +1,28 @@
-#![allow(missing_docs)]
+#![doc = include_str!("../README.md")]
+
+mod backend;
+mod binding;
+mod commit;
+mod crypto;
+mod forgetful;
+mod group;
+mod hub;
+mod hub_commit;
+mod hub_restore;
+mod identity;
+mod key_package;
+mod message;
+mod room;
+mod roster;
+mod seen;
+
+pub use commit::{CommitBundle, CommitError, Wanted};
+pub use hub::{HubCreateError, HubRestoreError, HubRoom, Snapshot};
+pub use hub_commit::{AcceptedCommit, CommitRefusal};
+pub use identity::{Identity, IdentityError};
+pub use key_package::{
+    KeyPackageError, KeyPackageRefusal, KeyPackageSecret, MAX_LIFETIME_SECS, NewKeyPackage, UnverifiedKeyPackage,
+    VerifiedKeyPackage,
+};
+pub use message::{OpenError, Opened, SealError};
+pub use room::{CreateError, FirstEpoch, JoinError, RestoreError, Room};

@@ -62,6 +62,15 @@ impl SignatureScheme {
         }
     }
 
+    /// Checks a signature with a public key that is nothing but octets, without looking whether they are of
+    /// small order: for keys that were once read as a [`PublicKey`].
+    ///
+    /// # Errors
+    /// [`VerifyError`] if the signature does not verify or the octets are no key.
+    pub fn verify(self, key: &[u8], payload: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
+        UnparsedPublicKey::new(self.algorithm(), key).verify(payload, signature).map_err(|_| VerifyError)
+    }
+
     fn algorithm(self) -> &'static dyn VerificationAlgorithm {
         match self {
             Self::Ed25519 => &ED25519,

@@ -1,1 +1,27 @@
-#![allow(missing_docs)]
+#![doc = include_str!("../README.md")]
+
+mod apply;
+mod authorise;
+mod capability;
+mod change;
+mod check;
+mod component;
+mod metadata;
+mod participants;
+mod policy;
+mod preauth;
+mod presets;
+mod refusal;
+mod roles;
+mod state;
+
+pub use capability::Capability;
+pub use change::{Actor, Change, ClientRef, ComponentUpdate, How, Operation, Step};
+pub use component::{ComponentId, KeyPackagePurpose, RoomPurpose};
+pub use metadata::{RichDescription, RoomMetadata};
+pub use participants::{Participant, ParticipantList, ParticipantListUpdate, RoleAssignment};
+pub use policy::{BaseRoomPolicy, JoinLinkPolicy};
+pub use preauth::{Claim, PreauthEntry, PreauthList};
+pub use refusal::{Constraint, Refusal};
+pub use roles::{Role, RoleChange, Roles};
+pub use state::{RoomState, StateError};

@@ -1,0 +1,380 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use der::{
+    DateTime, Decode, Encode, Sequence,
+    asn1::{Any, BitString, Ia5String, ObjectIdentifier, OctetString, PrintableStringRef, SetOfVec},
+    oid::AssociatedOid,
+};
+use mimi_pseudonym::{ClaimName, Claims, ClientUri, Domain, PublicKey, SignatureScheme, Signer, Timestamp, UserUri};
+use ring::digest::{SHA256, digest};
+use x509_cert::{
+    Version,
+    attr::AttributeTypeAndValue,
+    ext::{
+        Extension,
+        pkix::{
+            AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName,
+            SubjectKeyIdentifier, name::GeneralName,
+        },
+    },
+    name::Name,
+    serial_number::SerialNumber,
+    spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned},
+    time,
+};
+
+use crate::{
+    AnchorError, CertificateChain, ChainError,
+    certificate::{IM_URI, Parsed, key_info},
+    names,
+};
+
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+const DOMAIN_COMPONENT: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.9.2342.19200300.100.1.25");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+
+/// A provider's certificate authority: certifies the clients and the identities of the users of one domain.
+pub struct Issuer {
+    domain: Domain,
+    signer: Arc<dyn Signer>,
+    /// Its own certificate first; the last one is the anchor.
+    certificates: Vec<Vec<u8>>,
+    subject: Subject,
+}
+
+/// From when until when a certificate is valid, both included, in whole seconds. Whoever fears clocks that are slow
+/// begins a little before the present.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Validity {
+    /// The first moment.
+    pub not_before: Timestamp,
+    /// The last moment.
+    pub not_after: Timestamp,
+}
+
+/// Why a certificate is not issued. Names no one: it can be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// The subject is of another domain than the issuer.
+    #[error("the subject is of another domain")]
+    ForeignDomain,
+    /// A pseudonym's client must have a pseudonymous URI, or its rooms could be linked.
+    #[error("the client of a pseudonym is not pseudonymous")]
+    ClientNotPseudonymous,
+    /// An identity certificate is for an account, never for a pseudonym.
+    #[error("an identity certificate is for an account")]
+    Pseudonym,
+    /// The claim is needed and missing, or its value breaks the rules of its kind.
+    #[error("the claim {0} is missing or malformed")]
+    Claim(ClaimName),
+    /// The end lies before the beginning, or after the year 9999.
+    #[error("the validity is empty or too long")]
+    Validity,
+    /// A serial number is positive.
+    #[error("a serial number is positive")]
+    Serial,
+    /// The authority's own certificate is for another key.
+    #[error("the certificate of the authority is for another key")]
+    WrongKey,
+    /// The authority's own certificate cannot be used.
+    #[error("the certificate of the authority cannot be used: {0}")]
+    Authority(#[from] AnchorError),
+    /// The certificates are too many or too long.
+    #[error("no chain can be made: {0}")]
+    Chain(#[from] ChainError),
+    /// The authority's key cannot be used.
+    #[error("the key of the authority cannot be used")]
+    Sign,
+    /// A value has no encoding in DER.
+    #[error("a value cannot be encoded")]
+    Encoding,
+}
+
+type Subject = Vec<SetOfVec<AttributeTypeAndValue>>;
+
+#[derive(Sequence)]
+struct Certificate {
+    content: Content,
+    algorithm: AlgorithmIdentifierOwned,
+    signature: BitString,
+}
+
+#[derive(Sequence)]
+struct Content {
+    #[asn1(context_specific = "0", default = "Default::default")]
+    version: Version,
+    serial: SerialNumber,
+    algorithm: AlgorithmIdentifierOwned,
+    issuer: Subject,
+    validity: time::Validity,
+    subject: Subject,
+    key: SubjectPublicKeyInfoOwned,
+    #[asn1(context_specific = "3")]
+    extensions: Vec<Extension>,
+}
+
+impl Issuer {
+    /// Founds an authority: makes its self-signed certificate. `serial` is 128 random bits.
+    ///
+    /// # Errors
+    /// [`IssueError::Validity`], [`IssueError::Serial`] or [`IssueError::Sign`].
+    pub fn create(
+        domain: Domain,
+        signer: Arc<dyn Signer>,
+        serial: [u8; 16],
+        validity: Validity,
+    ) -> Result<Self, IssueError> {
+        let subject = authority_name(&domain, signer.public_key())?;
+        let root = Self { domain, signer, certificates: Vec::new(), subject };
+        let key = root.signer.public_key();
+        let own = root.sign(root.subject.clone(), key, authority_extensions(key)?, serial, validity)?;
+        Ok(Self { certificates: vec![own], ..root })
+    }
+
+    /// Takes up an authority again. `certificates` are its own and those above it, up to and with the anchor's.
+    ///
+    /// # Errors
+    /// [`IssueError::Authority`], [`IssueError::WrongKey`] or [`IssueError::Chain`].
+    pub fn load(domain: Domain, signer: Arc<dyn Signer>, certificates: Vec<Vec<u8>>) -> Result<Self, IssueError> {
+        let own = certificates.first().ok_or(ChainError::Count(0))?;
+        let parsed = Parsed::from_der(own).map_err(|_| AnchorError::Malformed)?;
+        if !parsed.is_authority().map_err(|_| AnchorError::Malformed)? {
+            return Err(AnchorError::NotAnAuthority.into());
+        }
+        if !parsed.may_sign_certificates().map_err(|_| AnchorError::Malformed)? {
+            return Err(AnchorError::MissingCertSign.into());
+        }
+        if !parsed.has_key(signer.public_key()) {
+            return Err(IssueError::WrongKey);
+        }
+        let subject = subject_of(parsed.subject())?;
+        Ok(Self { domain, signer, certificates, subject })
+    }
+
+    /// Founds an authority under this one, for the same domain: the key of this one can then be kept off line.
+    ///
+    /// # Errors
+    /// [`IssueError::Validity`], [`IssueError::Serial`] or [`IssueError::Sign`].
+    pub fn delegate(&self, signer: Arc<dyn Signer>, serial: [u8; 16], validity: Validity) -> Result<Self, IssueError> {
+        let subject = authority_name(&self.domain, signer.public_key())?;
+        let extensions = authority_extensions(signer.public_key())?;
+        let own = self.sign(subject.clone(), signer.public_key(), extensions, serial, validity)?;
+        let certificates = [own].into_iter().chain(self.certificates.iter().cloned()).collect();
+        Ok(Self { domain: self.domain.clone(), signer, certificates, subject })
+    }
+
+    /// The domain whose users it certifies.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// Its own certificate in DER. For an authority that was founded by [`Issuer::create`] that is the anchor.
+    pub fn certificate(&self) -> &[u8] {
+        self.certificates.first().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Its own certificate and those above it, as [`Issuer::load`] takes them.
+    pub fn certificates(&self) -> &[Vec<u8>] {
+        &self.certificates
+    }
+
+    /// Certifies a client of a user, by account or by pseudonym. The subject is empty; nothing in the certificate
+    /// leads from a pseudonym to its account. `serial` is 128 random bits: it must not be derived from either.
+    ///
+    /// # Errors
+    /// [`IssueError`] says why it is not issued.
+    pub fn issue_leaf(
+        &self,
+        user: &UserUri,
+        client: &ClientUri,
+        public_key: &PublicKey,
+        serial: [u8; 16],
+        validity: Validity,
+    ) -> Result<CertificateChain, IssueError> {
+        if *user.domain() != self.domain || *client.domain() != self.domain {
+            return Err(IssueError::ForeignDomain);
+        }
+        if user.is_pseudonym() && !client.is_pseudonym() {
+            return Err(IssueError::ClientNotPseudonymous);
+        }
+        let names = vec![uri(user.as_str())?, uri(client.as_str())?];
+        self.issue(Subject::new(), names, public_key, serial, validity)
+    }
+
+    /// Certifies claims about an account, for a key that the account's client uses in a leaf.
+    /// [`ClaimName::UserUri`] must be among them. A certificate is shown as a whole: one is needed for each set of
+    /// claims that is ever to be disclosed.
+    ///
+    /// # Errors
+    /// [`IssueError`] says why it is not issued.
+    pub fn issue_identity(
+        &self,
+        claims: &Claims,
+        public_key: &PublicKey,
+        serial: [u8; 16],
+        validity: Validity,
+    ) -> Result<CertificateChain, IssueError> {
+        let mut subject = Subject::new();
+        let mut alternative_names = Vec::new();
+        let user = claims.value(ClaimName::UserUri).and_then(|user| user.parse::<UserUri>().ok());
+        let user = user.ok_or(IssueError::Claim(ClaimName::UserUri))?;
+        if user.is_pseudonym() {
+            return Err(IssueError::Pseudonym);
+        }
+        if *user.domain() != self.domain {
+            return Err(IssueError::ForeignDomain);
+        }
+        for (name, value) in claims.iter() {
+            let refused = |_| IssueError::Claim(name);
+            match name {
+                ClaimName::UserUri => alternative_names.push(uri(user.as_str())?),
+                ClaimName::Handle => {
+                    names::is_handle(value, &self.domain).map_err(refused)?;
+                    alternative_names.push(uri(value)?);
+                }
+                ClaimName::DisplayName => {
+                    names::is_display_name(value).map_err(refused)?;
+                    subject.push(attribute(COMMON_NAME, &value.to_owned())?);
+                }
+                ClaimName::Email => {
+                    names::is_email(value).map_err(refused)?;
+                    alternative_names.push(GeneralName::Rfc822Name(Ia5String::new(value)?));
+                }
+                _ => return Err(IssueError::Claim(name)),
+            }
+        }
+        self.issue(subject, alternative_names, public_key, serial, validity)
+    }
+
+    fn issue(
+        &self,
+        subject: Subject,
+        alternative_names: Vec<GeneralName>,
+        public_key: &PublicKey,
+        serial: [u8; 16],
+        validity: Validity,
+    ) -> Result<CertificateChain, IssueError> {
+        let extensions = vec![
+            extension(true, &KeyUsage(KeyUsages::DigitalSignature.into()))?,
+            extension(false, &ExtendedKeyUsage(vec![IM_URI]))?,
+            extension(subject.is_empty(), &SubjectAltName(alternative_names))?,
+        ];
+        let own = self.sign(subject, public_key, extensions, serial, validity)?;
+        // The anchor is known to whoever trusts it, and stays out.
+        let above = self.certificates.split_last().map(|(_, above)| above).unwrap_or_default();
+        Ok([own].into_iter().chain(above.iter().cloned()).collect::<Vec<_>>().try_into()?)
+    }
+
+    fn sign(
+        &self,
+        subject: Subject,
+        key: &PublicKey,
+        mut extensions: Vec<Extension>,
+        serial: [u8; 16],
+        validity: Validity,
+    ) -> Result<Vec<u8>, IssueError> {
+        if serial == [0; 16] {
+            return Err(IssueError::Serial);
+        }
+        let key_identifier = Some(key_identifier(self.signer.public_key())?);
+        extensions.push(extension(false, &AuthorityKeyIdentifier { key_identifier, ..Default::default() })?);
+        let algorithm = algorithm(self.signer.public_key().scheme())?;
+        let content = Content {
+            version: Version::V3,
+            serial: SerialNumber::new(&serial)?,
+            algorithm: algorithm.clone(),
+            issuer: self.subject.clone(),
+            validity: validity.encodable()?,
+            subject,
+            key: key_info(key)?,
+            extensions,
+        };
+        let signature = self.signer.sign(&content.to_der()?).map_err(|_| IssueError::Sign)?;
+        Ok(Certificate { content, algorithm, signature: BitString::from_bytes(&signature)? }.to_der()?)
+    }
+}
+
+impl Validity {
+    fn encodable(self) -> Result<time::Validity, IssueError> {
+        if self.not_after < self.not_before {
+            return Err(IssueError::Validity);
+        }
+        let encodable = |moment: Timestamp| {
+            DateTime::from_unix_duration(Duration::from_secs(moment.as_secs()))
+                .map(time::Time::from)
+                .map_err(|_| IssueError::Validity)
+        };
+        Ok(time::Validity::new(encodable(self.not_before)?, encodable(self.not_after)?))
+    }
+}
+
+impl From<der::Error> for IssueError {
+    fn from(_: der::Error) -> Self {
+        Self::Encoding
+    }
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer")
+            .field("domain", &self.domain)
+            .field("public_key", self.signer.public_key())
+            .finish_non_exhaustive()
+    }
+}
+
+fn uri(text: &str) -> Result<GeneralName, IssueError> {
+    Ok(GeneralName::UniformResourceIdentifier(Ia5String::new(text)?))
+}
+
+/// The domain as domain components (RFC 4519, section 2.4), and the key's identifier, so that authorities with
+/// different keys have different names.
+fn authority_name(domain: &Domain, key: &PublicKey) -> Result<Subject, IssueError> {
+    let mut name = Subject::new();
+    for label in domain.as_str().rsplit('.') {
+        name.push(attribute(DOMAIN_COMPONENT, &Ia5String::new(label)?)?);
+    }
+    let identifier: String = key_identifier(key)?.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    name.push(attribute(COMMON_NAME, &PrintableStringRef::new(&identifier)?)?);
+    Ok(name)
+}
+
+fn authority_extensions(key: &PublicKey) -> Result<Vec<Extension>, IssueError> {
+    Ok(vec![
+        extension(true, &BasicConstraints { ca: true, path_len_constraint: None })?,
+        extension(true, &KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign))?,
+        extension(false, &SubjectKeyIdentifier(key_identifier(key)?))?,
+    ])
+}
+
+fn attribute<T: der::Tagged + der::EncodeValue>(
+    oid: ObjectIdentifier,
+    value: &T,
+) -> Result<SetOfVec<AttributeTypeAndValue>, IssueError> {
+    Ok(SetOfVec::try_from(vec![AttributeTypeAndValue { oid, value: Any::encode_from(value)? }])?)
+}
+
+fn extension<T: AssociatedOid + Encode>(critical: bool, value: &T) -> Result<Extension, IssueError> {
+    Ok(Extension { extn_id: T::OID, critical, extn_value: OctetString::new(value.to_der()?)? })
+}
+
+/// The leftmost 160 bits of the SHA-256 of the public key (RFC 7093, section 2).
+fn key_identifier(key: &PublicKey) -> Result<OctetString, IssueError> {
+    let hash = digest(&SHA256, key.as_bytes());
+    Ok(OctetString::new(hash.as_ref().get(..20).ok_or(IssueError::Encoding)?)?)
+}
+
+fn algorithm(scheme: SignatureScheme) -> Result<AlgorithmIdentifierOwned, IssueError> {
+    let oid = match scheme {
+        SignatureScheme::Ed25519 => ED25519,
+        SignatureScheme::EcdsaP256Sha256 => ECDSA_SHA256,
+        _ => return Err(IssueError::Encoding),
+    };
+    Ok(AlgorithmIdentifierOwned { oid, parameters: None })
+}
+
+fn subject_of(name: &Name) -> Result<Subject, IssueError> {
+    Ok(Subject::from_der(&name.to_der()?)?)
+}

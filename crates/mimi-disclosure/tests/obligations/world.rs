@@ -1,0 +1,160 @@
+//! A room with a sender behind a pseudonym, and everything that can be wrong about them.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use mimi_credential::{CertificateChain, Issuer, TrustStore, Validity};
+use mimi_disclosure::{Disclosure, DisclosurePolicy, IdentityCredential, PresentError, Selection};
+use mimi_disclosure::{UnverifiedPresentation, VerifyError};
+use mimi_pseudonym::{
+    CipherSuite, ClaimName, Claims, ClientUri, Content, Domain, MessageContext, Nonce, PublicKey, SeededEntropy,
+    SignatureScheme, Signer, SigningKey, Timestamp, UserUri, Writer,
+};
+use rcgen::{CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, KeyUsagePurpose, PublicKeyData, SanType};
+
+/// 2027-01-15.
+pub const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+pub const DAY: Duration = Duration::from_secs(86_400);
+pub const ALICE: &str = "mimi://a.example/u/alice";
+
+pub fn domain(name: &str) -> Domain {
+    name.parse().unwrap()
+}
+
+pub fn days(from: u32, to: u32) -> Validity {
+    Validity { not_before: NOW.before(DAY * 100).after(DAY * from), not_after: NOW.before(DAY * 100).after(DAY * to) }
+}
+
+pub fn key(scheme: SignatureScheme, seed: u8) -> SigningKey {
+    SigningKey::generate(scheme, &mut SeededEntropy::new([seed; 32])).unwrap()
+}
+
+/// Authorities with different seeds have different keys and names.
+pub fn issuer(name: &str, seed: u8) -> Issuer {
+    let signer = Arc::new(key(SignatureScheme::EcdsaP256Sha256, seed));
+    Issuer::create(domain(name), signer, [seed; 16], days(0, 1000)).unwrap()
+}
+
+pub fn claims(pairs: &[(ClaimName, &str)]) -> Claims {
+    pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+}
+
+pub fn alice() -> Claims {
+    claims(&[(ClaimName::UserUri, ALICE), (ClaimName::DisplayName, "Alice Smith")])
+}
+
+/// Everything that `verify` looks at, good until it is changed.
+pub struct World {
+    pub leaf_key: SigningKey,
+    pub context_key: PublicKey,
+    pub sender: (UserUri, ClientUri),
+    pub leaf: CertificateChain,
+    pub identity: CertificateChain,
+    pub policy: DisclosurePolicy,
+    pub trust: TrustStore,
+    pub now: Timestamp,
+    pub issuer: Issuer,
+}
+
+impl World {
+    pub fn new(suite: CipherSuite) -> Self {
+        let issuer = issuer("a.example", 1);
+        let leaf_key = key(suite.signature_scheme(), 2);
+        let sender = (
+            UserUri::pseudonym(issuer.domain(), [7; 16]),
+            ClientUri::pseudonym(issuer.domain(), [8; 16]),
+        );
+        let public = leaf_key.public_key();
+        Self {
+            leaf: issuer.issue_leaf(&sender.0, &sender.1, public, [3; 16], days(0, 200)).unwrap(),
+            identity: issuer.issue_identity(&alice(), public, [4; 16], days(0, 200)).unwrap(),
+            context_key: public.clone(),
+            policy: DisclosurePolicy::connection(),
+            trust: TrustStore::default().with_anchor(issuer.certificate(), [domain("a.example")]).unwrap(),
+            now: NOW,
+            sender,
+            leaf_key,
+            issuer,
+        }
+    }
+
+    pub fn context(&self) -> MessageContext {
+        MessageContext::dangerous_new(
+            "mimi://hub.example/r/clubhouse".parse().unwrap(),
+            7,
+            self.sender.clone(),
+            self.context_key.clone(),
+            self.leaf.clone().into(),
+            Nonce::from_bytes([9; 32]),
+        )
+    }
+
+    pub fn selection(&self) -> Selection {
+        Selection::new([ClaimName::UserUri, ClaimName::DisplayName], &DisclosurePolicy::connection()).unwrap()
+    }
+
+    pub fn present(&self) -> Result<Content, PresentError> {
+        IdentityCredential::x509(self.identity.clone()).present(&self.selection(), &self.context())
+    }
+
+    /// Reads and verifies the identity, as a sender without scruples would send it.
+    pub fn verify(&self) -> Result<Disclosure, VerifyError> {
+        UnverifiedPresentation::try_from(&self.raw_content()).unwrap().verify(
+            &self.context(),
+            &self.policy,
+            &self.trust,
+            self.now,
+        )
+    }
+
+    pub fn raw_content(&self) -> Content {
+        let mut body = Writer::default();
+        body.u16(2);
+        body.list(self.identity.certificates());
+        Content { media_type: "application/mls-credential".into(), body: body.into_octets() }
+    }
+
+    /// An identity certificate from the same authority, made by another implementation, with some other content.
+    pub fn certify(&self, change: impl FnOnce(&mut CertificateParams)) -> CertificateChain {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.serial_number = Some(vec![1, 2, 3].into());
+        params.subject_alt_names = vec![SanType::URI(ALICE.try_into().unwrap())];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 40])];
+        change(&mut params);
+        let mut authority = CertificateParams::default();
+        authority.distinguished_name = self.authority_name();
+        let authority = rcgen::Issuer::new(authority, Key(key(SignatureScheme::EcdsaP256Sha256, 1)));
+        let der = params.signed_by(&Key(self.leaf_key.clone()), &authority).unwrap().der().to_vec();
+        vec![der].try_into().unwrap()
+    }
+
+    fn authority_name(&self) -> DistinguishedName {
+        let identifier = ring_free_identifier(&self.issuer);
+        let mut name = DistinguishedName::new();
+        // Two components of one kind cannot be given to rcgen by kind alone: the domain has one label each.
+        name.push(rcgen::DnType::CommonName, rcgen::DnValue::PrintableString(identifier.try_into().unwrap()));
+        name
+    }
+}
+
+struct Key(SigningKey);
+
+impl PublicKeyData for Key {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.public_key().as_bytes()
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        match self.0.public_key().scheme() {
+            SignatureScheme::Ed25519 => &rcgen::PKCS_ED25519,
+            _ => &rcgen::PKCS_ECDSA_P256_SHA256,
+        }
+    }
+}
+
+impl rcgen::SigningKey for Key {
+    fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        Ok(self.0.sign(payload).unwrap())
+    }
+}

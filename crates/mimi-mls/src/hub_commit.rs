@@ -1,0 +1,253 @@
+use std::collections::BTreeSet;
+
+use mimi_credential::{CredentialError, TrustStore};
+use mimi_pseudonym::{ClientUri, DecodeError, Domain, Reader, Timestamp, Wire, Writer};
+use mimi_room::{Actor, How, Refusal, RoomState};
+use mimi_wire::{KeyPackageRef, MlsMessage, RatchetTree, Welcome, label::verify_with_label};
+use openmls::{
+    group::{PublicProcessMessageError, StagedCommit, ValidationError},
+    prelude::{ProcessedMessageContent, Proposal, Sender, tls_codec::Serialize as _},
+};
+use openmls_memory_storage::MemoryStorage;
+
+use crate::{
+    CommitBundle, HubRoom, Snapshot,
+    backend::Backend,
+    forgetful::Forgetful,
+    group::{Effect, EffectError, component_updates, dictionary_changes, effect, update_roster},
+    hub::snapshot,
+    hub_restore::LogEntry,
+    identity::Leaf,
+};
+
+/// Why a hub does not accept a commit. Nothing has changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitRefusal {
+    /// It is for another epoch than the present one.
+    #[error("the room is in epoch {current}")]
+    WrongEpoch {
+        /// The room's epoch.
+        current: u64,
+    },
+    /// It is for another group.
+    #[error("the commit is another room's")]
+    OtherRoom,
+    /// It is no commit of a member in a PublicMessage.
+    #[error("not a member's commit in a PublicMessage")]
+    Kind,
+    /// A signature does not verify.
+    #[error("a signature does not verify")]
+    Signature,
+    /// MLS refuses it.
+    #[error("MLS refuses the commit")]
+    Mls,
+    /// It came from a provider that is not the committer's.
+    #[error("the committer is no user of the provider that sent the commit")]
+    ForeignCommitter,
+    /// It has a proposal of a kind that has no place in a room.
+    #[error("a proposal has no place in a room")]
+    Proposal,
+    /// It replaces a credential.
+    #[error("a credential was replaced")]
+    CredentialReplaced,
+    /// A credential it brings in does not hold.
+    #[error("a credential: {0}")]
+    Credential(#[from] CredentialError),
+    /// The room's policy does not allow it.
+    #[error("not allowed: {0}")]
+    NotAllowed(#[from] Refusal),
+    /// The Welcome is not for exactly the clients that are added.
+    #[error("the Welcome is not for exactly the clients that the commit adds")]
+    Welcome,
+    /// The GroupInfo does not describe the epoch that the commit leads to.
+    #[error("the GroupInfo does not describe the epoch that the commit leads to")]
+    GroupInfo,
+}
+
+/// A commit that a hub has accepted, with what has to be stored and sent on.
+#[derive(Debug, Clone)]
+pub struct AcceptedCommit {
+    /// What the log keeps.
+    pub log_entry: Vec<u8>,
+    /// The domains that had a client in the group before: they get the commit.
+    pub recipients: BTreeSet<Domain>,
+    /// The clients that are added and the KeyPackages used: their providers get the Welcome.
+    pub added: Vec<(KeyPackageRef, ClientUri)>,
+    /// The clients that are removed.
+    pub removed: Vec<ClientUri>,
+    /// The ratchet tree of the new epoch, for the Welcome.
+    pub ratchet_tree: RatchetTree,
+    /// The new epoch.
+    pub epoch: u64,
+    /// A new snapshot, if one was asked for: the log before it can go.
+    pub snapshot: Option<Snapshot>,
+}
+
+impl HubRoom {
+    /// Checks a commit completely and moves the room to its epoch: MLS, the committer's provider (`peer`), every
+    /// credential it brings in, the room's policy, the Welcome, and the GroupInfo, which is compared with what the
+    /// commit leads to octet by octet. Members check with group secrets what a hub cannot: the membership tag and
+    /// the confirmation tag itself.
+    ///
+    /// If the outcome cannot be stored, drop this value and restore the room from what is stored.
+    ///
+    /// # Errors
+    /// [`CommitRefusal`]; the room is unchanged then.
+    pub fn accept(
+        &mut self,
+        bundle: &CommitBundle,
+        peer: &Domain,
+        with_snapshot: bool,
+        trust: &TrustStore,
+        now: Timestamp,
+    ) -> Result<AcceptedCommit, CommitRefusal> {
+        let committer = self.committer(&bundle.commit, peer)?;
+        let (staged, next) = self.stage(&bundle.commit)?;
+        let effect = effect(&staged, &committer, &self.roster, self.suite, trust, now)?;
+        let actor = Actor::client(committer.user.clone(), committer.client.clone());
+        let members = self.roster.clients();
+        self.state.apply(&actor, How::Commit, &effect.change(&members))?;
+        let added = self.references(&staged, &effect)?;
+        check_welcome(bundle.welcome.as_ref(), &added)?;
+        check_group_info(bundle, &staged, &committer)?;
+        let recipients = self.domains();
+        let removed = effect.outgoing.iter().map(|(_, client)| client.clone()).collect();
+        let log_entry = LogEntry { commit: bundle.commit.clone(), added: effect.added.clone() }.encode();
+        let saved = self.merge(staged, next, effect, with_snapshot)?;
+        let ratchet_tree = self.ratchet_tree().ok_or(CommitRefusal::Mls)?;
+        let epoch = self.epoch();
+        Ok(AcceptedCommit { log_entry, recipients, added, removed, ratchet_tree, epoch, snapshot: saved })
+    }
+
+    /// The leaf that says it made the commit: a member, in the right group and epoch, of the right provider.
+    fn committer(&self, commit: &MlsMessage, peer: &Domain) -> Result<Leaf, CommitRefusal> {
+        use mimi_wire::{ContentType, SenderType, WireFormat};
+        if commit.wire_format() != WireFormat::PublicMessage || commit.content_type() != Some(ContentType::Commit) {
+            return Err(CommitRefusal::Kind);
+        }
+        if commit.group_id() != Some(self.group.group_id().as_slice()) {
+            return Err(CommitRefusal::OtherRoom);
+        }
+        if commit.epoch() != Some(self.epoch()) {
+            return Err(CommitRefusal::WrongEpoch { current: self.epoch() });
+        }
+        let Some(SenderType::Member(index)) = commit.sender_type() else { return Err(CommitRefusal::Kind) };
+        let leaf = self.roster.leaf(index).ok_or(CommitRefusal::Mls)?;
+        if leaf.client.domain() != peer {
+            return Err(CommitRefusal::ForeignCommitter);
+        }
+        Ok(leaf.clone())
+    }
+
+    /// Lets MLS check the commit, and computes the room's state behind it.
+    pub(crate) fn stage(&self, commit: &MlsMessage) -> Result<(StagedCommit, RoomState), CommitRefusal> {
+        let message = Self::protocol_message(commit).ok_or(CommitRefusal::Mls)?;
+        let processed = self.group.process_message(&self.crypto, message).map_err(|error| match error {
+            PublicProcessMessageError::ValidationError(ValidationError::InvalidSignature) => CommitRefusal::Signature,
+            _ => CommitRefusal::Mls,
+        })?;
+        if !matches!(processed.sender(), Sender::Member(_)) {
+            return Err(CommitRefusal::Kind);
+        }
+        match processed.into_content() {
+            ProcessedMessageContent::StagedCommitMessage(staged) => Ok((*staged, self.state.clone())),
+            ProcessedMessageContent::UnresolvedAppDataCommit(unresolved) => {
+                let updates = component_updates(unresolved.app_data_update_proposals());
+                let next = self.state.with_updates(&updates)?;
+                let changes = dictionary_changes(self.group.app_data_dictionary_updater(), &updates, &next);
+                let staged = self
+                    .group
+                    .stage_app_data_commit(&self.crypto, *unresolved, changes)
+                    .map_err(|_| CommitRefusal::Mls)?;
+                Ok((staged, next))
+            }
+            _ => Err(CommitRefusal::Kind),
+        }
+    }
+
+    pub(crate) fn merge(
+        &mut self,
+        staged: StagedCommit,
+        next: RoomState,
+        effect: Effect,
+        with_snapshot: bool,
+    ) -> Result<Option<Snapshot>, CommitRefusal> {
+        let backend = with_snapshot.then(Backend::default);
+        match &backend {
+            Some(backend) => {
+                let storage: &MemoryStorage = openmls::prelude::OpenMlsProvider::storage(backend);
+                self.group.merge_commit(storage, staged).map_err(|_| CommitRefusal::Mls)?;
+            }
+            None => self.group.merge_commit(&Forgetful, staged).map_err(|_| CommitRefusal::Mls)?,
+        }
+        self.state = next;
+        update_roster(&mut self.roster, effect, self.group.members());
+        Ok(backend.map(|backend| snapshot(&self.uri, &backend.save(), &self.roster)))
+    }
+
+    fn references(
+        &self,
+        staged: &StagedCommit,
+        effect: &Effect,
+    ) -> Result<Vec<(KeyPackageRef, ClientUri)>, CommitRefusal> {
+        let key_packages = staged.queued_proposals().filter_map(|queued| match queued.proposal() {
+            Proposal::Add(add) => Some(add.key_package().hash_ref(&self.crypto)),
+            _ => None,
+        });
+        key_packages
+            .zip(&effect.added)
+            .map(|(reference, leaf)| {
+                let reference = reference.map_err(|_| CommitRefusal::Mls)?;
+                Ok((KeyPackageRef::new(reference.as_slice()), leaf.client.clone()))
+            })
+            .collect()
+    }
+}
+
+fn check_welcome(welcome: Option<&Welcome>, added: &[(KeyPackageRef, ClientUri)]) -> Result<(), CommitRefusal> {
+    let named: BTreeSet<_> = welcome.map(|welcome| welcome.key_package_refs().iter().collect()).unwrap_or_default();
+    let wanted: BTreeSet<_> = added.iter().map(|(reference, _)| reference).collect();
+    if named == wanted { Ok(()) } else { Err(CommitRefusal::Welcome) }
+}
+
+/// The parts of a GroupInfo (RFC 9420, section 12.4.3) behind its GroupContext.
+struct InfoTail<'a> {
+    confirmation_tag: &'a [u8],
+    signer: u32,
+    signature: &'a [u8],
+}
+
+fn tail<'a>(reader: &mut Reader<'a>) -> Result<InfoTail<'a>, DecodeError> {
+    reader.vector()?;
+    Ok(InfoTail { confirmation_tag: reader.vector()?, signer: reader.u32()?, signature: reader.vector()? })
+}
+
+/// A GroupInfo is signed over the whole context and the confirmation tag of the new epoch. Both have to be what the
+/// commit itself leads to, and the signature the committer's.
+fn check_group_info(bundle: &CommitBundle, staged: &StagedCommit, committer: &Leaf) -> Result<(), CommitRefusal> {
+    use mimi_wire::SenderType;
+    let octets = bundle.group_info.as_bytes();
+    let context = staged.group_context().tls_serialize_detached().map_err(|_| CommitRefusal::Mls)?;
+    let rest = octets.strip_prefix(context.as_slice()).ok_or(CommitRefusal::GroupInfo)?;
+    let tail = tail(&mut Reader::new(rest)).map_err(|_| CommitRefusal::GroupInfo)?;
+    if Some(tail.confirmation_tag) != bundle.commit.confirmation_tag()
+        || bundle.commit.sender_type() != Some(SenderType::Member(tail.signer))
+    {
+        return Err(CommitRefusal::GroupInfo);
+    }
+    let mut signature = Writer::default();
+    signature.vector(tail.signature);
+    let signed = octets.strip_suffix(signature.into_octets().as_slice()).ok_or(CommitRefusal::GroupInfo)?;
+    verify_with_label(&committer.key, "GroupInfoTBS", signed, tail.signature).map_err(|_| CommitRefusal::GroupInfo)
+}
+
+impl From<EffectError> for CommitRefusal {
+    fn from(error: EffectError) -> Self {
+        match error {
+            EffectError::Proposal => Self::Proposal,
+            EffectError::CredentialReplaced => Self::CredentialReplaced,
+            EffectError::Credential(error) => Self::Credential(error),
+        }
+    }
+}

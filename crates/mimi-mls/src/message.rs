@@ -1,0 +1,219 @@
+use mimi_credential::TrustStore;
+use mimi_pseudonym::{Content, MessageContext, Timestamp, UserUri, Wire};
+use mimi_room::{Actor, How, Refusal, RoomState};
+use mimi_wire::MlsMessage;
+use openmls::{
+    framing::errors::MessageDecryptionError,
+    group::{ProcessMessageError, StagedCommit, ValidationError},
+    prelude::{
+        MlsMessageIn, ProcessedMessageContent, ProtocolMessage,
+        tls_codec::{Deserialize as _, Serialize as _},
+    },
+};
+
+use crate::{
+    Room,
+    backend::SignerAdapter,
+    group::{component_updates, dictionary_changes, effect, update_roster},
+    identity::Leaf,
+};
+
+/// What came of a message from the hub.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Opened {
+    /// An application message, with the context that any disclosure in it is verified against.
+    Content {
+        /// What it carries.
+        content: Content,
+        /// Where it stands.
+        context: Box<MessageContext>,
+    },
+    /// A commit: the room has moved to the next epoch.
+    Commit {
+        /// Who made it.
+        by: UserUri,
+        /// Whether a commit of this member's own was waiting and is lost by this one.
+        own_lost: bool,
+    },
+    /// This member's own commit, accepted: the room has moved to the next epoch.
+    OwnCommit,
+    /// A commit that removes this member: the room is over for it.
+    Removed {
+        /// Who made it.
+        by: UserUri,
+    },
+    /// Something this member has seen or sent before. Nothing has changed.
+    Duplicate,
+}
+
+/// Why a message is not opened. Nothing has changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// MLS refuses it.
+    #[error("MLS refuses the message")]
+    Mls,
+    /// It is of an epoch that lies ahead: something before it is missing.
+    #[error("the message is of epoch {message}, the room is in epoch {room}")]
+    Ahead {
+        /// The message's epoch.
+        message: u64,
+        /// The room's epoch.
+        room: u64,
+    },
+    /// It is so old that its keys are gone.
+    #[error("the message's keys are gone")]
+    KeysGone,
+    /// What was decrypted has no framing with a media type.
+    #[error("the content has no framing")]
+    Framing,
+    /// The hub let something through that the room does not allow.
+    #[error("the hub let through what the room does not allow: {0}")]
+    NotAllowed(#[from] Refusal),
+    /// A commit does something that has no place in a room, or brings in a credential that does not hold.
+    #[error("the commit has no place in a room")]
+    Commit,
+}
+
+/// Why a message cannot be sealed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// A commit of this member waits for the hub's answer.
+    #[error("a commit of this member waits for the hub's answer")]
+    Pending,
+    /// The room does not let this member send.
+    #[error("the room does not let this member send: {0}")]
+    NotAllowed(#[from] Refusal),
+    /// MLS refuses.
+    #[error("MLS refuses to seal")]
+    Mls,
+}
+
+impl Room {
+    /// Seals content into an MLS PrivateMessage of the present epoch.
+    ///
+    /// # Errors
+    /// [`SealError`]
+    pub fn seal(&mut self, content: &Content) -> Result<MlsMessage, SealError> {
+        self.seal_with(|_| Ok::<_, SealError>(content.clone()))
+    }
+
+    /// Seals content that depends on the context it will stand in, such as a disclosure.
+    ///
+    /// # Errors
+    /// The closure's own error, or [`SealError`] turned into it.
+    pub fn seal_with<E: From<SealError>>(
+        &mut self,
+        make: impl FnOnce(&MessageContext) -> Result<Content, E>,
+    ) -> Result<MlsMessage, E> {
+        if self.pending.is_some() {
+            return Err(SealError::Pending.into());
+        }
+        self.state.may_send(self.identity.user()).map_err(SealError::NotAllowed)?;
+        let context = self.own_context().ok_or(SealError::Mls)?;
+        let content = make(&context)?;
+        let signer = SignerAdapter(self.identity.signer());
+        let message =
+            self.group.create_message(&self.backend, &signer, &content.encode()).map_err(|_| SealError::Mls)?;
+        let octets = message.tls_serialize_detached().map_err(|_| SealError::Mls)?;
+        let message = MlsMessage::decode(&octets).map_err(|_| SealError::Mls)?;
+        self.seen.insert(&message);
+        Ok(message)
+    }
+
+    /// Opens a message of this room that the hub has fanned out.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the room is unchanged then.
+    pub fn open(&mut self, message: &MlsMessage, trust: &TrustStore, now: Timestamp) -> Result<Opened, OpenError> {
+        if self.pending.as_deref() == Some(message.as_bytes()) {
+            self.commit_accepted(trust, now).map_err(|_| OpenError::Mls)?;
+            return Ok(Opened::OwnCommit);
+        }
+        if self.seen.contains(message) {
+            return Ok(Opened::Duplicate);
+        }
+        let protocol = protocol_message(message).ok_or(OpenError::Mls)?;
+        let (epoch, present) = (protocol.epoch().as_u64(), self.epoch());
+        if epoch > present {
+            return Err(OpenError::Ahead { message: epoch, room: present });
+        }
+        if protocol.is_handshake_message() && epoch < present {
+            return Ok(Opened::Duplicate);
+        }
+        let processed = match self.group.process_message(&self.backend, protocol) {
+            Ok(processed) => processed,
+            Err(error) => return Err(open_error(&error)),
+        };
+        let leaf = self.roster.by_credential(processed.credential()).cloned().ok_or(OpenError::Mls)?;
+        match processed.into_content() {
+            ProcessedMessageContent::ApplicationMessage(application) => {
+                self.seen.insert(message);
+                let content = Content::decode(&application.into_bytes()).map_err(|_| OpenError::Framing)?;
+                let context = self.context_of(epoch, &leaf).ok_or(OpenError::KeysGone)?;
+                Ok(Opened::Content { content, context: Box::new(context) })
+            }
+            ProcessedMessageContent::StagedCommitMessage(staged) => {
+                let next = self.state.clone();
+                self.take_commit(*staged, &leaf, next, trust, now)
+            }
+            ProcessedMessageContent::UnresolvedAppDataCommit(unresolved) => {
+                let updates = component_updates(unresolved.app_data_update_proposals());
+                let next = self.state.with_updates(&updates)?;
+                let changes = dictionary_changes(self.group.app_data_dictionary_updater(), &updates, &next);
+                let staged = self
+                    .group
+                    .stage_app_data_commit(&self.backend, *unresolved, changes)
+                    .map_err(|_| OpenError::Mls)?;
+                self.take_commit(staged, &leaf, next, trust, now)
+            }
+            _ => Err(OpenError::Commit),
+        }
+    }
+
+    /// Asks the room's policy about a commit that MLS accepts, then moves to its epoch.
+    fn take_commit(
+        &mut self,
+        staged: StagedCommit,
+        committer: &Leaf,
+        next: RoomState,
+        trust: &TrustStore,
+        now: Timestamp,
+    ) -> Result<Opened, OpenError> {
+        let effect = effect(&staged, committer, &self.roster, self.identity.suite(), trust, now)
+            .map_err(|_| OpenError::Commit)?;
+        let actor = Actor::client(committer.user.clone(), committer.client.clone());
+        let members = self.roster.clients();
+        self.state.apply(&actor, How::Commit, &effect.change(&members))?;
+        let removed = staged.self_removed();
+        let own_lost = self.pending.is_some();
+        if own_lost {
+            self.commit_refused();
+        }
+        self.group.merge_staged_commit(&self.backend, staged).map_err(|_| OpenError::Mls)?;
+        self.state = next;
+        let by = committer.user.clone();
+        if removed {
+            return Ok(Opened::Removed { by });
+        }
+        update_roster(&mut self.roster, effect, self.group.members());
+        self.derive_binding();
+        Ok(Opened::Commit { by, own_lost })
+    }
+}
+
+fn protocol_message(message: &MlsMessage) -> Option<ProtocolMessage> {
+    MlsMessageIn::tls_deserialize_exact(message.as_bytes()).ok()?.try_into_protocol_message().ok()
+}
+
+fn open_error<E>(error: &ProcessMessageError<E>) -> OpenError {
+    match error {
+        ProcessMessageError::ValidationError(
+            ValidationError::NoPastEpochData
+            | ValidationError::UnableToDecrypt(MessageDecryptionError::SecretTreeError(_)),
+        ) => OpenError::KeysGone,
+        _ => OpenError::Mls,
+    }
+}

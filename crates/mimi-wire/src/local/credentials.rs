@@ -1,0 +1,179 @@
+use std::fmt;
+
+use mimi_pseudonym::{
+    CipherSuite, ClaimName, ClientUri, DecodeError, PublicKey, Reader, Signer, UserUri, Wire, Writer,
+};
+
+use crate::{
+    codec::{check_count, wire_struct},
+    label::{RequestSignError, RequestVerifyError, sign_with_label, verify_with_label},
+};
+
+const LABEL: &str = "MimiCredentialRequest";
+
+const CLAIM_CODES: [(ClaimName, u8); 4] =
+    [(ClaimName::UserUri, 1), (ClaimName::Handle, 2), (ClaimName::DisplayName, 3), (ClaimName::Email, 4)];
+
+/// The code of a claim; 0 for one that has none yet.
+pub fn claim_code(name: ClaimName) -> u8 {
+    CLAIM_CODES.into_iter().find(|(known, _)| *known == name).map_or(0, |(_, code)| code)
+}
+
+/// The claim of a code.
+pub fn claim_from_code(code: u8) -> Option<ClaimName> {
+    CLAIM_CODES.into_iter().find(|(_, known)| *known == code).map(|(name, _)| name)
+}
+
+/// What a client wants a credential for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CredentialItemTbs {
+    /// Whose credential: an account or one of its pseudonyms.
+    pub subject: UserUri,
+    /// The suite it is for.
+    pub cipher_suite: CipherSuite,
+    /// The key it is for, of the suite's scheme.
+    pub public_key: PublicKey,
+    /// The claims a disclosure credential should make, none twice; no such credential if empty.
+    pub disclose: Vec<ClaimName>,
+}
+
+impl Wire for CredentialItemTbs {
+    const MAX_LEN: usize = 4096;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let subject = Wire::read(reader)?;
+        let cipher_suite = CipherSuite::read(reader)?;
+        let public_key = PublicKey::read(reader, cipher_suite)?;
+        let mut disclose = Vec::new();
+        for code in reader.vector()? {
+            let name =
+                claim_from_code(*code).ok_or(DecodeError::Value { field: "disclose", value: u64::from(*code) })?;
+            if disclose.contains(&name) {
+                return Err(DecodeError::Rule { field: "disclose", rule: "a claim stands twice" });
+            }
+            disclose.push(name);
+        }
+        Ok(Self { subject, cipher_suite, public_key, disclose })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        self.subject.write(writer);
+        self.cipher_suite.write(writer);
+        writer.vector(self.public_key.as_bytes());
+        let codes: Vec<u8> = self.disclose.iter().copied().map(claim_code).collect();
+        writer.vector(&codes);
+    }
+}
+
+/// A request for one credential as it came in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnverifiedCredentialItem {
+    tbs: CredentialItemTbs,
+    proof: Vec<u8>,
+}
+
+wire_struct!(UnverifiedCredentialItem, 8192, { tbs, proof });
+
+impl UnverifiedCredentialItem {
+    /// Checks that the client holds the key.
+    ///
+    /// # Errors
+    /// [`RequestVerifyError::Signature`]
+    pub fn verify(self) -> Result<CredentialItem, RequestVerifyError> {
+        verify_with_label(&self.tbs.public_key, LABEL, &self.tbs.encode(), &self.proof)?;
+        Ok(CredentialItem(self))
+    }
+}
+
+/// A request for one credential by a client that holds the key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CredentialItem(UnverifiedCredentialItem);
+
+impl CredentialItem {
+    /// Proves that the key is held.
+    ///
+    /// # Errors
+    /// [`RequestSignError`]: the signer's key must be the one in the request, of the scheme of its suite.
+    pub fn sign(tbs: CredentialItemTbs, signer: &dyn Signer) -> Result<Self, RequestSignError> {
+        let fits =
+            *signer.public_key() == tbs.public_key && tbs.public_key.scheme() == tbs.cipher_suite.signature_scheme();
+        if !fits {
+            return Err(RequestSignError::Key);
+        }
+        let proof = sign_with_label(signer, LABEL, &tbs.encode())?;
+        Ok(Self(UnverifiedCredentialItem { tbs, proof }))
+    }
+
+    /// The fields.
+    pub fn tbs(&self) -> &CredentialItemTbs {
+        &self.0.tbs
+    }
+}
+
+impl From<CredentialItem> for UnverifiedCredentialItem {
+    fn from(item: CredentialItem) -> Self {
+        item.0
+    }
+}
+
+/// Asks for credentials.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CredentialsRequest {
+    /// One for each credential: 1 to 1,000.
+    pub items: Vec<UnverifiedCredentialItem>,
+}
+
+wire_struct!(CredentialsRequest, 1 << 21, { items: list }, |request| check_count(&request.items, 1..=1000, "items"));
+
+/// A credential and what goes with it. `Debug` shows no certificate.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IssuedCredential {
+    /// The client the credential names.
+    pub client: ClientUri,
+    /// Certificates in DER, the leaf's own first.
+    pub leaf: Vec<Vec<u8>>,
+    /// The certificates that disclose claims, if they were asked for.
+    pub disclosure: Option<Vec<Vec<u8>>>,
+}
+
+impl Wire for IssuedCredential {
+    const MAX_LEN: usize = 1 << 18;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (client, leaf) = (Wire::read(reader)?, reader.list()?);
+        check_count(&leaf, 1..=16, "leaf")?;
+        let disclosure = if reader.flag("disclosure")? { Some(reader.list()?) } else { None };
+        if let Some(disclosure) = &disclosure {
+            check_count(disclosure, 1..=16, "disclosure")?;
+        }
+        Ok(Self { client, leaf, disclosure })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        self.client.write(writer);
+        writer.list(&self.leaf);
+        writer.flag(self.disclosure.is_some());
+        if let Some(disclosure) = &self.disclosure {
+            writer.list(disclosure);
+        }
+    }
+}
+
+impl fmt::Debug for IssuedCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuedCredential")
+            .field("client", &self.client)
+            .field("certificates", &self.leaf.len())
+            .field("discloses", &self.disclosure.is_some())
+            .finish()
+    }
+}
+
+/// The credentials, in the order they were asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CredentialsResponse {
+    /// One for each item of the request.
+    pub items: Vec<IssuedCredential>,
+}
+
+wire_struct!(CredentialsResponse, 1 << 24, { items: list }, |response| check_count(&response.items, 1..=1000, "items"));

@@ -1,0 +1,55 @@
+//! Messages between a client and its own provider. The draft leaves these to each provider; the ones here are this
+//! project's own, in the same encoding.
+
+mod account;
+mod credentials;
+mod inbox;
+mod rooms;
+mod secret;
+
+pub use account::{
+    AddDeviceRequest, HubSender, ProviderInfo, PseudonymsRequest, PseudonymsResponse, RegisterAccountRequest,
+    RegisterResponse,
+};
+pub use credentials::{
+    CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential,
+    UnverifiedCredentialItem, claim_code, claim_from_code,
+};
+pub use inbox::{AckRequest, InboxBody, InboxEvent, InboxResponse};
+pub use rooms::{
+    Accepted, ClaimOwnRequest, CreateRoomRequest, HubKeyMaterialRequest, LocalIdentifierQuery, UploadKeyPackages,
+    UploadResponse,
+};
+pub use secret::{DeviceToken, EnrolmentCode};
+
+/// POST [`RegisterAccountRequest`] -> [`RegisterResponse`].
+pub const REGISTER_PATH: &str = "/client/v1/register";
+/// POST [`AddDeviceRequest`] -> [`RegisterResponse`].
+pub const DEVICE_PATH: &str = "/client/v1/device";
+/// GET -> [`ProviderInfo`].
+pub const INFO_PATH: &str = "/client/v1/info";
+/// POST [`PseudonymsRequest`] -> [`PseudonymsResponse`].
+pub const PSEUDONYMS_PATH: &str = "/client/v1/pseudonyms";
+/// POST [`CredentialsRequest`] -> [`CredentialsResponse`].
+pub const CREDENTIALS_PATH: &str = "/client/v1/credentials";
+/// POST [`UploadKeyPackages`] -> [`UploadResponse`].
+pub const KEY_PACKAGES_PATH: &str = "/client/v1/keyPackages";
+/// POST [`ClaimOwnRequest`] -> [`crate::KeyMaterialResponse`].
+pub const CLAIM_OWN_PATH: &str = "/client/v1/claimOwn";
+/// POST [`CreateRoomRequest`] -> [`Accepted`]; DELETE with `/{roomId}` destroys a room.
+pub const ROOMS_PATH: &str = "/client/v1/rooms";
+/// POST [`HubKeyMaterialRequest`] -> [`crate::KeyMaterialResponse`].
+pub const KEY_MATERIAL_PATH: &str = "/client/v1/keyMaterial";
+/// POST with `/{roomId}` [`crate::UpdateRequest`] -> [`crate::UpdateRoomResponse`].
+pub const UPDATE_PATH: &str = "/client/v1/update";
+/// POST with `/{roomId}` [`crate::SubmitMessageRequest`] -> [`crate::SubmitMessageResponse`].
+pub const SUBMIT_MESSAGE_PATH: &str = "/client/v1/submitMessage";
+/// POST with `/{roomId}` [`crate::GroupInfoRequest`] -> [`crate::GroupInfoResponse`].
+pub const GROUP_INFO_PATH: &str = "/client/v1/groupInfo";
+/// POST [`LocalIdentifierQuery`] -> [`crate::IdentifierResponse`].
+pub const IDENTIFIER_QUERY_PATH: &str = "/client/v1/identifierQuery";
+/// GET with `?after=N&wait=MS` -> [`InboxResponse`]: events behind sequence number N, waiting at most MS milliseconds
+/// for one.
+pub const INBOX_PATH: &str = "/client/v1/inbox";
+/// POST [`AckRequest`], without an answer.
+pub const ACK_PATH: &str = "/client/v1/ack";

@@ -1,0 +1,51 @@
+use mimi_pseudonym::{Reader, Wire};
+
+use super::{Credential, opaque, scan};
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Facts {
+    cipher_suite: u16,
+    signature_key: Vec<u8>,
+    credential: Credential,
+    lifetime: (u64, u64),
+}
+
+opaque!(
+    /// `KeyPackage` (RFC 9420, section 10); at most 64 KiB.
+    KeyPackage,
+    Facts,
+    1 << 16,
+    key_package
+);
+
+fn key_package(reader: &mut Reader<'_>) -> scan::Scan<Facts> {
+    let found = scan::key_package(reader)?;
+    Ok(Facts {
+        cipher_suite: found.cipher_suite,
+        signature_key: found.leaf.signature_key.to_vec(),
+        credential: Credential::decode(found.leaf.credential)?,
+        lifetime: found.lifetime,
+    })
+}
+
+impl KeyPackage {
+    /// The code of its cipher suite, which need not be one that is spoken here.
+    pub fn cipher_suite_code(&self) -> u16 {
+        self.facts.cipher_suite
+    }
+
+    /// The signature key in its leaf node.
+    pub fn signature_key(&self) -> &[u8] {
+        &self.facts.signature_key
+    }
+
+    /// The credential in its leaf node.
+    pub fn credential(&self) -> &Credential {
+        &self.facts.credential
+    }
+
+    /// `not_before` and `not_after` of its leaf node, in seconds since the epoch.
+    pub fn lifetime(&self) -> (u64, u64) {
+        self.facts.lifetime
+    }
+}
