@@ -1,38 +1,28 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use der::{
-    DateTime, Decode, Encode, Sequence,
-    asn1::{Any, BitString, Ia5String, ObjectIdentifier, OctetString, PrintableStringRef, SetOfVec},
-    oid::AssociatedOid,
+    Encode,
+    asn1::{BitString, Ia5String},
 };
-use mimi_pseudonym::{ClaimName, Claims, ClientUri, Domain, PublicKey, SignatureScheme, Signer, Timestamp, UserUri};
-use ring::digest::{SHA256, digest};
+use mimi_pseudonym::{ClaimName, Claims, ClientUri, Domain, PublicKey, Signer, Timestamp, UserUri};
 use x509_cert::{
     Version,
-    attr::AttributeTypeAndValue,
     ext::{
         Extension,
-        pkix::{
-            AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName,
-            SubjectKeyIdentifier, name::GeneralName,
-        },
+        pkix::{AuthorityKeyIdentifier, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName, name::GeneralName},
     },
-    name::Name,
     serial_number::SerialNumber,
-    spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned},
     time,
 };
 
+use self::encoding::{Certificate, Subject, ToBeSigned, extension, uri};
 use crate::{
     AnchorError, CertificateChain, ChainError,
     certificate::{IM_URI, Parsed, key_info},
     names,
 };
 
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
-const DOMAIN_COMPONENT: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.9.2342.19200300.100.1.25");
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+mod encoding;
 
 /// A provider's certificate authority: certifies the clients and the identities of the users of one domain.
 pub struct Issuer {
@@ -92,29 +82,6 @@ pub enum IssueError {
     Encoding,
 }
 
-type Subject = Vec<SetOfVec<AttributeTypeAndValue>>;
-
-#[derive(Sequence)]
-struct Certificate {
-    content: Content,
-    algorithm: AlgorithmIdentifierOwned,
-    signature: BitString,
-}
-
-#[derive(Sequence)]
-struct Content {
-    #[asn1(context_specific = "0", default = "Default::default")]
-    version: Version,
-    serial: SerialNumber,
-    algorithm: AlgorithmIdentifierOwned,
-    issuer: Subject,
-    validity: time::Validity,
-    subject: Subject,
-    key: SubjectPublicKeyInfoOwned,
-    #[asn1(context_specific = "3")]
-    extensions: Vec<Extension>,
-}
-
 impl Issuer {
     /// Founds an authority: makes its self-signed certificate. `serial` is 128 random bits.
     ///
@@ -126,10 +93,10 @@ impl Issuer {
         serial: [u8; 16],
         validity: Validity,
     ) -> Result<Self, IssueError> {
-        let subject = authority_name(&domain, signer.public_key())?;
+        let subject = encoding::authority_name(&domain, signer.public_key())?;
         let root = Self { domain, signer, certificates: Vec::new(), subject };
         let key = root.signer.public_key();
-        let own = root.sign(root.subject.clone(), key, authority_extensions(key)?, serial, validity)?;
+        let own = root.sign(root.subject.clone(), key, encoding::authority_extensions(key)?, serial, validity)?;
         Ok(Self { certificates: vec![own], ..root })
     }
 
@@ -149,7 +116,7 @@ impl Issuer {
         if !parsed.has_key(signer.public_key()) {
             return Err(IssueError::WrongKey);
         }
-        let subject = subject_of(parsed.subject())?;
+        let subject = encoding::subject_of(parsed.subject())?;
         Ok(Self { domain, signer, certificates, subject })
     }
 
@@ -158,8 +125,8 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::Validity`], [`IssueError::Serial`] or [`IssueError::Sign`].
     pub fn delegate(&self, signer: Arc<dyn Signer>, serial: [u8; 16], validity: Validity) -> Result<Self, IssueError> {
-        let subject = authority_name(&self.domain, signer.public_key())?;
-        let extensions = authority_extensions(signer.public_key())?;
+        let subject = encoding::authority_name(&self.domain, signer.public_key())?;
+        let extensions = encoding::authority_extensions(signer.public_key())?;
         let own = self.sign(subject.clone(), signer.public_key(), extensions, serial, validity)?;
         let certificates = [own].into_iter().chain(self.certificates.iter().cloned()).collect();
         Ok(Self { domain: self.domain.clone(), signer, certificates, subject })
@@ -236,7 +203,7 @@ impl Issuer {
                 }
                 ClaimName::DisplayName => {
                     names::is_display_name(value).map_err(refused)?;
-                    subject.push(attribute(COMMON_NAME, &value.to_owned())?);
+                    subject.push(encoding::common_name(value)?);
                 }
                 ClaimName::Email => {
                     names::is_email(value).map_err(refused)?;
@@ -278,10 +245,10 @@ impl Issuer {
         if serial == [0; 16] {
             return Err(IssueError::Serial);
         }
-        let key_identifier = Some(key_identifier(self.signer.public_key())?);
+        let key_identifier = Some(encoding::key_identifier(self.signer.public_key())?);
         extensions.push(extension(false, &AuthorityKeyIdentifier { key_identifier, ..Default::default() })?);
-        let algorithm = algorithm(self.signer.public_key().scheme())?;
-        let content = Content {
+        let algorithm = encoding::algorithm(self.signer.public_key().scheme())?;
+        let content = ToBeSigned {
             version: Version::V3,
             serial: SerialNumber::new(&serial)?,
             algorithm: algorithm.clone(),
@@ -301,11 +268,7 @@ impl Validity {
         if self.not_after < self.not_before {
             return Err(IssueError::Validity);
         }
-        let encodable = |moment: Timestamp| {
-            DateTime::from_unix_duration(Duration::from_secs(moment.as_secs()))
-                .map(time::Time::from)
-                .map_err(|_| IssueError::Validity)
-        };
+        let encodable = |moment| encoding::time(moment).map_err(|_| IssueError::Validity);
         Ok(time::Validity::new(encodable(self.not_before)?, encodable(self.not_after)?))
     }
 }
@@ -323,58 +286,4 @@ impl fmt::Debug for Issuer {
             .field("public_key", self.signer.public_key())
             .finish_non_exhaustive()
     }
-}
-
-fn uri(text: &str) -> Result<GeneralName, IssueError> {
-    Ok(GeneralName::UniformResourceIdentifier(Ia5String::new(text)?))
-}
-
-/// The domain as domain components (RFC 4519, section 2.4), and the key's identifier, so that authorities with
-/// different keys have different names.
-fn authority_name(domain: &Domain, key: &PublicKey) -> Result<Subject, IssueError> {
-    let mut name = Subject::new();
-    for label in domain.as_str().rsplit('.') {
-        name.push(attribute(DOMAIN_COMPONENT, &Ia5String::new(label)?)?);
-    }
-    let identifier: String = key_identifier(key)?.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    name.push(attribute(COMMON_NAME, &PrintableStringRef::new(&identifier)?)?);
-    Ok(name)
-}
-
-fn authority_extensions(key: &PublicKey) -> Result<Vec<Extension>, IssueError> {
-    Ok(vec![
-        extension(true, &BasicConstraints { ca: true, path_len_constraint: None })?,
-        extension(true, &KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign))?,
-        extension(false, &SubjectKeyIdentifier(key_identifier(key)?))?,
-    ])
-}
-
-fn attribute<T: der::Tagged + der::EncodeValue>(
-    oid: ObjectIdentifier,
-    value: &T,
-) -> Result<SetOfVec<AttributeTypeAndValue>, IssueError> {
-    Ok(SetOfVec::try_from(vec![AttributeTypeAndValue { oid, value: Any::encode_from(value)? }])?)
-}
-
-fn extension<T: AssociatedOid + Encode>(critical: bool, value: &T) -> Result<Extension, IssueError> {
-    Ok(Extension { extn_id: T::OID, critical, extn_value: OctetString::new(value.to_der()?)? })
-}
-
-/// The leftmost 160 bits of the SHA-256 of the public key (RFC 7093, section 2).
-fn key_identifier(key: &PublicKey) -> Result<OctetString, IssueError> {
-    let hash = digest(&SHA256, key.as_bytes());
-    Ok(OctetString::new(hash.as_ref().get(..20).ok_or(IssueError::Encoding)?)?)
-}
-
-fn algorithm(scheme: SignatureScheme) -> Result<AlgorithmIdentifierOwned, IssueError> {
-    let oid = match scheme {
-        SignatureScheme::Ed25519 => ED25519,
-        SignatureScheme::EcdsaP256Sha256 => ECDSA_SHA256,
-        _ => return Err(IssueError::Encoding),
-    };
-    Ok(AlgorithmIdentifierOwned { oid, parameters: None })
-}
-
-fn subject_of(name: &Name) -> Result<Subject, IssueError> {
-    Ok(Subject::from_der(&name.to_der()?)?)
 }

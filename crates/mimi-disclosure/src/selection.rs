@@ -20,10 +20,7 @@ impl Selection {
     ///
     /// # Errors
     /// [`SelectionError`] if a required claim is not wanted, or a forbidden one is.
-    pub fn new(
-        wanted: impl IntoIterator<Item = ClaimName>,
-        policy: &DisclosurePolicy,
-    ) -> Result<Self, SelectionError> {
+    pub fn new(wanted: impl IntoIterator<Item = ClaimName>, policy: &DisclosurePolicy) -> Result<Self, SelectionError> {
         let names = wanted.into_iter().collect();
         policy.check_names(&names)?;
         Ok(Self { names })
@@ -41,8 +38,7 @@ mod tests {
 
     #[test]
     fn a_selection_obeys_the_policy() {
-        let policy =
-            DisclosurePolicy::new([ClaimName::UserUri], [ClaimName::DisplayName], [ClaimName::Email]).unwrap();
+        let policy = DisclosurePolicy::new([ClaimName::UserUri], [ClaimName::DisplayName], [ClaimName::Email]).unwrap();
         let wanted = [ClaimName::DisplayName, ClaimName::UserUri];
         assert_eq!(*Selection::new(wanted, &policy).unwrap().names(), BTreeSet::from(wanted));
         let missing = Selection::new([ClaimName::DisplayName], &policy);

@@ -99,8 +99,7 @@ impl UnverifiedPresentation {
         let identity = self.identity.verify(context.sender_key(), trust, now).map_err(VerifyError::Identity)?;
         let chain =
             CertificateChain::try_from(context.sender_certificates().to_vec()).map_err(VerifyError::LeafChain)?;
-        let leaf =
-            UnverifiedLeaf::new(chain).verify(context.sender_key(), trust, now).map_err(VerifyError::Leaf)?;
+        let leaf = UnverifiedLeaf::new(chain).verify(context.sender_key(), trust, now).map_err(VerifyError::Leaf)?;
         if leaf.user() != context.sender() || leaf.client() != context.sender_client() {
             return Err(VerifyError::OtherSender);
         }

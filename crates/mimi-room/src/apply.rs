@@ -246,8 +246,8 @@ impl<'a> Effects<'a> {
     }
 
     fn check(&self) -> Result<(), Refusal> {
-        self.users()?;
         self.clients()?;
+        self.users()?;
         self.limits()?;
         let base_changed = self.before.base != self.after.base;
         let roles_changed = !Arc::ptr_eq(&self.before.roles, &self.after.roles);
@@ -293,8 +293,8 @@ impl<'a> Effects<'a> {
         if clients > self.members.len() { self.after.check_clients(clients) } else { Ok(()) }
     }
 
-    /// The limits of roles that gain or lose holders. A role that already breaks a limit is no obstacle to a change that
-    /// leaves its numbers as they are, or mends them.
+    /// The limits of roles that gain or lose holders. A role that already breaks a limit is no obstacle to a change
+    /// that leaves its numbers as they are, or mends them.
     fn limits(&self) -> Result<(), Refusal> {
         let mut deltas: BTreeMap<u32, (i64, i64)> = BTreeMap::new();
         for (user, clients) in &self.clients {

@@ -37,8 +37,8 @@ pub enum How {
     Proposal,
     /// An external commit.
     ExternalCommit,
-    /// An external commit of a client that has shown the hub a valid join code. Only the hub can know; a member takes the
-    /// hub's acceptance for it.
+    /// An external commit of a client that has shown the hub a valid join code. Only the hub can know; a member takes
+    /// the hub's acceptance for it.
     JoinCode,
     /// Proposals of the hub.
     Hub,
@@ -93,8 +93,8 @@ pub struct Change<'a> {
     pub updates: Vec<ComponentUpdate>,
     /// Clients that are added; in an external commit the client that makes it, and no other.
     pub added: Vec<ClientRef>,
-    /// Clients that are removed, by `Remove` or `SelfRemove`; in an external commit at most the earlier leaf of the client
-    /// that makes it.
+    /// Clients that are removed, by `Remove` or `SelfRemove`; in an external commit at most the earlier leaf of the
+    /// client that makes it.
     pub removed: Vec<(UserUri, ClientUri)>,
     /// All clients in the group before the change.
     pub members: &'a [(UserUri, ClientUri)],

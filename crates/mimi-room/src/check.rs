@@ -9,8 +9,8 @@ use crate::{Capability, Constraint, Refusal, Role, RoomState};
 type Member<'a> = (&'a UserUri, &'a ClientUri);
 
 impl RoomState {
-    /// Whether the state and the clients in its group keep every rule of the room: for a hub that is asked to create the
-    /// room. Takes time in proportion to the room.
+    /// Whether the state and the clients in its group keep every rule of the room: for a hub that is asked to create
+    /// the room. Takes time in proportion to the room.
     ///
     /// # Errors
     /// [`Refusal`] names a rule that is broken.

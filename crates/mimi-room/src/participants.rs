@@ -193,7 +193,8 @@ impl ParticipantList {
     /// added; every index refers to this list.
     ///
     /// # Errors
-    /// [`Refusal::UserIndex`], [`Refusal::UnknownRole`] for role 0, [`Refusal::AlreadyParticipant`], [`Refusal::UserTwice`].
+    /// [`Refusal::UserIndex`], [`Refusal::UnknownRole`] for role 0, [`Refusal::AlreadyParticipant`],
+    /// [`Refusal::UserTwice`].
     pub fn updated(&self, updates: &[ParticipantListUpdate]) -> Result<Self, Refusal> {
         let mut edits = Vec::new();
         for update in updates {

@@ -86,9 +86,9 @@ impl RoomState {
     /// The role of the creator in the rooms of [`RoomState::private`] and [`RoomState::by_link`].
     pub const ADMIN: u32 = 3;
 
-    /// A temporary room of two, in which a connection is made (draft-mahy-mimi-pseudonyms-00, section 3.1): the creator as
-    /// initiator, who may do everything, and one recipient, whom the initiator adds and who may send, add its own clients
-    /// and leave.
+    /// A temporary room of two, in which a connection is made (draft-mahy-mimi-pseudonyms-00, section 3.1): the
+    /// creator as initiator, who may do everything, and one recipient, whom the initiator adds and who may send, add
+    /// its own clients and leave.
     ///
     /// # Errors
     /// [`StateError`], if the roles above did not fit together: never.
@@ -110,8 +110,8 @@ impl RoomState {
         Ok(state.with_purpose(RoomPurpose::Connection))
     }
 
-    /// An ordinary room between people: every participant may add others, add and remove its own clients, send and leave;
-    /// the creator is its administrator.
+    /// An ordinary room between people: every participant may add others, add and remove its own clients, send and
+    /// leave; the creator is its administrator.
     ///
     /// # Errors
     /// [`StateError`], if the roles above did not fit together: never.

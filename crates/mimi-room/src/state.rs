@@ -100,8 +100,8 @@ impl RoomState {
         self
     }
 
-    /// Reads the state from the entries of a group's `app_data_dictionary`. Entries of other components are kept as they
-    /// are.
+    /// Reads the state from the entries of a group's `app_data_dictionary`. Entries of other components are kept as
+    /// they are.
     ///
     /// Participant list, roles and base policy must be there; the rest may be missing.
     ///

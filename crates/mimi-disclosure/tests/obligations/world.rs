@@ -1,15 +1,19 @@
 //! A room with a sender behind a pseudonym, and everything that can be wrong about them.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use mimi_credential::{CertificateChain, Issuer, TrustStore, Validity};
-use mimi_disclosure::{Disclosure, DisclosurePolicy, IdentityCredential, PresentError, Selection};
-use mimi_disclosure::{UnverifiedPresentation, VerifyError};
+use mimi_disclosure::{
+    Disclosure, DisclosurePolicy, IdentityCredential, PresentError, Selection, UnverifiedPresentation, VerifyError,
+};
 use mimi_pseudonym::{
     CipherSuite, ClaimName, Claims, ClientUri, Content, Domain, MessageContext, Nonce, PublicKey, SeededEntropy,
     SignatureScheme, Signer, SigningKey, Timestamp, UserUri, Writer,
 };
-use rcgen::{CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, KeyUsagePurpose, PublicKeyData, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose,
+    PublicKeyData, SanType,
+};
 
 /// 2027-01-15.
 pub const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -59,10 +63,7 @@ impl World {
     pub fn new(suite: CipherSuite) -> Self {
         let issuer = issuer("a.example", 1);
         let leaf_key = key(suite.signature_scheme(), 2);
-        let sender = (
-            UserUri::pseudonym(issuer.domain(), [7; 16]),
-            ClientUri::pseudonym(issuer.domain(), [8; 16]),
-        );
+        let sender = (UserUri::pseudonym(issuer.domain(), [7; 16]), ClientUri::pseudonym(issuer.domain(), [8; 16]));
         let public = leaf_key.public_key();
         Self {
             leaf: issuer.issue_leaf(&sender.0, &sender.1, public, [3; 16], days(0, 200)).unwrap(),
@@ -113,29 +114,32 @@ impl World {
         Content { media_type: "application/mls-credential".into(), body: body.into_octets() }
     }
 
-    /// An identity certificate from the same authority, made by another implementation, with some other content.
-    pub fn certify(&self, change: impl FnOnce(&mut CertificateParams)) -> CertificateChain {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        params.serial_number = Some(vec![1, 2, 3].into());
+    /// Shows an identity certificate with other content, from an authority of another implementation that is trusted
+    /// as well.
+    pub fn certify(&mut self, change: impl FnOnce(&mut CertificateParams)) {
+        let mut root = dated();
+        root.distinguished_name.push(DnType::CommonName, "Root");
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        root.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let root_key = Key(key(SignatureScheme::EcdsaP256Sha256, 30));
+        let anchor = root.self_signed(&root_key).unwrap();
+        let mut params = dated();
         params.subject_alt_names = vec![SanType::URI(ALICE.try_into().unwrap())];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 40])];
         change(&mut params);
-        let mut authority = CertificateParams::default();
-        authority.distinguished_name = self.authority_name();
-        let authority = rcgen::Issuer::new(authority, Key(key(SignatureScheme::EcdsaP256Sha256, 1)));
-        let der = params.signed_by(&Key(self.leaf_key.clone()), &authority).unwrap().der().to_vec();
-        vec![der].try_into().unwrap()
+        let issuer = rcgen::Issuer::new(root, root_key);
+        let der = params.signed_by(&Key(self.leaf_key.clone()), &issuer).unwrap().der().to_vec();
+        self.identity = vec![der].try_into().unwrap();
+        self.trust = self.trust.clone().with_anchor(anchor.der(), [domain("a.example")]).unwrap();
     }
+}
 
-    fn authority_name(&self) -> DistinguishedName {
-        let identifier = ring_free_identifier(&self.issuer);
-        let mut name = DistinguishedName::new();
-        // Two components of one kind cannot be given to rcgen by kind alone: the domain has one label each.
-        name.push(rcgen::DnType::CommonName, rcgen::DnValue::PrintableString(identifier.try_into().unwrap()));
-        name
-    }
+fn dated() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.serial_number = Some(vec![1, 2, 3].into());
+    params
 }
 
 struct Key(SigningKey);

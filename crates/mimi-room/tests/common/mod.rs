@@ -27,7 +27,7 @@ pub fn member(name: &str, number: u8) -> Member {
 }
 
 /// A room in which every participant has client number 1, unless it is banned.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct World {
     pub state: RoomState,
     pub members: Vec<Member>,

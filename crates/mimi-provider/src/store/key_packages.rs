@@ -1,0 +1,165 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use mimi_pseudonym::{ClientUri, Domain, Timestamp, UserUri};
+use mimi_wire::KeyPackageRef;
+use rusqlite::Transaction;
+
+use super::{Device, DeviceId, MaybeRow, Store, StoreError, accounts::device_of, millis, parsed};
+
+/// How long after its end a KeyPackage is remembered, so that a late Welcome still finds its way: 30 days.
+const REMEMBERED_MILLIS: i64 = 30 * 86_400_000;
+
+/// A KeyPackage that has been verified, as it is stored.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredKeyPackage {
+    pub(crate) reference: KeyPackageRef,
+    pub(crate) owner: UserUri,
+    pub(crate) client: ClientUri,
+    pub(crate) suite: u16,
+    pub(crate) initial_only: bool,
+    pub(crate) not_after: Timestamp,
+    pub(crate) octets: Vec<u8>,
+}
+
+/// Which KeyPackages are wanted.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim {
+    pub(crate) owner: UserUri,
+    /// Only ones that are valid for initial connections alone, or only ones that are not.
+    pub(crate) initial_only: bool,
+    pub(crate) suites: Vec<u16>,
+    /// A device whose KeyPackages are not wanted.
+    pub(crate) except: Option<DeviceId>,
+    /// A client whose KeyPackages are not wanted.
+    pub(crate) except_client: Option<ClientUri>,
+}
+
+/// What one device had to offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ClaimedClient {
+    KeyPackage(ClientUri, Vec<u8>),
+    Exhausted(ClientUri),
+    Incompatible(ClientUri),
+}
+
+impl Store {
+    /// Stores KeyPackages of a device, and forgets those that ended long ago. `false`, and nothing is stored, if a
+    /// client is not the device, or an owner not its account's.
+    pub(crate) fn upload(
+        &self,
+        device: &Device,
+        key_packages: &[StoredKeyPackage],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(|db| {
+            let clients: BTreeSet<_> = key_packages.iter().map(|key_package| &key_package.client).collect();
+            for client in clients {
+                if device_of(db, client)? != Some(device.id) {
+                    return Ok(false);
+                }
+            }
+            db.execute("DELETE FROM key_packages WHERE not_after < ?1", [millis(now).saturating_sub(REMEMBERED_MILLIS)])?;
+            let mut insert = db.prepare_cached(
+                "INSERT OR IGNORE INTO key_packages (ref, owner, client, device, suite, initial_only, not_after, octets) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?;
+            for one in key_packages {
+                insert.execute((
+                    one.reference.as_bytes(),
+                    one.owner.as_str(),
+                    one.client.as_str(),
+                    device.id.0,
+                    one.suite,
+                    one.initial_only,
+                    millis(one.not_after),
+                    &one.octets,
+                ))?;
+            }
+            Ok(true)
+        })
+    }
+
+    /// Claims one KeyPackage of each device of a user, each of them for the first and last time.
+    pub(crate) fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Vec<ClaimedClient>, StoreError> {
+        self.write(|db| {
+            let mut best: BTreeMap<i64, (String, Offer)> = BTreeMap::new();
+            let mut query = db.prepare_cached(
+                "SELECT device, client, suite, not_after, claimed, rowid FROM key_packages \
+                 WHERE owner = ?1 AND initial_only = ?2 ORDER BY not_after, rowid",
+            )?;
+            let mut rows = query.query((claim.owner.as_str(), claim.initial_only))?;
+            while let Some(row) = rows.next()? {
+                let (device, client): (i64, String) = (row.get(0)?, row.get(1)?);
+                let unwanted = claim.except == Some(DeviceId(device))
+                    || claim.except_client.as_ref().is_some_and(|except| except.as_str() == client);
+                if unwanted {
+                    continue;
+                }
+                let (suite, not_after, claimed): (u16, i64, bool) = (row.get(2)?, row.get(3)?, row.get(4)?);
+                let offer = match (claim.suites.contains(&suite), claimed || not_after <= millis(now)) {
+                    (true, false) => Offer::KeyPackage(row.get(5)?),
+                    (true, true) => Offer::Exhausted,
+                    (false, _) => Offer::Incompatible,
+                };
+                let worse = best.get(&device).is_none_or(|(_, known)| known.rank() < offer.rank());
+                if worse {
+                    best.insert(device, (client, offer));
+                }
+            }
+            best.into_values().map(|(client, offer)| take(db, &client, &offer)).collect()
+        })
+    }
+
+    /// Remembers which provider gave KeyPackages.
+    pub(crate) fn record_routes(&self, domain: &Domain, references: &[KeyPackageRef]) -> Result<(), StoreError> {
+        self.write(|db| {
+            let mut insert = db.prepare_cached("INSERT OR REPLACE INTO hub_kp_routes (ref, domain) VALUES (?1, ?2)")?;
+            for reference in references {
+                insert.execute((reference.as_bytes(), domain.as_str()))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The provider that gave a KeyPackage, if it came through this hub.
+    pub(crate) fn route_of(&self, reference: &KeyPackageRef) -> Result<Option<Domain>, StoreError> {
+        self.read(|db| {
+            let mut query = db.prepare_cached("SELECT domain FROM hub_kp_routes WHERE ref = ?1")?;
+            let domain: Option<String> = query.query_row([reference.as_bytes()], |row| row.get(0)).maybe()?;
+            domain.map(|domain| parsed(&domain, "domain")).transpose()
+        })
+    }
+}
+
+/// What a device has, in the order of how good it is.
+enum Offer {
+    Incompatible,
+    Exhausted,
+    KeyPackage(i64),
+}
+
+impl Offer {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Incompatible => 0,
+            Self::Exhausted => 1,
+            Self::KeyPackage(_) => 2,
+        }
+    }
+}
+
+fn take(db: &Transaction<'_>, client: &str, offer: &Offer) -> Result<ClaimedClient, StoreError> {
+    let client = parsed(client, "client")?;
+    Ok(match offer {
+        Offer::Incompatible => ClaimedClient::Incompatible(client),
+        Offer::Exhausted => ClaimedClient::Exhausted(client),
+        Offer::KeyPackage(row) => {
+            let octets = db.query_row(
+                "UPDATE key_packages SET claimed = 1 WHERE rowid = ?1 AND claimed = 0 RETURNING octets",
+                [row],
+                |row| row.get(0),
+            )?;
+            ClaimedClient::KeyPackage(client, octets)
+        }
+    })
+}

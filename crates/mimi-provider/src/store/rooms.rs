@@ -1,0 +1,217 @@
+use std::collections::BTreeSet;
+
+use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, Wire};
+use mimi_wire::{KeyPackageRef, local::InboxBody};
+use rusqlite::Transaction;
+
+use super::{
+    Device, DeviceId, Hash, MaybeRow, Store, StoreError, Wake,
+    accounts::device_of,
+    delivery::{devices_in_room, put_in_inbox, put_in_outbox},
+    millis, timestamp,
+};
+
+/// A room that is about to be stored.
+pub(crate) struct NewRoom<'a> {
+    pub(crate) room: &'a RoomUri,
+    pub(crate) snapshot: &'a [u8],
+    /// Of the request that made it.
+    pub(crate) hash: Hash,
+    pub(crate) accepted: Timestamp,
+    pub(crate) creator: &'a ClientUri,
+    pub(crate) device: &'a Device,
+}
+
+/// A room as it is stored.
+pub(crate) struct StoredRoom {
+    pub(crate) snapshot: Vec<u8>,
+    pub(crate) log: Vec<Vec<u8>>,
+}
+
+/// What has to be stored before a commit is acknowledged.
+pub(crate) struct CommitRecord<'a> {
+    pub(crate) room: &'a RoomUri,
+    /// Of the commit.
+    pub(crate) hash: Hash,
+    pub(crate) accepted: Timestamp,
+    /// The epoch it leads to.
+    pub(crate) epoch: u64,
+    pub(crate) log_entry: &'a [u8],
+    pub(crate) snapshot: Option<&'a [u8]>,
+    /// Fan-out messages for other providers, in order.
+    pub(crate) outbox: &'a [(Domain, Vec<u8>)],
+    /// For our clients that were in the room before.
+    pub(crate) commit: &'a InboxBody,
+    /// For our clients that come in.
+    pub(crate) welcome: Option<&'a InboxBody>,
+    pub(crate) added: &'a [(KeyPackageRef, ClientUri)],
+    pub(crate) removed: &'a [ClientUri],
+}
+
+/// What has to be stored before a message is acknowledged.
+pub(crate) struct MessageRecord<'a> {
+    pub(crate) room: &'a RoomUri,
+    pub(crate) hash: Hash,
+    pub(crate) accepted: Timestamp,
+    pub(crate) outbox: &'a [(Domain, Vec<u8>)],
+    pub(crate) body: &'a InboxBody,
+}
+
+impl Store {
+    /// Stores a new room; `false` if there is one of this name.
+    pub(crate) fn create_room(&self, new: &NewRoom<'_>) -> Result<bool, StoreError> {
+        self.write(|db| {
+            let inserted = db.execute(
+                "INSERT OR IGNORE INTO hub_rooms (room, snapshot, epoch) VALUES (?1, ?2, 0)",
+                (new.room.as_str(), new.snapshot),
+            )?;
+            if inserted == 1 {
+                see(db, new.room, &new.hash, new.accepted)?;
+                join(db, new.room, new.creator, new.device.id)?;
+            }
+            Ok(inserted == 1)
+        })
+    }
+
+    /// A room's snapshot and log.
+    pub(crate) fn room(&self, room: &RoomUri) -> Result<Option<StoredRoom>, StoreError> {
+        self.read(|db| {
+            let snapshot = db
+                .query_row("SELECT snapshot FROM hub_rooms WHERE room = ?1", [room.as_str()], |row| row.get(0))
+                .maybe()?;
+            let Some(snapshot) = snapshot else { return Ok(None) };
+            let mut query = db.prepare_cached("SELECT entry FROM hub_log WHERE room = ?1 ORDER BY seq")?;
+            let log = query.query_map([room.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            Ok(Some(StoredRoom { snapshot, log }))
+        })
+    }
+
+    /// When a message was accepted, if it was.
+    pub(crate) fn accepted_at(&self, room: &RoomUri, hash: &Hash) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|db| {
+            let mut query = db.prepare_cached("SELECT accepted_at FROM hub_seen WHERE room = ?1 AND hash = ?2")?;
+            Ok(query.query_row((room.as_str(), hash), |row| row.get(0)).maybe()?.map(timestamp))
+        })
+    }
+
+    /// Whether a device has a client in a room.
+    pub(crate) fn is_in_room(&self, device: &Device, room: &RoomUri) -> Result<bool, StoreError> {
+        self.read(|db| Ok(devices_in_room(db, room)?.contains(&device.id)))
+    }
+
+    /// Stores a commit that the hub accepts, with everything that follows from it.
+    pub(crate) fn accept_commit(&self, record: &CommitRecord<'_>) -> Result<Wake, StoreError> {
+        self.write(|db| {
+            let room = record.room;
+            see(db, room, &record.hash, record.accepted)?;
+            let epoch = i64::try_from(record.epoch).map_err(|_| StoreError::damaged("epoch"))?;
+            match record.snapshot {
+                Some(snapshot) => {
+                    db.execute("DELETE FROM hub_log WHERE room = ?1", [room.as_str()])?;
+                    let set = "UPDATE hub_rooms SET snapshot = ?2, epoch = ?3 WHERE room = ?1";
+                    db.execute(set, (room.as_str(), snapshot, epoch))?;
+                }
+                None => {
+                    let insert = "INSERT INTO hub_log (room, seq, entry) VALUES (?1, ?2, ?3)";
+                    db.execute(insert, (room.as_str(), epoch, record.log_entry))?;
+                    db.execute("UPDATE hub_rooms SET epoch = ?2 WHERE room = ?1", (room.as_str(), epoch))?;
+                }
+            }
+            let peers = put_in_outbox(db, room, record.outbox)?;
+            let mut devices = devices_in_room(db, room)?;
+            let body = record.commit.encode();
+            for device in &devices {
+                put_in_inbox(db, *device, Some(room), &body)?;
+            }
+            for client in record.removed {
+                let delete = "DELETE FROM room_clients WHERE room = ?1 AND client = ?2";
+                db.execute(delete, (room.as_str(), client.as_str()))?;
+            }
+            devices.extend(welcome(db, record)?);
+            Ok(Wake { devices, peers })
+        })
+    }
+
+    /// Stores an application message that the hub accepts.
+    pub(crate) fn accept_message(&self, record: &MessageRecord<'_>) -> Result<Wake, StoreError> {
+        self.write(|db| {
+            see(db, record.room, &record.hash, record.accepted)?;
+            let peers = put_in_outbox(db, record.room, record.outbox)?;
+            let devices = devices_in_room(db, record.room)?;
+            let body = record.body.encode();
+            for device in &devices {
+                put_in_inbox(db, *device, Some(record.room), &body)?;
+            }
+            Ok(Wake { devices, peers })
+        })
+    }
+
+    /// Forgets a room, all but what still waits to be taken by other providers, and tells our clients that were in it.
+    /// What was deleted is overwritten, in the database and in its log.
+    pub(crate) fn destroy_room(&self, room: &RoomUri) -> Result<Wake, StoreError> {
+        let wake = self.write(|db| {
+            let devices = devices_in_room(db, room)?;
+            for table in ["hub_rooms", "hub_log", "hub_seen", "room_clients", "inbox"] {
+                db.execute(&format!("DELETE FROM {table} WHERE room = ?1"), [room.as_str()])?;
+            }
+            let body = InboxBody::RoomDestroyed { room: room.clone() }.encode();
+            for device in &devices {
+                put_in_inbox(db, *device, None, &body)?;
+            }
+            Ok::<_, StoreError>(Wake { devices, peers: BTreeSet::new() })
+        })?;
+        self.truncate_log()?;
+        Ok(wake)
+    }
+
+    /// A device no longer wants the messages of a room.
+    pub(crate) fn leave_room(&self, device: &Device, room: &RoomUri) -> Result<bool, StoreError> {
+        self.write(|db| {
+            let delete = "DELETE FROM room_clients WHERE room = ?1 AND device = ?2";
+            Ok(db.execute(delete, (room.as_str(), device.id.0))? > 0)
+        })
+    }
+
+    /// Moves SQLite's write-ahead log into the database and empties it.
+    pub(super) fn truncate_log(&self) -> Result<(), StoreError> {
+        Ok(self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    }
+}
+
+fn see(db: &Transaction<'_>, room: &RoomUri, hash: &Hash, accepted: Timestamp) -> Result<(), StoreError> {
+    let insert = "INSERT INTO hub_seen (room, hash, accepted_at) VALUES (?1, ?2, ?3)";
+    db.execute(insert, (room.as_str(), hash, millis(accepted)))?;
+    Ok(())
+}
+
+pub(super) fn join(
+    db: &Transaction<'_>,
+    room: &RoomUri,
+    client: &ClientUri,
+    device: DeviceId,
+) -> Result<(), StoreError> {
+    let insert = "INSERT OR REPLACE INTO room_clients (room, client, device) VALUES (?1, ?2, ?3)";
+    db.execute(insert, (room.as_str(), client.as_str(), device.0))?;
+    Ok(())
+}
+
+/// Lets our clients in that a commit adds. KeyPackages that were used are used up, whatever way they were handed out.
+fn welcome(db: &Transaction<'_>, record: &CommitRecord<'_>) -> Result<BTreeSet<DeviceId>, StoreError> {
+    let mut devices = BTreeSet::new();
+    for (reference, client) in record.added {
+        db.execute("UPDATE key_packages SET claimed = 1 WHERE ref = ?1", [reference.as_bytes()])?;
+        db.execute("DELETE FROM hub_kp_routes WHERE ref = ?1", [reference.as_bytes()])?;
+        if client.domain() == record.room.domain()
+            && let Some(device) = device_of(db, client)?
+        {
+            join(db, record.room, client, device)?;
+            devices.insert(device);
+        }
+    }
+    if let Some(body) = record.welcome.map(Wire::encode) {
+        for device in &devices {
+            put_in_inbox(db, *device, Some(record.room), &body)?;
+        }
+    }
+    Ok(devices)
+}
