@@ -1,0 +1,330 @@
+//! The side that connects (draft-mahy-mimi-pseudonyms-00, section 3.1, second and third diagram).
+
+use mimi_disclosure::{Bundle, DisclosurePolicy, IdentityCredential, Selection};
+use mimi_mls::{Room, SealError, Wanted};
+use mimi_pseudonym::{ClaimName, Content, Domain, RoomUri, Timestamp, UserUri, Wire};
+use mimi_room::{ComponentId, ComponentUpdate, ParticipantListUpdate, RoomState};
+use mimi_wire::{
+    ApplicationMessage, Credential, IdentifierRequest, IdentifierResponse, KeyMaterialRequest, KeyMaterialRequestTbs,
+    KeyMaterialResponse, KeyPackage, QueryElement, RequiredCapabilities, SearchField, SubmitMessageRequest,
+    SubmitMessageResponse, UnverifiedKeyMaterialRequest,
+    local::{HubKeyMaterialRequest, LocalIdentifierQuery},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Call, Context, Device, Event, FailureReason, FlowId, Request,
+    device::Flow,
+    steps::{Committed, add_participant},
+};
+
+/// Extension, proposal and credential types that a room needs: the application data dictionary (RFC 9420 and
+/// draft-ietf-mls-extensions), its update, and X.509.
+const REQUIRED: ([u16; 1], [u16; 1], [u16; 1]) = ([0x0006], [0x0008], [0x0002]);
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Connect {
+    step: Step,
+    /// The pseudonym of the temporary room.
+    first: UserUri,
+    /// The pseudonym to answer to.
+    second: UserUri,
+    room: RoomUri,
+    handle: String,
+    domain: Domain,
+    disclose: Vec<ClaimName>,
+    note: String,
+    target: Option<UserUri>,
+    /// KeyPackages for the step at hand.
+    key_packages: Vec<Vec<u8>>,
+    destroy_at: Option<Timestamp>,
+    /// Waits for the room to reach another epoch.
+    blocked: bool,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    CreateRoom,
+    ClaimClients,
+    AddClients,
+    Search,
+    FetchKeyPackages,
+    AddTarget,
+    ClaimOffer,
+    Disclose,
+    Waiting,
+    Lingering,
+    Removing,
+    Destroying,
+}
+
+impl Connect {
+    pub(crate) fn new(
+        first: UserUri,
+        second: UserUri,
+        room: RoomUri,
+        (handle, domain): (String, Domain),
+        disclose: Vec<ClaimName>,
+        note: String,
+    ) -> Self {
+        Self {
+            step: Step::CreateRoom,
+            first,
+            second,
+            room,
+            handle,
+            domain,
+            disclose,
+            note,
+            target: None,
+            key_packages: Vec::new(),
+            destroy_at: None,
+            blocked: false,
+        }
+    }
+
+    /// Whether the flow waits for someone to answer to this pseudonym.
+    pub(crate) fn awaits(&self, pseudonym: &UserUri) -> bool {
+        self.step == Step::Waiting && self.second == *pseudonym
+    }
+
+    pub(crate) fn unblock(&mut self, room: &RoomUri) -> bool {
+        let unblocked = self.blocked && self.room == *room;
+        self.blocked &= !unblocked;
+        unblocked
+    }
+}
+
+impl Device {
+    /// Does what the step wants done.
+    pub(crate) fn connect_step(
+        &mut self,
+        id: FlowId,
+        mut flow: Box<Connect>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), FailureReason> {
+        match flow.step {
+            Step::CreateRoom => {
+                let identity = self.wallet.identity(&flow.first).ok_or(FailureReason::Internal)?.clone();
+                let state = RoomState::connection(flow.room.clone(), flow.first.clone());
+                let state = state.map_err(|_| FailureReason::Internal)?;
+                let (room, first) =
+                    Room::create(identity, state, &self.profile.hub, cx.now).map_err(|_| FailureReason::Internal)?;
+                self.rooms.insert(flow.room.clone(), room);
+                self.send_create_room(id, &flow.room, first);
+            }
+            Step::ClaimClients => {
+                let own = self.wallet.identity(&flow.first).map(|identity| identity.client().clone());
+                self.send_claim_own(id, &flow.first, own);
+            }
+            Step::AddClients => {
+                let add = self.verified(read(&flow.key_packages), &flow.first, cx)?;
+                self.send_commit(id, &flow.room, Wanted { add, ..Wanted::default() })?;
+            }
+            Step::Search => {
+                let element = QueryElement { field: SearchField::Handle, value: flow.handle.clone() };
+                let request = IdentifierRequest { elements: vec![element], extensions: Default::default() };
+                let body = LocalIdentifierQuery { domain: flow.domain.clone(), request }.encode();
+                self.request(Request { call: Call::IdentifierQuery, body }, Some(id));
+            }
+            Step::FetchKeyPackages => {
+                let body = self.key_material(&flow)?.encode();
+                self.request(Request { call: Call::KeyMaterial, body }, Some(id));
+            }
+            Step::AddTarget => {
+                let target = flow.target.clone().ok_or(FailureReason::Internal)?;
+                let add = self.verified(read(&flow.key_packages), &target, cx)?;
+                let updates = vec![add_participant(&target, RoomState::RECIPIENT)];
+                self.send_commit(id, &flow.room, Wanted { updates, add, ..Wanted::default() })?;
+            }
+            Step::ClaimOffer => self.send_claim_own(id, &flow.second, None),
+            Step::Disclose => {
+                let body = self.disclosure(&flow)?.encode();
+                self.request(Request { call: Call::SubmitMessage(flow.room.clone()), body }, Some(id));
+            }
+            Step::Lingering => match flow.destroy_at {
+                Some(at) if at <= cx.now => {
+                    flow.step = Step::Removing;
+                    return self.connect_step(id, flow, cx);
+                }
+                Some(at) => self.wake(at, id),
+                None => return Err(FailureReason::Internal),
+            },
+            Step::Removing => {
+                let wanted = self.everyone_else(&flow.room).ok_or(FailureReason::Internal)?;
+                self.send_commit(id, &flow.room, wanted)?;
+            }
+            Step::Destroying => {
+                self.request(Request { call: Call::DestroyRoom(flow.room.clone()), body: Vec::new() }, Some(id));
+            }
+            Step::Waiting => {}
+        }
+        self.flows.insert(id, Flow::Connect(flow));
+        Ok(())
+    }
+
+    pub(crate) fn connect_answered(
+        &mut self,
+        id: FlowId,
+        mut flow: Box<Connect>,
+        call: &Call,
+        body: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Result<(), FailureReason> {
+        let answer = || FailureReason::Answer { call: call.name().to_owned() };
+        flow.step = match flow.step {
+            Step::CreateRoom => Step::ClaimClients,
+            Step::ClaimClients => {
+                let response = KeyMaterialResponse::decode(body).map_err(|_| answer())?;
+                match self.usable(response, &flow.first, cx) {
+                    Ok(usable) => {
+                        flow.key_packages = usable.iter().map(|kp| kp.as_key_package().encode()).collect();
+                        Step::AddClients
+                    }
+                    // No other device has anything to offer: the room begins with this one.
+                    Err(_) => Step::Search,
+                }
+            }
+            step @ (Step::AddClients | Step::AddTarget | Step::Removing) => {
+                match self.committed(&flow.room, body, cx)? {
+                    Committed::Accepted => match step {
+                        Step::AddClients => Step::Search,
+                        Step::AddTarget => Step::ClaimOffer,
+                        _ => Step::Destroying,
+                    },
+                    Committed::Again => step,
+                    Committed::Wait => {
+                        flow.blocked = true;
+                        self.flows.insert(id, Flow::Connect(flow));
+                        return Ok(());
+                    }
+                }
+            }
+            Step::Search => {
+                let response = IdentifierResponse::decode(body).map_err(|_| answer())?;
+                let found = response.uris.iter().chain(response.profiles.iter().map(|profile| &profile.stable_uri));
+                let mut found: Vec<_> = found.filter(|user| *user.domain() == flow.domain).cloned().collect();
+                found.dedup();
+                let [target] = <[UserUri; 1]>::try_from(found).map_err(|_| FailureReason::NotFound)?;
+                flow.target = Some(target);
+                Step::FetchKeyPackages
+            }
+            Step::FetchKeyPackages => {
+                let response = KeyMaterialResponse::decode(body).map_err(|_| answer())?;
+                let target = flow.target.clone().ok_or(FailureReason::Internal)?;
+                let usable = self.usable(response, &target, cx)?;
+                flow.key_packages = usable.iter().map(|kp| kp.as_key_package().encode()).collect();
+                Step::AddTarget
+            }
+            Step::ClaimOffer => {
+                let response = KeyMaterialResponse::decode(body).map_err(|_| answer())?;
+                let usable = self.usable(response, &flow.second, cx)?;
+                flow.key_packages = usable.iter().map(|kp| kp.as_key_package().encode()).collect();
+                Step::Disclose
+            }
+            Step::Disclose => match SubmitMessageResponse::decode(body).map_err(|_| answer())? {
+                SubmitMessageResponse::Accepted { .. } => Step::Waiting,
+                SubmitMessageResponse::NotAllowed => return Err(FailureReason::NotAllowed),
+                SubmitMessageResponse::EpochTooOld { current_epoch } => {
+                    let epoch = self.rooms.get(&flow.room).map(Room::epoch);
+                    if epoch < Some(current_epoch) {
+                        flow.blocked = true;
+                        self.flows.insert(id, Flow::Connect(flow));
+                        return Ok(());
+                    }
+                    Step::Disclose
+                }
+            },
+            Step::Destroying => {
+                self.rooms.remove(&flow.room);
+                self.tell(Event::Closed { room: flow.room });
+                return Ok(());
+            }
+            Step::Waiting | Step::Lingering => return Err(FailureReason::Internal),
+        };
+        if flow.step == Step::Waiting {
+            flow.key_packages.clear();
+        }
+        self.connect_step(id, flow, cx)
+    }
+
+    /// Someone has answered to the second pseudonym: the temporary room has done its work, and goes later.
+    pub(crate) fn connect_answered_by_peer(&mut self, id: FlowId, cx: &mut Context<'_>) {
+        let Some(Flow::Connect(flow)) = self.flows.get_mut(&id) else { return };
+        flow.step = Step::Lingering;
+        flow.destroy_at = Some(cx.now.after(self.profile.delays.destroy(cx.entropy)));
+        self.advance(id, cx);
+    }
+
+    fn key_material(&self, flow: &Connect) -> Result<HubKeyMaterialRequest, FailureReason> {
+        let identity = self.wallet.identity(&flow.first).ok_or(FailureReason::Internal)?;
+        let tbs = KeyMaterialRequestTbs {
+            requesting_user: flow.first.clone(),
+            target_user: flow.target.clone().ok_or(FailureReason::Internal)?,
+            room: Some(flow.room.clone()),
+            acceptable_cipher_suites: vec![self.profile.suite.code()],
+            required_capabilities: RequiredCapabilities::new(REQUIRED.0.into(), REQUIRED.1.into(), REQUIRED.2.into()),
+            requester_signature_key: identity.signer().public_key().as_bytes().to_vec(),
+            requester_credential: Credential::x509(identity.certificates().certificates().to_vec()),
+        };
+        let signed = KeyMaterialRequest::sign(tbs, identity.signer()).map_err(|_| FailureReason::Internal)?;
+        let request = UnverifiedKeyMaterialRequest::decode(&signed.encode()).map_err(|_| FailureReason::Internal)?;
+        Ok(HubKeyMaterialRequest { hub: Some(flow.room.domain().clone()), request })
+    }
+
+    /// The message that says who is behind the pseudonym, and how to answer.
+    fn disclosure(&mut self, flow: &Connect) -> Result<SubmitMessageRequest, FailureReason> {
+        let held = self.wallet.held.get(&flow.first).ok_or(FailureReason::Internal)?;
+        let chain = held.disclosure.clone().ok_or(FailureReason::Disclosure)?;
+        let policy = DisclosurePolicy::connection();
+        let wanted = flow.disclose.iter().copied();
+        let selection = Selection::new(wanted, &policy).map_err(|_| FailureReason::Disclosure)?;
+        let room = self.rooms.get_mut(&flow.room).ok_or(FailureReason::Internal)?;
+        let sealed = room.seal_with(|context| {
+            let presentation = IdentityCredential::x509(chain)
+                .present(&selection, context)
+                .map_err(|_| Refused(FailureReason::Disclosure))?;
+            let bundle = Bundle::new(
+                vec![presentation],
+                Some(flow.second.clone()),
+                flow.key_packages.clone(),
+                flow.note.clone(),
+            );
+            bundle.map(Content::from).map_err(|_| Refused(FailureReason::Disclosure))
+        });
+        let message = ApplicationMessage::try_from(sealed.map_err(|Refused(reason)| reason)?);
+        let message = message.map_err(|_| FailureReason::Internal)?;
+        Ok(SubmitMessageRequest { message, sending_user: flow.first.clone() })
+    }
+
+    /// Removes all clients but this one, and all participants but this one's user.
+    fn everyone_else(&self, room: &RoomUri) -> Option<Wanted> {
+        let room = self.rooms.get(room)?;
+        let own = room.identity();
+        let participants = room.state().participants();
+        let others = participants.iter().filter(|(user, _)| *user != own.user());
+        let removed: Vec<_> = others.filter_map(|(user, _)| participants.index_of(user)).collect();
+        let clients = room.clients().into_iter().map(|(_, client)| client);
+        let remove = clients.filter(|client| client != own.client()).collect();
+        let update = ParticipantListUpdate { removed, ..ParticipantListUpdate::default() };
+        let updates = vec![ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, update.encode())];
+        Some(Wanted { updates, add: Vec::new(), remove })
+    }
+}
+
+/// A failure that can come from sealing.
+struct Refused(FailureReason);
+
+impl From<SealError> for Refused {
+    fn from(error: SealError) -> Self {
+        Self(match error {
+            SealError::NotAllowed(_) => FailureReason::NotAllowed,
+            _ => FailureReason::Internal,
+        })
+    }
+}
+
+/// KeyPackages as they were kept.
+fn read(key_packages: &[Vec<u8>]) -> impl Iterator<Item = KeyPackage> {
+    key_packages.iter().filter_map(|octets| KeyPackage::decode(octets).ok())
+}

@@ -1,0 +1,343 @@
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+};
+
+use mimi_credential::TrustStore;
+use mimi_mls::Room;
+use mimi_pseudonym::{CipherSuite, ClaimName, ClientUri, Content, Domain, Entropy, RoomUri, Timestamp, UserUri, Wire};
+use mimi_room::RoomState;
+use mimi_wire::{ApplicationMessage, ExternalSender, SubmitMessageRequest};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Answer, Call, Delays, Effect, Event, EventId, FailureReason, FlowId, Request, RequestId, connect::Connect,
+    prepare::Prepare, respond::Respond, wallet::Wallet,
+};
+
+/// What a device is to its provider, learned when it was registered.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// The account.
+    pub user: UserUri,
+    /// The device, as the account's client.
+    pub client: ClientUri,
+    /// The cipher suite it makes rooms and KeyPackages in.
+    pub suite: CipherSuite,
+    /// The external sender of its own provider as a hub, for this suite.
+    pub hub: ExternalSender,
+    /// How long things are made to wait.
+    pub delays: Delays,
+}
+
+/// What every step needs from outside: the time, randomness, and whom to trust for which domain.
+pub struct Context<'a> {
+    /// The present.
+    pub now: Timestamp,
+    /// Where random octets come from.
+    pub entropy: &'a mut dyn Entropy,
+    /// The issuers that are trusted, each for its domains.
+    pub trust: &'a TrustStore,
+}
+
+/// What an application decides.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Command {
+    /// Get the account's credential and KeyPackages for being found.
+    Publish {
+        /// How many KeyPackages, each for one connection.
+        key_packages: u16,
+    },
+    /// Get pseudonyms, with credentials and KeyPackages, ahead of need.
+    Prepare {
+        /// How many.
+        pseudonyms: u16,
+    },
+    /// Connect to the user behind a handle.
+    Connect {
+        /// The handle, for example `im:bob@b.example`.
+        handle: String,
+        /// The provider to ask.
+        domain: Domain,
+        /// What to disclose to them.
+        disclose: Vec<ClaimName>,
+        /// A short note for them; at most 1,024 octets.
+        note: String,
+    },
+    /// Accept a request to connect.
+    Accept {
+        /// The request.
+        request: FlowId,
+        /// The first message in the new room.
+        greeting: Content,
+    },
+    /// Decline a request to connect. The other side is told nothing.
+    Decline {
+        /// The request.
+        request: FlowId,
+    },
+    /// Send a message.
+    Send {
+        /// The room.
+        room: RoomUri,
+        /// What it carries.
+        content: Content,
+    },
+}
+
+/// Why a command is not carried out. Nothing has changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// Two fresh pseudonyms are needed to connect, one to accept.
+    #[error("there are too few fresh pseudonyms: {wanted} wanted, {fresh} there")]
+    TooFewPseudonyms {
+        /// How many are needed.
+        wanted: usize,
+        /// How many there are.
+        fresh: usize,
+    },
+    /// There is no such request to accept or decline.
+    #[error("there is no such request")]
+    NoSuchRequest,
+    /// This device is in no such room.
+    #[error("this device is in no such room")]
+    NoSuchRoom,
+    /// A note has at most 1,024 octets.
+    #[error("a note has at most 1024 octets, this one has {0}")]
+    NoteTooLong(usize),
+    /// The room does not let this device send now.
+    #[error("the room does not let this device send now")]
+    NotAllowed,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Flow {
+    Prepare(Prepare),
+    Connect(Box<Connect>),
+    Respond(Box<Respond>),
+}
+
+pub(crate) struct Outstanding {
+    pub(crate) request: Request,
+    pub(crate) flow: Option<FlowId>,
+}
+
+/// One device of one account: its wallet, its rooms, its running flows. It does no I/O: facts go in through its
+/// methods, effects come out of [`Device::poll`], and between any two calls it can be saved and restored.
+pub struct Device {
+    pub(crate) profile: Profile,
+    pub(crate) wallet: Wallet,
+    pub(crate) rooms: BTreeMap<RoomUri, Room>,
+    pub(crate) flows: BTreeMap<FlowId, Flow>,
+    pub(crate) outstanding: BTreeMap<RequestId, Outstanding>,
+    pub(crate) events: BTreeMap<EventId, Event>,
+    pub(crate) timers: BTreeSet<(Timestamp, FlowId)>,
+    pub(crate) next: u64,
+    /// What [`Device::poll`] has not handed out since the device was made or restored.
+    pub(crate) queue: VecDeque<Queued>,
+}
+
+pub(crate) enum Queued {
+    Send(RequestId),
+    Tell(EventId),
+    Wake(Timestamp),
+}
+
+impl Device {
+    /// A device that has just been registered.
+    pub fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            wallet: Wallet::default(),
+            rooms: BTreeMap::new(),
+            flows: BTreeMap::new(),
+            outstanding: BTreeMap::new(),
+            events: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            next: 1,
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// What the device is to its provider.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// How many pseudonyms are fresh and this device's to choose.
+    pub fn fresh_pseudonyms(&self) -> usize {
+        self.wallet.fresh()
+    }
+
+    /// The rooms it is in, with their state.
+    pub fn rooms(&self) -> impl Iterator<Item = (&RoomUri, &RoomState)> {
+        self.rooms.iter().map(|(uri, room)| (uri, room.state()))
+    }
+
+    /// The users and clients in one of its rooms; empty if it is in no such room.
+    pub fn clients(&self, room: &RoomUri) -> Vec<(UserUri, ClientUri)> {
+        self.rooms.get(room).map(Room::clients).unwrap_or_default()
+    }
+
+    /// Carries out a command. Returns the flow it begins, if it begins one.
+    ///
+    /// # Errors
+    /// [`CommandError`]
+    pub fn command(&mut self, command: Command, cx: &mut Context<'_>) -> Result<Option<FlowId>, CommandError> {
+        match command {
+            Command::Publish { key_packages } => Ok(Some(self.publish(key_packages, cx))),
+            Command::Prepare { pseudonyms } => Ok(Some(self.prepare(pseudonyms))),
+            Command::Connect { handle, domain, disclose, note } => {
+                if note.len() > mimi_disclosure::Bundle::MAX_NOTE {
+                    return Err(CommandError::NoteTooLong(note.len()));
+                }
+                let fresh = self.wallet.fresh();
+                match (fresh >= 2).then(|| (self.wallet.choose(), self.wallet.choose())) {
+                    Some((Some(first), Some(second))) => {
+                        let room = RoomUri::pseudonym(self.profile.user.domain(), cx.entropy.bits128());
+                        let connect = Connect::new(first, second, room, (handle, domain), disclose, note);
+                        Ok(Some(self.begin(Flow::Connect(Box::new(connect)), cx)))
+                    }
+                    _ => Err(CommandError::TooFewPseudonyms { wanted: 2, fresh }),
+                }
+            }
+            Command::Accept { request, greeting } => self.accept(request, &greeting, cx).map(|()| Some(request)),
+            Command::Decline { request } => self.decline(request).map(|()| None),
+            Command::Send { room, content } => self.send(&room, &content).map(|()| None),
+        }
+    }
+
+    /// Takes the provider's answer to a request. An answer to a request that is answered already does nothing.
+    pub fn answer(&mut self, id: RequestId, answer: Answer, cx: &mut Context<'_>) {
+        let Some(outstanding) = self.outstanding.remove(&id) else { return };
+        let Some(flow) = outstanding.flow else { return };
+        let call = outstanding.request.call;
+        let outcome = match answer {
+            Answer::Done(body) => self.answered(flow, &call, &body, cx),
+            Answer::Refused(problem) => {
+                let problem = problem.code().to_owned();
+                Err(FailureReason::Refused { call: call.name().to_owned(), problem })
+            }
+        };
+        self.settle(flow, outcome);
+    }
+
+    fn answered(&mut self, id: FlowId, call: &Call, body: &[u8], cx: &mut Context<'_>) -> Result<(), FailureReason> {
+        match self.flows.remove(&id) {
+            Some(Flow::Prepare(flow)) => self.prepare_answered(id, flow, call, body, cx),
+            Some(Flow::Connect(flow)) => self.connect_answered(id, flow, call, body, cx),
+            Some(Flow::Respond(flow)) => self.respond_answered(id, flow, call, body, cx),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves time on: carries out what has become due.
+    pub fn tick(&mut self, cx: &mut Context<'_>) {
+        while let Some((due, flow)) = self.timers.first().copied() {
+            if due > cx.now {
+                self.queue.push_back(Queued::Wake(due));
+                return;
+            }
+            self.timers.remove(&(due, flow));
+            self.advance(flow, cx);
+        }
+    }
+
+    /// The application has been told of an event.
+    pub fn told(&mut self, id: EventId) {
+        self.events.remove(&id);
+    }
+
+    /// The next thing the device wants; `None` if there is nothing for now.
+    pub fn poll(&mut self) -> Option<Effect> {
+        loop {
+            match self.queue.pop_front()? {
+                Queued::Send(id) => {
+                    if let Some(outstanding) = self.outstanding.get(&id) {
+                        return Some(Effect::Send { id, request: outstanding.request.clone() });
+                    }
+                }
+                Queued::Tell(id) => {
+                    if let Some(event) = self.events.get(&id) {
+                        return Some(Effect::Tell { id, event: event.clone() });
+                    }
+                }
+                Queued::Wake(at) => return Some(Effect::WakeAt(at)),
+            }
+        }
+    }
+
+    pub(crate) fn begin(&mut self, flow: Flow, cx: &mut Context<'_>) -> FlowId {
+        let id = FlowId(self.number());
+        self.flows.insert(id, flow);
+        self.advance(id, cx);
+        id
+    }
+
+    /// Does what the flow's step wants done next.
+    pub(crate) fn advance(&mut self, id: FlowId, cx: &mut Context<'_>) {
+        let outcome = match self.flows.remove(&id) {
+            Some(Flow::Connect(flow)) => self.connect_step(id, flow, cx),
+            Some(Flow::Respond(flow)) => self.respond_step(id, flow, cx),
+            Some(flow @ Flow::Prepare(_)) => {
+                self.flows.insert(id, flow);
+                Ok(())
+            }
+            None => Ok(()),
+        };
+        self.settle(id, outcome);
+    }
+
+    fn settle(&mut self, flow: FlowId, outcome: Result<(), FailureReason>) {
+        if let Err(reason) = outcome {
+            self.flows.remove(&flow);
+            self.timers.retain(|(_, timed)| *timed != flow);
+            self.tell(Event::Failed { flow, reason });
+        }
+    }
+
+    fn send(&mut self, room: &RoomUri, content: &Content) -> Result<(), CommandError> {
+        let open = self.rooms.get_mut(room).ok_or(CommandError::NoSuchRoom)?;
+        let sending_user = open.identity().user().clone();
+        let sealed = open.seal(content).map_err(|_| CommandError::NotAllowed)?;
+        let message = ApplicationMessage::try_from(sealed).map_err(|_| CommandError::NotAllowed)?;
+        let body = SubmitMessageRequest { message, sending_user }.encode();
+        self.request(Request { call: Call::SubmitMessage(room.clone()), body }, None);
+        Ok(())
+    }
+
+    pub(crate) fn request(&mut self, request: Request, flow: Option<FlowId>) {
+        let id = RequestId(self.number());
+        self.outstanding.insert(id, Outstanding { request, flow });
+        self.queue.push_back(Queued::Send(id));
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        let id = EventId(self.number());
+        self.events.insert(id, event);
+        self.queue.push_back(Queued::Tell(id));
+    }
+
+    pub(crate) fn wake(&mut self, at: Timestamp, flow: FlowId) {
+        self.timers.insert((at, flow));
+        self.queue.push_back(Queued::Wake(at));
+    }
+
+    pub(crate) fn number(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device")
+            .field("wallet", &self.wallet)
+            .field("rooms", &self.rooms.len())
+            .field("flows", &self.flows.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,261 @@
+use mimi_pseudonym::{Claims, DecodeError, Domain, Reader, RoomUri, Timestamp, UserUri, Wire, Writer};
+use mimi_wire::Problem;
+use serde::{Deserialize, Serialize};
+
+/// What a device asks of its own provider. The paths are those of [`mimi_wire::local`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Call {
+    /// A number of new pseudonyms.
+    Pseudonyms,
+    /// Credentials for the account or for pseudonyms.
+    Credentials,
+    /// KeyPackages to be kept for others.
+    UploadKeyPackages,
+    /// KeyPackages of the account's own devices.
+    ClaimOwn,
+    /// A new room.
+    CreateRoom,
+    /// The end of a room, or of this device's part in it.
+    DestroyRoom(RoomUri),
+    /// KeyPackages of another user, through the hub of the room they are for.
+    KeyMaterial,
+    /// The user behind a handle.
+    IdentifierQuery,
+    /// A commit.
+    Update(RoomUri),
+    /// An application message.
+    SubmitMessage(RoomUri),
+}
+
+impl Call {
+    /// A short name for transcripts.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pseudonyms => "pseudonyms",
+            Self::Credentials => "credentials",
+            Self::UploadKeyPackages => "keyPackages",
+            Self::ClaimOwn => "claimOwn",
+            Self::CreateRoom => "createRoom",
+            Self::DestroyRoom(_) => "destroyRoom",
+            Self::KeyMaterial => "keyMaterial",
+            Self::IdentifierQuery => "identifierQuery",
+            Self::Update(_) => "update",
+            Self::SubmitMessage(_) => "submitMessage",
+        }
+    }
+
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Pseudonyms => 1,
+            Self::Credentials => 2,
+            Self::UploadKeyPackages => 3,
+            Self::ClaimOwn => 4,
+            Self::CreateRoom => 5,
+            Self::DestroyRoom(_) => 6,
+            Self::KeyMaterial => 7,
+            Self::IdentifierQuery => 8,
+            Self::Update(_) => 9,
+            Self::SubmitMessage(_) => 10,
+        }
+    }
+
+    const fn room(&self) -> Option<&RoomUri> {
+        match self {
+            Self::DestroyRoom(room) | Self::Update(room) | Self::SubmitMessage(room) => Some(room),
+            _ => None,
+        }
+    }
+}
+
+/// A request to the device's own provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Which one.
+    pub call: Call,
+    /// Its body; empty for [`Call::DestroyRoom`].
+    pub body: Vec<u8>,
+}
+
+impl Wire for Request {
+    const MAX_LEN: usize = 1 << 26;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let code = reader.u8()?;
+        let room: Option<RoomUri> = reader.optional()?;
+        let call = match (code, room) {
+            (1, None) => Call::Pseudonyms,
+            (2, None) => Call::Credentials,
+            (3, None) => Call::UploadKeyPackages,
+            (4, None) => Call::ClaimOwn,
+            (5, None) => Call::CreateRoom,
+            (6, Some(room)) => Call::DestroyRoom(room),
+            (7, None) => Call::KeyMaterial,
+            (8, None) => Call::IdentifierQuery,
+            (9, Some(room)) => Call::Update(room),
+            (10, Some(room)) => Call::SubmitMessage(room),
+            _ => return Err(DecodeError::Value { field: "call", value: code.into() }),
+        };
+        Ok(Self { call, body: reader.vector()?.to_vec() })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.u8(self.call.code());
+        writer.optional(self.call.room());
+        writer.vector(&self.body);
+    }
+}
+
+/// What the provider answered. A request that got no answer is sent again until it gets one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The body of a success.
+    Done(Vec<u8>),
+    /// A problem that sending again would not change.
+    Refused(Problem),
+}
+
+/// The number of a request, unique for the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(pub(crate) u64);
+
+/// The number of an event, unique for the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(pub(crate) u64);
+
+/// The number of a running flow, unique for the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FlowId(pub(crate) u64);
+
+/// What a device wants from the world outside.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Send this request, again and again until it is answered.
+    Send {
+        /// Its number, for the answer.
+        id: RequestId,
+        /// The request.
+        request: Request,
+    },
+    /// Tell the application, and say so when it has been told.
+    Tell {
+        /// Its number, for [`crate::Device::told`].
+        id: EventId,
+        /// The event.
+        event: Event,
+    },
+    /// Call [`crate::Device::tick`] at this time.
+    WakeAt(Timestamp),
+}
+
+/// What an application is told. Nobody stands here who has not been verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Event {
+    /// So many pseudonyms are ready to be used, with credentials, and KeyPackages at the provider.
+    Ready {
+        /// How many are fresh in all.
+        fresh: usize,
+    },
+    /// Someone wants to connect.
+    ConnectionRequested {
+        /// The number to accept or decline it by.
+        request: FlowId,
+        /// Who it is, as verified.
+        from: Verified,
+        /// A short note of theirs.
+        note: String,
+    },
+    /// Two pseudonyms now share a room.
+    Connected {
+        /// The room.
+        room: RoomUri,
+        /// The other side's pseudonym.
+        peer: UserUri,
+        /// Who the other side is, where it has been verified.
+        known_as: Option<Verified>,
+    },
+    /// A message came.
+    Message {
+        /// The room.
+        room: RoomUri,
+        /// Who sent it, as the room knows them.
+        from: UserUri,
+        /// The media type.
+        media_type: String,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// Someone in a room disclosed who they are.
+    Disclosed {
+        /// The room.
+        room: RoomUri,
+        /// Their pseudonym there.
+        pseudonym: UserUri,
+        /// Who they are, as verified.
+        who: Verified,
+    },
+    /// A room is over for this device.
+    Closed {
+        /// The room.
+        room: RoomUri,
+    },
+    /// A flow has ended without reaching its aim.
+    Failed {
+        /// The flow.
+        flow: FlowId,
+        /// Why.
+        reason: FailureReason,
+    },
+}
+
+/// Claims that have been verified, and by whom they were issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// The claims.
+    pub claims: Claims,
+    /// The domain of the provider whose issuer vouches for them.
+    pub issuer: Domain,
+}
+
+/// Why a flow ended without reaching its aim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum FailureReason {
+    /// The provider refused a request.
+    #[error("the provider refused {call}: {problem}")]
+    Refused {
+        /// Which request.
+        call: String,
+        /// The problem's code.
+        problem: String,
+    },
+    /// The provider's answer does not parse, or is not one to the request.
+    #[error("the answer to {call} makes no sense")]
+    Answer {
+        /// Which request.
+        call: String,
+    },
+    /// Nobody was found, or more than one.
+    #[error("the search found nobody, or more than one")]
+    NotFound,
+    /// There is no KeyPackage that may be used.
+    #[error("there is no usable KeyPackage")]
+    NoKeyPackage,
+    /// The KeyPackages that were given have expired: fresh ones need consent.
+    #[error("the KeyPackages have expired")]
+    KeyPackageExpired,
+    /// The room does not allow it.
+    #[error("the room does not allow it")]
+    NotAllowed,
+    /// A pseudonym could not be disclosed as wanted.
+    #[error("the disclosure cannot be made")]
+    Disclosure,
+    /// Something that should not happen.
+    #[error("the state of the flow is damaged")]
+    Internal,
+}

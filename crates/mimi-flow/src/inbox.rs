@@ -1,0 +1,161 @@
+//! What comes from the hubs of a device's rooms, through its own provider.
+
+use mimi_disclosure::Bundle;
+use mimi_mls::{Opened, Room};
+use mimi_pseudonym::{Content, MessageContext, RoomUri};
+use mimi_room::RoomPurpose;
+use mimi_wire::{
+    FanoutEvent, MlsMessage, RatchetTreeOption, Welcome,
+    local::{InboxBody, InboxEvent},
+};
+
+use crate::{
+    Call, Context, Device, Event, FlowId, Request, Verified, device::Flow, respond::verify_all, steps::mls_message,
+};
+
+impl Device {
+    /// Takes an event from the inbox. Taking it twice does no harm, and one that makes no sense changes nothing.
+    pub fn receive(&mut self, event: InboxEvent, cx: &mut Context<'_>) {
+        match event.body {
+            InboxBody::PseudonymsAssigned { pseudonyms } => self.assigned(pseudonyms, cx),
+            InboxBody::RoomDestroyed { room } => self.closed(&room),
+            InboxBody::Fanout { room, message } => match message.event {
+                FanoutEvent::Welcome { welcome, ratchet_tree: RatchetTreeOption::Full(tree) } => {
+                    self.welcomed(&room, &welcome, &tree, cx);
+                }
+                event => {
+                    if let Some(message) = mls_message(event) {
+                        self.opened(&room, &message, cx);
+                    }
+                }
+            },
+            _ => {}
+        }
+    }
+
+    fn welcomed(
+        &mut self,
+        uri: &RoomUri,
+        welcome: &Welcome,
+        tree: &mimi_wire::RatchetTree,
+        cx: &mut Context<'_>,
+    ) -> Option<()> {
+        if self.rooms.contains_key(uri) {
+            return None;
+        }
+        let mut references = welcome.key_package_refs().iter().map(|reference| reference.as_bytes());
+        let reference = references.find(|reference| self.wallet.key_packages.contains_key(*reference))?.to_vec();
+        let held = self.wallet.key_packages.get(&reference)?;
+        let identity = self.wallet.identity(&held.owner)?.clone();
+        let owner = held.owner.clone();
+        let room = Room::join(identity, &held.secret, uri, welcome, tree, cx.trust, cx.now).ok()?;
+        // A KeyPackage for initial connections leads into connection rooms only.
+        if !owner.is_pseudonym() && room.state().purpose() != RoomPurpose::Connection {
+            return None;
+        }
+        self.wallet.key_packages.remove(&reference);
+        if let Some(held) = self.wallet.held.get_mut(&owner) {
+            held.state = crate::PseudonymState::Used;
+        }
+        let others: Vec<_> = room.state().participants().iter().map(|(user, _)| user.clone()).collect();
+        self.rooms.insert(uri.clone(), room);
+        if owner.is_pseudonym() && self.rooms.get(uri)?.state().purpose() == RoomPurpose::Ordinary {
+            self.joined(uri, &owner, &others, cx);
+        }
+        Some(())
+    }
+
+    /// A room between pseudonyms has come about: which flow was waiting for it?
+    fn joined(
+        &mut self,
+        uri: &RoomUri,
+        own: &mimi_pseudonym::UserUri,
+        participants: &[mimi_pseudonym::UserUri],
+        cx: &mut Context<'_>,
+    ) {
+        let Some(peer) = participants.iter().find(|user| *user != own).cloned() else { return };
+        // The account's own other device has accepted a request that waits here too.
+        let asked = |flow: &Flow| match flow {
+            Flow::Respond(flow) => flow.asked_by(&peer).cloned(),
+            _ => None,
+        };
+        let known: Option<(FlowId, Verified)> =
+            self.flows.iter().find_map(|(id, flow)| asked(flow).map(|verified| (*id, verified)));
+        let known_as = known.map(|(id, verified)| {
+            self.flows.remove(&id);
+            verified
+        });
+        self.tell(Event::Connected { room: uri.clone(), peer, known_as });
+        let awaited = self.flows.iter().find_map(|(id, flow)| match flow {
+            Flow::Connect(flow) if flow.awaits(own) => Some(*id),
+            _ => None,
+        });
+        if let Some(id) = awaited {
+            self.connect_answered_by_peer(id, cx);
+        }
+    }
+
+    fn opened(&mut self, uri: &RoomUri, message: &MlsMessage, cx: &mut Context<'_>) {
+        let Some(room) = self.rooms.get_mut(uri) else { return };
+        match room.open(message, cx.trust, cx.now) {
+            Ok(Opened::Content { content, context }) => self.content(uri, content, &context, cx),
+            Ok(Opened::Removed { .. }) => {
+                self.request(Request { call: Call::DestroyRoom(uri.clone()), body: Vec::new() }, None);
+                self.closed(uri);
+            }
+            Ok(Opened::Commit { .. } | Opened::OwnCommit) => self.moved(uri, cx),
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// The room has reached another epoch: whoever waited for that goes on.
+    fn moved(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
+        let waiting: Vec<_> = self
+            .flows
+            .iter_mut()
+            .filter_map(|(id, flow)| {
+                let unblocked = match flow {
+                    Flow::Connect(flow) => flow.unblock(uri),
+                    Flow::Respond(flow) => flow.unblock(uri),
+                    Flow::Prepare(_) => false,
+                };
+                unblocked.then_some(*id)
+            })
+            .collect();
+        for id in waiting {
+            self.advance(id, cx);
+        }
+    }
+
+    fn content(&mut self, uri: &RoomUri, content: Content, context: &MessageContext, cx: &mut Context<'_>) {
+        let Some(room) = self.rooms.get(uri) else { return };
+        let own = room.identity().user() == context.sender();
+        let purpose = room.state().purpose();
+        let is_bundle = content.media_type == Bundle::MEDIA_TYPE;
+        if purpose == RoomPurpose::Connection {
+            // Nothing but a bundle that verifies has a meaning here.
+            if !own && is_bundle {
+                self.asked(&content, context, cx);
+            }
+            return;
+        }
+        if is_bundle {
+            let verified =
+                Bundle::try_from(&content).ok().and_then(|bundle| verify_all(bundle.presentations(), context, cx));
+            if let Some(who) = verified {
+                self.tell(Event::Disclosed { room: uri.clone(), pseudonym: context.sender().clone(), who });
+            }
+            return;
+        }
+        let (room, from) = (uri.clone(), context.sender().clone());
+        self.tell(Event::Message { room, from, media_type: content.media_type, body: content.body });
+    }
+
+    fn closed(&mut self, uri: &RoomUri) {
+        let Some(room) = self.rooms.remove(uri) else { return };
+        // A connection room was never shown.
+        if room.state().purpose() == RoomPurpose::Ordinary {
+            self.tell(Event::Closed { room: uri.clone() });
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The side that is asked to connect (draft-mahy-mimi-pseudonyms-00, section 3.1, third diagram).
+
+use mimi_disclosure::{Bundle, DisclosurePolicy, UnverifiedPresentation};
+use mimi_mls::{Room, Wanted};
+use mimi_pseudonym::{Content, MessageContext, RoomUri, UserUri, Wire};
+use mimi_room::RoomState;
+use mimi_wire::{ApplicationMessage, KeyMaterialResponse, KeyPackage, SubmitMessageRequest, SubmitMessageResponse};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Call, CommandError, Context, Device, Event, FailureReason, FlowId, Request, Verified,
+    device::Flow,
+    steps::{Committed, add_participant},
+};
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Respond {
+    step: Step,
+    /// The pseudonym to answer to.
+    reply_to: UserUri,
+    /// KeyPackages for it.
+    offered: Vec<Vec<u8>>,
+    from: Verified,
+    /// What was chosen when the request was accepted.
+    answer: Option<Chosen>,
+    /// KeyPackages of the account's own other devices.
+    own: Vec<Vec<u8>>,
+    blocked: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Chosen {
+    pseudonym: UserUri,
+    room: RoomUri,
+    media_type: String,
+    greeting: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Asked,
+    CreateRoom,
+    ClaimClients,
+    AddEveryone,
+    Greet,
+}
+
+impl Respond {
+    pub(crate) fn unblock(&mut self, room: &RoomUri) -> bool {
+        let ours = self.answer.as_ref().is_some_and(|chosen| chosen.room == *room);
+        let unblocked = self.blocked && ours;
+        self.blocked &= !unblocked;
+        unblocked
+    }
+
+    /// The verified other side, if the request waits for an answer and this is the pseudonym to answer to.
+    pub(crate) fn asked_by(&self, pseudonym: &UserUri) -> Option<&Verified> {
+        (self.step == Step::Asked && self.reply_to == *pseudonym).then_some(&self.from)
+    }
+}
+
+impl Device {
+    /// A bundle came in a connection room. The application is told if, and only if, everything in it verifies.
+    pub(crate) fn asked(&mut self, content: &Content, context: &MessageContext, cx: &mut Context<'_>) -> Option<()> {
+        let bundle = Bundle::try_from(content).ok()?;
+        let reply_to = bundle.reply_to()?.clone();
+        // A second pseudonym is worth nothing if it is the first, or another provider's.
+        if reply_to == *context.sender() || reply_to.domain() != context.sender().domain() {
+            return None;
+        }
+        let from = verify_all(bundle.presentations(), context, cx)?;
+        let known = |flow: &Flow| matches!(flow, Flow::Respond(flow) if flow.reply_to == reply_to);
+        if self.flows.values().any(known) {
+            return None;
+        }
+        let note = bundle.note().to_owned();
+        let flow = Respond {
+            step: Step::Asked,
+            reply_to,
+            offered: bundle.key_packages().to_vec(),
+            from: from.clone(),
+            answer: None,
+            own: Vec::new(),
+            blocked: false,
+        };
+        let id = self.begin(Flow::Respond(Box::new(flow)), cx);
+        self.tell(Event::ConnectionRequested { request: id, from, note });
+        Some(())
+    }
+
+    pub(crate) fn accept(&mut self, id: FlowId, greeting: &Content, cx: &mut Context<'_>) -> Result<(), CommandError> {
+        match self.flows.get(&id) {
+            Some(Flow::Respond(flow)) if flow.step == Step::Asked => {}
+            _ => return Err(CommandError::NoSuchRequest),
+        }
+        let pseudonym = self.wallet.choose().ok_or(CommandError::TooFewPseudonyms { wanted: 1, fresh: 0 })?;
+        let room = RoomUri::pseudonym(self.profile.user.domain(), cx.entropy.bits128());
+        if let Some(Flow::Respond(flow)) = self.flows.get_mut(&id) {
+            let Content { media_type, body } = greeting.clone();
+            flow.answer = Some(Chosen { pseudonym, room, media_type, greeting: body });
+            flow.step = Step::CreateRoom;
+        }
+        self.advance(id, cx);
+        Ok(())
+    }
+
+    pub(crate) fn decline(&mut self, id: FlowId) -> Result<(), CommandError> {
+        match self.flows.get(&id) {
+            Some(Flow::Respond(flow)) if flow.step == Step::Asked => {
+                self.flows.remove(&id);
+                Ok(())
+            }
+            _ => Err(CommandError::NoSuchRequest),
+        }
+    }
+
+    pub(crate) fn respond_step(
+        &mut self,
+        id: FlowId,
+        flow: Box<Respond>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), FailureReason> {
+        let chosen = match (&flow.answer, flow.step) {
+            (_, Step::Asked) => {
+                self.flows.insert(id, Flow::Respond(flow));
+                return Ok(());
+            }
+            (Some(chosen), _) => chosen,
+            (None, _) => return Err(FailureReason::Internal),
+        };
+        match flow.step {
+            Step::Asked => {}
+            Step::CreateRoom => {
+                // Looked at before anything is made: KeyPackages that have expired meanwhile lead nowhere.
+                self.verified(read(&flow.offered), &flow.reply_to, cx)?;
+                let identity = self.wallet.identity(&chosen.pseudonym).ok_or(FailureReason::Internal)?.clone();
+                let state = RoomState::private(chosen.room.clone(), chosen.pseudonym.clone());
+                let state = state.map_err(|_| FailureReason::Internal)?;
+                let (room, first) =
+                    Room::create(identity, state, &self.profile.hub, cx.now).map_err(|_| FailureReason::Internal)?;
+                self.rooms.insert(chosen.room.clone(), room);
+                self.send_create_room(id, &chosen.room, first);
+            }
+            Step::ClaimClients => {
+                let own = self.wallet.identity(&chosen.pseudonym).map(|identity| identity.client().clone());
+                self.send_claim_own(id, &chosen.pseudonym, own);
+            }
+            Step::AddEveryone => {
+                let mut add = self.verified(read(&flow.offered), &flow.reply_to, cx)?;
+                add.extend(self.verified(read(&flow.own), &chosen.pseudonym, cx).unwrap_or_default());
+                let updates = vec![add_participant(&flow.reply_to, RoomState::PARTICIPANT)];
+                self.send_commit(id, &chosen.room, Wanted { updates, add, ..Wanted::default() })?;
+            }
+            Step::Greet => {
+                let content = Content { media_type: chosen.media_type.clone(), body: chosen.greeting.clone() };
+                let room = self.rooms.get_mut(&chosen.room).ok_or(FailureReason::Internal)?;
+                let sealed = room.seal(&content).map_err(|_| FailureReason::NotAllowed)?;
+                let message = ApplicationMessage::try_from(sealed).map_err(|_| FailureReason::Internal)?;
+                let request = SubmitMessageRequest { message, sending_user: chosen.pseudonym.clone() };
+                let call = Call::SubmitMessage(chosen.room.clone());
+                self.request(Request { call, body: request.encode() }, Some(id));
+            }
+        }
+        self.flows.insert(id, Flow::Respond(flow));
+        Ok(())
+    }
+
+    pub(crate) fn respond_answered(
+        &mut self,
+        id: FlowId,
+        mut flow: Box<Respond>,
+        call: &Call,
+        body: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Result<(), FailureReason> {
+        let answer = || FailureReason::Answer { call: call.name().to_owned() };
+        let chosen = flow.answer.as_ref().ok_or(FailureReason::Internal)?;
+        flow.step = match flow.step {
+            Step::Asked => return Err(FailureReason::Internal),
+            Step::CreateRoom => Step::ClaimClients,
+            Step::ClaimClients => {
+                let response = KeyMaterialResponse::decode(body).map_err(|_| answer())?;
+                let usable = self.usable(response, &chosen.pseudonym, cx).unwrap_or_default();
+                flow.own = usable.iter().map(|kp| kp.as_key_package().encode()).collect();
+                Step::AddEveryone
+            }
+            Step::AddEveryone => match self.committed(&chosen.room, body, cx)? {
+                Committed::Accepted => {
+                    let (room, peer) = (chosen.room.clone(), flow.reply_to.clone());
+                    self.tell(Event::Connected { room, peer, known_as: Some(flow.from.clone()) });
+                    Step::Greet
+                }
+                Committed::Again => Step::AddEveryone,
+                Committed::Wait => {
+                    flow.blocked = true;
+                    self.flows.insert(id, Flow::Respond(flow));
+                    return Ok(());
+                }
+            },
+            Step::Greet => match SubmitMessageResponse::decode(body).map_err(|_| answer())? {
+                SubmitMessageResponse::Accepted { .. } => return Ok(()),
+                SubmitMessageResponse::NotAllowed => return Err(FailureReason::NotAllowed),
+                SubmitMessageResponse::EpochTooOld { current_epoch } => {
+                    let epoch = self.rooms.get(&chosen.room).map(Room::epoch);
+                    if epoch < Some(current_epoch) {
+                        flow.blocked = true;
+                        self.flows.insert(id, Flow::Respond(flow));
+                        return Ok(());
+                    }
+                    Step::Greet
+                }
+            },
+        };
+        self.respond_step(id, flow, cx)
+    }
+}
+
+/// Verifies every presentation; there has to be one, and they have to be about one user.
+pub(crate) fn verify_all(presentations: &[Content], context: &MessageContext, cx: &Context<'_>) -> Option<Verified> {
+    let policy = DisclosurePolicy::connection();
+    let mut verified: Option<Verified> = None;
+    for presentation in presentations {
+        let presentation = UnverifiedPresentation::try_from(presentation).ok()?;
+        let disclosure = presentation.verify(context, &policy, cx.trust, cx.now).ok()?;
+        let next = Verified { claims: disclosure.claims().clone(), issuer: disclosure.issuer_domain().clone() };
+        match &verified {
+            Some(first) if *first != next => return None,
+            _ => verified = Some(next),
+        }
+    }
+    verified
+}
+
+fn read(key_packages: &[Vec<u8>]) -> impl Iterator<Item = KeyPackage> {
+    key_packages.iter().filter_map(|octets| KeyPackage::decode(octets).ok())
+}

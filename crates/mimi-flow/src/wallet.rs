@@ -1,0 +1,121 @@
+use std::{collections::BTreeMap, fmt};
+
+use mimi_credential::CertificateChain;
+use mimi_mls::{Identity, KeyPackageSecret};
+use mimi_pseudonym::{DecodeError, Reader, SigningKey, UserUri, Wire, Writer};
+use serde::{Deserialize, Serialize};
+
+/// Where a pseudonym stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum PseudonymState {
+    /// Nobody but the provider has seen it.
+    Fresh,
+    /// It was given to someone, or is the name in a room: it is not used for anything else.
+    Used,
+}
+
+/// One user URI of the account's, on this device: key, credential, and what may be disclosed with it.
+pub(crate) struct Held {
+    pub(crate) identity: Identity,
+    /// The identity certificate for the same key.
+    pub(crate) disclosure: Option<CertificateChain>,
+    pub(crate) state: PseudonymState,
+    /// Whether this device asked for it, and so may choose it: no two devices choose the same.
+    pub(crate) own: bool,
+}
+
+/// A KeyPackage's private half, and whose it is.
+pub(crate) struct HeldKeyPackage {
+    pub(crate) owner: UserUri,
+    pub(crate) secret: KeyPackageSecret,
+}
+
+/// Everything the account has on this device. The account and its pseudonyms stand side by side here and nowhere else.
+#[derive(Default)]
+pub(crate) struct Wallet {
+    pub(crate) held: BTreeMap<UserUri, Held>,
+    /// Keys whose credentials have been asked for.
+    pub(crate) asked: BTreeMap<UserUri, SigningKey>,
+    /// By reference.
+    pub(crate) key_packages: BTreeMap<Vec<u8>, HeldKeyPackage>,
+}
+
+impl Wallet {
+    /// How many pseudonyms this device may choose from.
+    pub(crate) fn fresh(&self) -> usize {
+        self.held.iter().filter(|(user, held)| user.is_pseudonym() && held.is_choosable()).count()
+    }
+
+    /// Takes a fresh pseudonym, which is used from then on.
+    pub(crate) fn choose(&mut self) -> Option<UserUri> {
+        let (user, held) = self.held.iter_mut().find(|(user, held)| user.is_pseudonym() && held.is_choosable())?;
+        held.state = PseudonymState::Used;
+        Some(user.clone())
+    }
+
+    pub(crate) fn identity(&self, user: &UserUri) -> Option<&Identity> {
+        self.held.get(user).map(|held| &held.identity)
+    }
+}
+
+impl Held {
+    fn is_choosable(&self) -> bool {
+        self.own && self.state == PseudonymState::Fresh
+    }
+
+    pub(crate) fn save(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.vector(&self.identity.save());
+        match &self.disclosure {
+            Some(chain) => {
+                writer.flag(true);
+                writer.list(chain.certificates());
+            }
+            None => writer.flag(false),
+        }
+        writer.flag(self.state == PseudonymState::Used);
+        writer.flag(self.own);
+        writer.into_octets()
+    }
+
+    pub(crate) fn restore(saved: &[u8]) -> Result<Self, DecodeError> {
+        let damaged = |field| DecodeError::Rule { field, rule: "damaged" };
+        let mut reader = Reader::new(saved);
+        let identity = Identity::restore(reader.vector()?).map_err(|_| damaged("identity"))?;
+        let disclosure = if reader.flag("disclosure")? {
+            let certificates = reader.list::<Vec<u8>>()?;
+            Some(CertificateChain::try_from(certificates).map_err(|_| damaged("disclosure"))?)
+        } else {
+            None
+        };
+        let state = if reader.flag("state")? { PseudonymState::Used } else { PseudonymState::Fresh };
+        let own = reader.flag("own")?;
+        reader.finish()?;
+        Ok(Self { identity, disclosure, state, own })
+    }
+}
+
+impl Wire for HeldKeyPackage {
+    const MAX_LEN: usize = 1 << 20;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let owner = UserUri::read(reader)?;
+        Ok(Self { owner, secret: KeyPackageSecret::from_bytes(reader.vector()?.to_vec()) })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        self.owner.write(writer);
+        writer.vector(self.secret.as_bytes());
+    }
+}
+
+impl fmt::Debug for Wallet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wallet")
+            .field("pseudonyms", &self.held.keys().filter(|user| user.is_pseudonym()).count())
+            .field("key_packages", &self.key_packages.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,277 @@
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use mimi_pseudonym::Domain;
+use serde::Deserialize;
+
+/// How a provider is set up. Read from a TOML file; paths in it are relative to the file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The provider's domain.
+    pub(crate) domain: Domain,
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// The port that others reach it at, as it stands in the directory.
+    #[serde(default = "https")]
+    pub(crate) port: u16,
+    /// The folder of the database.
+    pub(crate) data: PathBuf,
+    pub(crate) tls: TlsFiles,
+    pub(crate) issuer: IssuerFiles,
+    #[serde(default)]
+    pub(crate) anchors: Vec<AnchorEntry>,
+    #[serde(default)]
+    pub(crate) peers: Vec<PeerEntry>,
+    #[serde(default)]
+    pub(crate) registration: Registration,
+    #[serde(default)]
+    pub(crate) limits: Limits,
+}
+
+/// Files for TLS, all in PEM.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsFiles {
+    /// The provider's certificate and those above it.
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    /// Authorities that peers' certificates may come from.
+    pub(crate) roots: PathBuf,
+}
+
+/// Files of the authority that certifies the provider's users, in PEM; the key in PKCS#8.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssuerFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// An authority whose certificates of users are believed, and of which domains.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AnchorEntry {
+    pub(crate) certificate: PathBuf,
+    pub(crate) domains: Vec<Domain>,
+}
+
+/// A provider to talk with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PeerEntry {
+    pub(crate) domain: Domain,
+    /// Where it is, if not where the domain name system says.
+    pub(crate) address: Option<SocketAddr>,
+    /// The port its directory is at.
+    #[serde(default = "https")]
+    pub(crate) port: u16,
+}
+
+/// Who may open an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Registration {
+    /// Anybody.
+    Open,
+    /// Nobody.
+    #[default]
+    Closed,
+}
+
+/// Bounds of what one request may cost.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// The most octets of any body. Each endpoint has a limit of its own besides.
+    pub(crate) body: usize,
+    /// Seconds for the TLS handshake, and again for the header.
+    header_seconds: u64,
+    /// Seconds for the body.
+    body_seconds: u64,
+    /// Connections at the same time.
+    pub(crate) connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body: 1 << 26, header_seconds: 10, body_seconds: 60, connections: 4096 }
+    }
+}
+
+impl Limits {
+    pub(crate) fn header_timeout(&self) -> Duration {
+        Duration::from_secs(self.header_seconds)
+    }
+
+    pub(crate) fn body_timeout(&self) -> Duration {
+        Duration::from_secs(self.body_seconds)
+    }
+}
+
+const fn https() -> u16 {
+    443
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {error}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// A line is no TOML, or a value is none of its key.
+    #[error("line {line}, {key}: {reason}")]
+    Value {
+        /// The line, counted from 1.
+        line: usize,
+        /// The key on that line, or the line itself.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A peer is listed twice, or is this provider itself.
+    #[error("peers: {0} is listed twice or is this provider itself")]
+    Peer(Domain),
+    /// A limit is zero.
+    #[error("limits: {0} must not be 0")]
+    Limit(&'static str),
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file, or the line and key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+        Self::parse(&text, path.parent().unwrap_or(Path::new(".")))
+    }
+
+    /// Reads a configuration from a text, with paths relative to a folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the line and key.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text).map_err(|error| value_error(text, &error))?;
+        for path in config.paths() {
+            *path = folder.join(&*path);
+        }
+        for (at, peer) in config.peers.iter().enumerate() {
+            let twice = config.peers.iter().take(at).any(|other| other.domain == peer.domain);
+            if twice || peer.domain == config.domain {
+                return Err(ConfigError::Peer(peer.domain.clone()));
+            }
+        }
+        let limits = &config.limits;
+        match (limits.body, limits.header_seconds, limits.body_seconds, limits.connections) {
+            (0, ..) => Err(ConfigError::Limit("body")),
+            (_, 0, ..) => Err(ConfigError::Limit("header_seconds")),
+            (_, _, 0, _) => Err(ConfigError::Limit("body_seconds")),
+            (.., 0) => Err(ConfigError::Limit("connections")),
+            _ => Ok(config),
+        }
+    }
+
+    /// The provider's domain.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let Self { data, tls, issuer, anchors, .. } = self;
+        [data, &mut tls.certificate, &mut tls.key, &mut tls.roots, &mut issuer.certificate, &mut issuer.key]
+            .into_iter()
+            .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
+    }
+}
+
+/// Says where in the text an error is.
+fn value_error(text: &str, error: &toml::de::Error) -> ConfigError {
+    let start = error.span().map_or(0, |span| span.start).min(text.len());
+    let line = text.bytes().take(start).filter(|octet| *octet == b'\n').count();
+    let content = text.lines().nth(line).unwrap_or_default();
+    let key = content.split_once('=').map_or(content, |(key, _)| key).trim().to_owned();
+    ConfigError::Value { line: line + 1, key, reason: error.message().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"domain = "a.example"
+listen = "127.0.0.1:8443"
+data = "data"
+registration = "open"
+
+[tls]
+certificate = "tls.pem"
+key = "/etc/tls.key"
+roots = "roots.pem"
+
+[issuer]
+certificate = "issuer.pem"
+key = "issuer.key"
+
+[[anchors]]
+certificate = "b.pem"
+domains = ["b.example"]
+
+[[peers]]
+domain = "b.example"
+address = "127.0.0.1:9443"
+"#;
+
+    fn refused(text: &str) -> String {
+        Config::parse(text, Path::new("/etc/mimi")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_whole_configuration_is_read() {
+        let config = Config::parse(GOOD, Path::new("/etc/mimi")).unwrap();
+        assert_eq!(config.domain().as_str(), "a.example");
+        assert_eq!(config.tls.certificate, Path::new("/etc/mimi/tls.pem"));
+        assert_eq!(config.tls.key, Path::new("/etc/tls.key"));
+        assert_eq!(config.anchors.first().unwrap().certificate, Path::new("/etc/mimi/b.pem"));
+        assert_eq!(config.registration, Registration::Open);
+        assert_eq!((config.port, config.peers.first().unwrap().port), (443, 443));
+        assert_eq!(config.limits.header_timeout(), Duration::from_secs(10));
+    }
+
+    #[test]
+    fn an_error_names_line_and_key() {
+        assert!(refused(&GOOD.replace("127.0.0.1:8443", "nowhere")).starts_with("line 2, listen: "));
+        assert!(refused(&GOOD.replace("a.example", "a..example")).starts_with("line 1, domain: "));
+        assert!(refused(&GOOD.replace("registration", "registrations")).starts_with("line 4, registrations: "));
+        assert!(refused(&GOOD.replace("\"open\"", "\"ajar\"")).starts_with("line 4, registration: "));
+        assert!(refused(&GOOD.replace("key = \"issuer.key\"", "")).contains("`key`"));
+        assert!(refused(&GOOD.replace("[tls]", "[tls")).starts_with("line 6, [tls: "));
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let twice = format!("{GOOD}[[peers]]\ndomain = \"B.example\"\n");
+        assert_eq!(refused(&twice), "peers: b.example is listed twice or is this provider itself");
+        let itself = format!("{GOOD}[[peers]]\ndomain = \"a.example\"\n");
+        assert_eq!(refused(&itself), "peers: a.example is listed twice or is this provider itself");
+        for limit in ["body", "header_seconds", "body_seconds", "connections"] {
+            assert_eq!(refused(&format!("{GOOD}[limits]\n{limit} = 0\n")), format!("limits: {limit} must not be 0"));
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Config::load(Path::new("/nowhere/mimi.toml")).unwrap_err();
+        assert!(matches!(&error, ConfigError::Read { path, .. } if path == Path::new("/nowhere/mimi.toml")));
+        assert!(error.to_string().starts_with("/nowhere/mimi.toml: "));
+    }
+}

@@ -1,0 +1,182 @@
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use mimi_credential::{AnchorError, IssueError, Issuer, TrustStore};
+use mimi_pseudonym::{CipherSuite, Domain, Entropy, PublicKey, SignError, SignatureScheme, Signer, SigningKey};
+use mimi_wire::{Credential, ExternalSender};
+use ring::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
+};
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig, crypto::CryptoProvider, server::WebPkiClientVerifier, version::TLS13,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+
+use crate::{Config, clock::OsEntropy, store::Store};
+
+/// Why certificates and keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// A file cannot be read, or has not the PEM items it should have.
+    #[error("{}: cannot be read, or is not the PEM file it should be", .0.display())]
+    Pem(PathBuf),
+    /// A key is of no kind that can be used.
+    #[error("{}: no Ed25519 or P-256 key in PKCS#8", .0.display())]
+    Key(PathBuf),
+    /// A certificate is no anchor.
+    #[error("{}: {error}", .path.display())]
+    Anchor {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: AnchorError,
+    },
+    /// The authority for users' certificates cannot be used.
+    #[error("issuer: {0}")]
+    Issuer(#[from] IssueError),
+    /// Certificate and key for TLS do not fit each other, or cannot be used.
+    #[error("tls: certificate, key or roots cannot be used")]
+    Tls,
+}
+
+/// A signing key of ring's, read from PKCS#8.
+struct FileKey {
+    public: PublicKey,
+    pair: Pair,
+}
+
+enum Pair {
+    Ed25519(Ed25519KeyPair),
+    P256(EcdsaKeyPair),
+}
+
+impl FileKey {
+    fn read(path: &Path) -> Result<Self, KeyFileError> {
+        let unusable = || KeyFileError::Key(path.to_owned());
+        let PrivateKeyDer::Pkcs8(der) = private_key(path)? else { return Err(unusable()) };
+        let der = der.secret_pkcs8_der();
+        let (scheme, pair) = match Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
+            Ok(pair) => (SignatureScheme::Ed25519, Pair::Ed25519(pair)),
+            Err(_) => {
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der, &SystemRandom::new());
+                (SignatureScheme::EcdsaP256Sha256, Pair::P256(pair.map_err(|_| unusable())?))
+            }
+        };
+        let octets = match &pair {
+            Pair::Ed25519(pair) => pair.public_key().as_ref(),
+            Pair::P256(pair) => pair.public_key().as_ref(),
+        };
+        Ok(Self { public: PublicKey::new(scheme, octets).map_err(|_| unusable())?, pair })
+    }
+}
+
+impl Signer for FileKey {
+    fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignError> {
+        match &self.pair {
+            Pair::Ed25519(pair) => Ok(pair.sign(payload).as_ref().to_vec()),
+            Pair::P256(pair) => {
+                let signature = pair.sign(&SystemRandom::new(), payload).map_err(|_| SignError)?;
+                Ok(signature.as_ref().to_vec())
+            }
+        }
+    }
+}
+
+/// The authority that certifies the provider's users.
+pub(crate) fn issuer(config: &Config) -> Result<Issuer, KeyFileError> {
+    let signer = FileKey::read(&config.issuer.key)?;
+    let chain = certificates(&config.issuer.certificate)?.into_iter().map(|one| one.to_vec()).collect();
+    Ok(Issuer::load(config.domain.clone(), Arc::new(signer), chain)?)
+}
+
+/// Whose certificates of users are believed.
+pub(crate) fn trust(config: &Config) -> Result<TrustStore, KeyFileError> {
+    let mut trust = TrustStore::default();
+    for anchor in &config.anchors {
+        for certificate in certificates(&anchor.certificate)? {
+            let refused = |error| KeyFileError::Anchor { path: anchor.certificate.clone(), error };
+            trust = trust.with_anchor(&certificate, anchor.domains.iter().cloned()).map_err(refused)?;
+        }
+    }
+    Ok(trust)
+}
+
+/// The hub as it stands in the list of external senders of its groups: one key for each suite, made at the first start.
+/// The credential is a basic one that names the provider.
+pub(crate) fn hub_senders(
+    store: &Store,
+    domain: &Domain,
+) -> Result<Vec<(CipherSuite, ExternalSender)>, crate::StartError> {
+    let mut senders = Vec::new();
+    for suite in CipherSuite::ALL {
+        let scheme = suite.signature_scheme();
+        let fresh = SigningKey::generate(scheme, &mut OsEntropy::default()).map_err(|_| KeyFileError::Tls)?;
+        let secret = store.hub_key(suite.code(), fresh.secret())?;
+        let key = SigningKey::from_secret(scheme, &secret).map_err(|_| KeyFileError::Tls)?;
+        let credential = Credential::basic(format!("mimi://{domain}").as_bytes());
+        senders.push((suite, ExternalSender { signature_key: key.public_key().as_bytes().to_vec(), credential }));
+    }
+    Ok(senders)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// TLS 1.3 for the listener. A client may show a certificate; if it does, it must come from one of the roots.
+pub(crate) fn server_tls(config: &Config) -> Result<ServerConfig, KeyFileError> {
+    let refused = |_| KeyFileError::Tls;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(config)?), provider())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|_| KeyFileError::Tls)?;
+    let mut tls = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(refused)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(certificates(&config.tls.certificate)?, private_key(&config.tls.key)?)
+        .map_err(refused)?;
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(tls)
+}
+
+/// TLS 1.3 toward other providers, with the provider's own certificate.
+pub(crate) fn client_tls(config: &Config) -> Result<ClientConfig, KeyFileError> {
+    let refused = |_| KeyFileError::Tls;
+    let mut tls = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(refused)?
+        .with_root_certificates(roots(config)?)
+        .with_client_auth_cert(certificates(&config.tls.certificate)?, private_key(&config.tls.key)?)
+        .map_err(refused)?;
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(tls)
+}
+
+fn roots(config: &Config) -> Result<RootCertStore, KeyFileError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(&config.tls.roots)? {
+        roots.add(certificate).map_err(|_| KeyFileError::Pem(config.tls.roots.clone()))?;
+    }
+    Ok(roots)
+}
+
+/// The certificates in a file; at least one.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, KeyFileError> {
+    let refused = |_| KeyFileError::Pem(path.to_owned());
+    let found: Vec<_> =
+        CertificateDer::pem_file_iter(path).map_err(refused)?.collect::<Result<_, _>>().map_err(refused)?;
+    if found.is_empty() { Err(KeyFileError::Pem(path.to_owned())) } else { Ok(found) }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, KeyFileError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|_| KeyFileError::Pem(path.to_owned()))
+}

@@ -1,0 +1,197 @@
+use std::{future::Future, net::SocketAddr, sync::Arc};
+
+use mimi_credential::{Issuer, TrustStore};
+use mimi_pseudonym::{CipherSuite, Clock, Domain, Timestamp};
+use mimi_wire::ExternalSender;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    Config, KeyFileError, OffsetClock, StoreError,
+    fail::Fail,
+    hub::Rooms,
+    keys,
+    log::Logger,
+    outbox,
+    peers::Peers,
+    record::Recorder,
+    server,
+    store::{Store, Wake},
+    wake::Wakers,
+};
+
+/// What a provider is told besides its configuration.
+#[derive(Clone)]
+pub struct Options {
+    clock: Arc<dyn Clock>,
+    quiet: bool,
+    recorder: Recorder,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { clock: Arc::new(OffsetClock::default()), quiet: false, recorder: Recorder::default() }
+    }
+}
+
+impl Options {
+    /// Another clock than the system's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// No line for each request.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    /// Appends every exchange, bodies and all, to `exchanges.jsonl` in a folder. Not for operation.
+    ///
+    /// # Errors
+    /// [`std::io::Error`] if the file cannot be made.
+    #[cfg(feature = "record")]
+    pub fn recorded(mut self, folder: &std::path::Path) -> std::io::Result<Self> {
+        self.recorder = Recorder::open(folder)?;
+        Ok(self)
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("quiet", &self.quiet).finish_non_exhaustive()
+    }
+}
+
+/// A provider that listens: the hub of its domain's rooms, and the local provider of its users' devices.
+pub struct Provider {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: TlsAcceptor,
+    inner: Arc<Inner>,
+    stop: watch::Sender<bool>,
+}
+
+/// Why a provider does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A certificate or key cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The folder of the database cannot be made.
+    #[error("data: {0}")]
+    Data(std::io::Error),
+    /// The address cannot be listened at.
+    #[error("listen: {0}")]
+    Listen(std::io::Error),
+}
+
+/// What every request shares.
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) trust: TrustStore,
+    pub(crate) issuer: Issuer,
+    pub(crate) senders: Vec<(CipherSuite, ExternalSender)>,
+    pub(crate) store: Store,
+    pub(crate) rooms: Rooms,
+    pub(crate) wakers: Wakers,
+    pub(crate) peers: Peers,
+    pub(crate) log: Logger,
+    pub(crate) recorder: Recorder,
+    pub(crate) stopping: watch::Receiver<bool>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Provider {
+    /// Reads keys, opens the database, and listens. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`] names what is missing.
+    pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
+        std::fs::create_dir_all(&config.data).map_err(StartError::Data)?;
+        let store = Store::open(&config.data.join("provider.sqlite"))?;
+        let senders = keys::hub_senders(&store, &config.domain)?;
+        let tls = TlsAcceptor::from(Arc::new(keys::server_tls(&config)?));
+        let log = Logger::new(Arc::clone(&options.clock), options.quiet);
+        let (stop, stopping) = watch::channel(false);
+        let inner = Inner {
+            trust: keys::trust(&config)?,
+            issuer: keys::issuer(&config)?,
+            senders,
+            store,
+            rooms: Rooms::default(),
+            wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
+            peers: Peers::new(&config, keys::client_tls(&config)?, log.clone(), options.recorder.clone()),
+            log,
+            recorder: options.recorder,
+            stopping,
+            clock: options.clock,
+            config,
+        };
+        let listener = TcpListener::bind(inner.config.listen).await.map_err(StartError::Listen)?;
+        let address = listener.local_addr().map_err(StartError::Listen)?;
+        Ok(Self { listener, address, tls, inner: Arc::new(inner), stop })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests and empties the outbox until `shutdown` is ready; then gives what has begun a few seconds to end.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let Self { listener, tls, inner, stop, .. } = self;
+        let mut workers = JoinSet::new();
+        for peer in &inner.config.peers {
+            workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));
+        }
+        let connections = tokio::select! {
+            never = server::accept(listener, tls, Arc::clone(&inner)) => match never {},
+            () = shutdown => inner.stopping.clone(),
+        };
+        // Nobody listening is what is wanted.
+        let _ = stop.send(true);
+        server::drained(connections, &inner).await;
+        workers.shutdown().await;
+    }
+}
+
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Provider").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    pub(crate) fn domain(&self) -> &Domain {
+        &self.config.domain
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn wake(&self, wake: &Wake) {
+        self.wakers.wake(wake);
+    }
+
+    /// Runs work that waits for the disk or computes for long. It goes on to its end even if the requester goes away.
+    pub(crate) async fn blocking<T, F>(self: &Arc<Self>, work: F) -> Result<T, Fail>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, Fail> + Send + 'static,
+    {
+        let inner = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || work(&inner)).await {
+            Ok(result) => result,
+            Err(_) => Err(Fail::Fault("a task ended early")),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use mimi_pseudonym::Domain;
+use tokio::sync::Notify;
+
+use crate::store::{DeviceId, Wake};
+
+/// Tells long polls and outbox workers that there is something new in the database.
+#[derive(Default)]
+pub(crate) struct Wakers {
+    devices: Mutex<HashMap<DeviceId, Arc<Notify>>>,
+    peers: HashMap<Domain, Arc<Notify>>,
+}
+
+impl Wakers {
+    pub(crate) fn new(peers: impl IntoIterator<Item = Domain>) -> Self {
+        let peers = peers.into_iter().map(|peer| (peer, Arc::default())).collect();
+        Self { devices: Mutex::default(), peers }
+    }
+
+    /// What a device waits for.
+    pub(crate) fn device(&self, device: DeviceId) -> Arc<Notify> {
+        let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(devices.entry(device).or_default())
+    }
+
+    /// What the worker of a peer waits for.
+    pub(crate) fn peer(&self, peer: &Domain) -> Option<Arc<Notify>> {
+        self.peers.get(peer).cloned()
+    }
+
+    /// Wakes those who wait.
+    pub(crate) fn wake(&self, wake: &Wake) {
+        let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        for device in &wake.devices {
+            if let Some(notify) = devices.get(device) {
+                notify.notify_waiters();
+            }
+        }
+        for peer in &wake.peers {
+            if let Some(notify) = self.peers.get(peer) {
+                notify.notify_one();
+            }
+        }
+    }
+}
