@@ -1,1 +1,14 @@
+//! The flows between two providers, end to end: real processes, real TLS, and what they sent each other.
+//!
+//! A [`scenario`] starts providers in a folder of its own ([`fixture`], [`process`]). They write down every exchange
+//! ([`record`]), from which come the ladder diagram ([`ladder`]), the table of what each provider could see ([`sight`])
+//! and the costs ([`bench`]).
 
+pub mod bench;
+pub mod call;
+pub mod fixture;
+pub mod ladder;
+pub mod process;
+pub mod record;
+pub mod scenario;
+pub mod sight;

@@ -1,1 +1,13 @@
-#![allow(missing_docs)]
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod register;
+mod store;
+mod system;
+mod transport;
+
+pub use client::{Client, ClientError, Surroundings};
+pub use register::Account;
+pub use store::{DatabaseError, StoreError, StoreKey};
+pub use system::{SystemClock, SystemEntropy};
+pub use transport::{ProviderAddress, TransportError};

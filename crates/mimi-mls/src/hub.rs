@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, fmt};
 
 use mimi_credential::{CredentialError, TrustStore};
 use mimi_pseudonym::{CipherSuite, ClientUri, DecodeError, Domain, Reader, RoomUri, Timestamp, UserUri, Wire, Writer};
-use mimi_room::{RoomState, StateError};
+use mimi_room::{Refusal, RoomState, StateError};
 use mimi_wire::{ExternalSender, GroupInfo, MlsMessage, RatchetTree};
 use openmls::{
     group::{ProposalStore, PublicGroup},
@@ -59,6 +59,9 @@ pub enum HubCreateError {
     /// The creator is no participant of the room.
     #[error("the creator is no participant of the room")]
     NotParticipant,
+    /// The room's state and its creator do not keep the room's own rules.
+    #[error("the room breaks its own rules: {0}")]
+    NotAllowed(#[from] Refusal),
 }
 
 /// Why a hub's room cannot be read from its snapshot and log.

@@ -86,6 +86,9 @@ pub enum SealError {
     /// The room does not let this member send.
     #[error("the room does not let this member send: {0}")]
     NotAllowed(#[from] Refusal),
+    /// The content is longer than a receiver accepts: [`Content::MAX_LEN`] octets with its framing.
+    #[error("the content is too long")]
+    TooLong,
     /// MLS refuses.
     #[error("MLS refuses to seal")]
     Mls,

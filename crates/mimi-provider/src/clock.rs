@@ -25,14 +25,14 @@ impl Clock for OffsetClock {
 }
 
 /// The operating system's generator.
-#[derive(Debug, Clone, Default)]
-pub struct OsEntropy(SystemRandom);
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
     fn fill(&mut self, buffer: &mut [u8]) {
         // Without random bytes there are no secrets to be had: better no answer at all than a guessable one. The
         // operating systems this runs on block until they have some, so this does not happen.
-        while self.0.fill(buffer).is_err() {
+        while SystemRandom::new().fill(buffer).is_err() {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
     }
@@ -51,6 +51,6 @@ mod tests {
 
     #[test]
     fn random_bytes_differ() {
-        assert_ne!(OsEntropy::default().bits256(), OsEntropy::default().bits256());
+        assert_ne!(OsEntropy.bits256(), OsEntropy.bits256());
     }
 }

@@ -93,7 +93,7 @@ pub(crate) struct Limits {
     /// Seconds for the body.
     body_seconds: u64,
     /// Connections at the same time.
-    pub(crate) connections: usize,
+    pub(crate) connections: u16,
 }
 
 impl Default for Limits {

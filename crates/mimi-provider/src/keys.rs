@@ -4,7 +4,7 @@ use std::{
 };
 
 use mimi_credential::{AnchorError, IssueError, Issuer, TrustStore};
-use mimi_pseudonym::{CipherSuite, Domain, Entropy, PublicKey, SignError, SignatureScheme, Signer, SigningKey};
+use mimi_pseudonym::{CipherSuite, Domain, PublicKey, SignError, SignatureScheme, Signer, SigningKey};
 use mimi_wire::{Credential, ExternalSender};
 use ring::{
     rand::SystemRandom,
@@ -118,7 +118,7 @@ pub(crate) fn hub_senders(
     let mut senders = Vec::new();
     for suite in CipherSuite::ALL {
         let scheme = suite.signature_scheme();
-        let fresh = SigningKey::generate(scheme, &mut OsEntropy::default()).map_err(|_| KeyFileError::Tls)?;
+        let fresh = SigningKey::generate(scheme, &mut OsEntropy).map_err(|_| KeyFileError::Tls)?;
         let secret = store.hub_key(suite.code(), fresh.secret())?;
         let key = SigningKey::from_secret(scheme, &secret).map_err(|_| KeyFileError::Tls)?;
         let credential = Credential::basic(format!("mimi://{domain}").as_bytes());

@@ -3,7 +3,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 use mimi_credential::{Issuer, TrustStore};
 use mimi_pseudonym::{CipherSuite, Clock, Domain, Timestamp};
 use mimi_wire::ExternalSender;
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{net::TcpListener, sync::{Semaphore, watch}, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
@@ -106,6 +106,8 @@ pub(crate) struct Inner {
     pub(crate) log: Logger,
     pub(crate) recorder: Recorder,
     pub(crate) stopping: watch::Receiver<bool>,
+    /// One permit for each connection there may be.
+    pub(crate) connections: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
 }
 
@@ -132,6 +134,7 @@ impl Provider {
             log,
             recorder: options.recorder,
             stopping,
+            connections: Arc::new(Semaphore::new(config.limits.connections.into())),
             clock: options.clock,
             config,
         };
@@ -152,13 +155,12 @@ impl Provider {
         for peer in &inner.config.peers {
             workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));
         }
-        let connections = tokio::select! {
+        tokio::select! {
             never = server::accept(listener, tls, Arc::clone(&inner)) => match never {},
-            () = shutdown => inner.stopping.clone(),
-        };
-        // Nobody listening is what is wanted.
-        let _ = stop.send(true);
-        server::drained(connections, &inner).await;
+            () = shutdown => {}
+        }
+        stop.send_replace(true);
+        server::drained(&inner).await;
         workers.shutdown().await;
     }
 }

@@ -1,5 +1,8 @@
 //! People, providers and rooms for the tests.
-#![allow(dead_code, clippy::unwrap_used)]
+
+#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing)]
+
+pub mod rogue;
 
 use std::{sync::Arc, time::Duration};
 
@@ -73,12 +76,28 @@ impl World {
     }
 
     pub fn client(&mut self, user: &UserUri) -> Identity {
+        self.client_for_days(user, 90)
+    }
+
+    /// A client whose certificate runs out after so many days.
+    pub fn client_for_days(&mut self, user: &UserUri, days: u32) -> Identity {
         let issuer = if user.domain().as_str() == "a.example" { &self.a } else { &self.b };
+        let key = SigningKey::generate(self.suite.signature_scheme(), &mut self.entropy).unwrap();
+        let client = ClientUri::pseudonym(user.domain(), self.entropy.bits128());
+        let validity = Validity { not_before: self.now.before(DAY), not_after: self.now.after(DAY * days) };
+        let chain = issuer.issue_leaf(user, &client, key.public_key(), self.entropy.bits128(), validity).unwrap();
+        Identity::new(self.suite, key, chain, &self.trust, self.now).unwrap()
+    }
+
+    /// A client that another issuer has certified, whom nobody here trusts.
+    pub fn stranger(&mut self, user: &UserUri) -> Identity {
+        let issuer = issuer(user.domain().as_str(), &mut self.entropy, self.now);
+        let trust = TrustStore::default().with_anchor(issuer.certificate(), [user.domain().clone()]).unwrap();
         let key = SigningKey::generate(self.suite.signature_scheme(), &mut self.entropy).unwrap();
         let client = ClientUri::pseudonym(user.domain(), self.entropy.bits128());
         let validity = Validity { not_before: self.now.before(DAY), not_after: self.now.after(DAY * 90) };
         let chain = issuer.issue_leaf(user, &client, key.public_key(), self.entropy.bits128(), validity).unwrap();
-        Identity::new(self.suite, key, chain, &self.trust, self.now).unwrap()
+        Identity::new(self.suite, key, chain, &trust, self.now).unwrap()
     }
 
     pub fn key_package(&self, identity: &Identity, purpose: KeyPackagePurpose) -> NewKeyPackage {

@@ -22,7 +22,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub(crate) use accounts::{AccountProfile, NewDevice};
 pub(crate) use delivery::{Notification, NotifyOutcome, OutboxRow};
 pub(crate) use key_packages::{Claim, ClaimedClient, StoredKeyPackage};
-pub(crate) use rooms::{CommitRecord, MessageRecord, NewRoom, StoredRoom};
+pub(crate) use rooms::{CommitRecord, MessageRecord, NewRoom};
 
 /// The database cannot be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,236 @@
+use std::{collections::VecDeque, fmt, path::Path, sync::Arc, time::Duration};
+
+use mimi_credential::TrustStore;
+use mimi_flow::{Command, CommandError, Context, Device, Effect, Event, EventId, FlowId, RestoreError};
+use mimi_pseudonym::{Clock, Entropy, Timestamp, Wire};
+use mimi_wire::local::DeviceToken;
+
+use crate::{ProviderAddress, StoreError, StoreKey, TransportError, store::Store, transport::Transport};
+
+/// Why a client cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// Its store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The saved device cannot be read. Nothing was written.
+    #[error("the saved device: {0}")]
+    Restore(#[from] RestoreError),
+    /// The command is not carried out.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The own provider gave no usable answer, where trying again does not help.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// There is no device in the store.
+    #[error("there is no device in the store")]
+    NoDevice,
+    /// There is a device in the store already.
+    #[error("there is a device in the store already")]
+    DeviceExists,
+}
+
+/// What a client needs from its surroundings.
+pub struct Surroundings {
+    /// Its own provider.
+    pub provider: ProviderAddress,
+    /// The issuers that are trusted, each for its domains.
+    pub trust: TrustStore,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The generator of random octets.
+    pub entropy: Box<dyn Entropy>,
+    /// The key the store is encrypted under.
+    pub store_key: StoreKey,
+}
+
+/// One device of one account, connected to its provider and kept on disk. Whatever it has told the provider or the
+/// application can be told again after a crash, and is not done twice.
+pub struct Client {
+    device: Device,
+    store: Store,
+    transport: Transport,
+    surroundings: Surroundings,
+    sending: VecDeque<(mimi_flow::RequestId, mimi_flow::Request)>,
+    telling: VecDeque<(EventId, Event)>,
+    wake: Option<Timestamp>,
+    backoff: Duration,
+    received: u64,
+}
+
+pub(crate) const TOKEN: &str = "token";
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+impl Client {
+    /// Opens the device in a store.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::NoDevice`] if there is none.
+    pub fn open(path: &Path, mut surroundings: Surroundings) -> Result<Self, ClientError> {
+        let mut store = Store::open(path, &surroundings.store_key, surroundings.entropy.as_mut())?;
+        let token = store.read(TOKEN)?.ok_or(ClientError::NoDevice)?;
+        let token = DeviceToken::decode(&token).map_err(|_| StoreError::Key)?;
+        let device = Device::restore(store.load()?)?;
+        let transport = Transport::new(&surroundings.provider, Some(&token))?;
+        Ok(Self::with(device, store, transport, surroundings))
+    }
+
+    pub(crate) fn with(device: Device, store: Store, transport: Transport, surroundings: Surroundings) -> Self {
+        Self {
+            device,
+            store,
+            transport,
+            surroundings,
+            sending: VecDeque::new(),
+            telling: VecDeque::new(),
+            wake: None,
+            backoff: BACKOFF_MIN,
+            received: 0,
+        }
+    }
+
+    /// The device's state, for looking at.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Carries out a command of the application. When this returns, the decision is on disk.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn command(&mut self, command: Command) -> Result<Option<FlowId>, ClientError> {
+        let surroundings = &mut self.surroundings;
+        let mut cx = Context {
+            now: surroundings.clock.now(),
+            entropy: surroundings.entropy.as_mut(),
+            trust: &surroundings.trust,
+        };
+        let flow = self.device.command(command, &mut cx)?;
+        self.save()?;
+        Ok(flow)
+    }
+
+    /// Does what is to be done — sends, receives, wakes — until there is something to tell the application or `wait`
+    /// is over. An event counts as told when this is called again or [`Client::told`] is.
+    ///
+    /// # Errors
+    /// [`ClientError`] where trying again does not help. A provider that cannot be reached is no error: it is tried
+    /// again.
+    pub async fn next_event(&mut self, wait: Duration) -> Result<Option<Event>, ClientError> {
+        self.told()?;
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            self.drain();
+            if let Some((_, event)) = self.telling.front() {
+                return Ok(Some(event.clone()));
+            }
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            if let Some((id, request)) = self.sending.front().cloned() {
+                match self.transport.call(&request).await {
+                    Ok(answer) => {
+                        self.sending.pop_front();
+                        self.backoff = BACKOFF_MIN;
+                        self.with_context(|device, cx| device.answer(id, answer, cx));
+                        self.save()?;
+                    }
+                    Err(error) => self.pause(error, left).await?,
+                }
+                if left.is_zero() {
+                    return Ok(None);
+                }
+                continue;
+            }
+            if self.wake.is_some_and(|at| at <= self.surroundings.clock.now()) {
+                self.wake = None;
+                self.with_context(Device::tick);
+                self.save()?;
+                continue;
+            }
+            self.receive(left).await?;
+            self.drain();
+            if left.is_zero() && self.sending.is_empty() && self.telling.is_empty() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Says that the application has been told the last event.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`]
+    pub fn told(&mut self) -> Result<(), ClientError> {
+        if let Some((id, _)) = self.telling.pop_front() {
+            self.device.told(id);
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) {
+        while let Some(effect) = self.device.poll() {
+            match effect {
+                Effect::Send { id, request } => self.sending.push_back((id, request)),
+                Effect::Tell { id, event } => self.telling.push_back((id, event)),
+                Effect::WakeAt(at) => self.wake = Some(self.wake.map_or(at, |earlier| earlier.min(at))),
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits for the inbox, takes what is there, keeps it, and only then acknowledges it.
+    async fn receive(&mut self, left: Duration) -> Result<(), ClientError> {
+        let until_wake = self.wake.map(|at| at.since(self.surroundings.clock.now()));
+        let wait = left.min(Duration::from_secs(20)).min(until_wake.unwrap_or(Duration::MAX));
+        let events = match self.transport.inbox(self.received, wait).await {
+            Ok(events) => events,
+            Err(error) => return self.pause(error, left).await,
+        };
+        self.backoff = BACKOFF_MIN;
+        let Some(last) = events.last().map(|event| event.sequence) else { return Ok(()) };
+        for event in events {
+            self.with_context(|device, cx| device.receive(event, cx));
+        }
+        self.save()?;
+        self.received = last;
+        match self.transport.acknowledge(last).await {
+            Ok(()) => Ok(()),
+            // What is not acknowledged comes again after the next start, and does no harm.
+            Err(TransportError::Unreachable | TransportError::Busy) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits a little longer each time; gives up where that does not help.
+    async fn pause(&mut self, error: TransportError, left: Duration) -> Result<(), ClientError> {
+        match error {
+            TransportError::Unreachable | TransportError::Busy => {
+                tokio::time::sleep(self.backoff.min(left)).await;
+                self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+                Ok(())
+            }
+            error => Err(error.into()),
+        }
+    }
+
+    fn with_context<T>(&mut self, act: impl FnOnce(&mut Device, &mut Context<'_>) -> T) -> T {
+        let surroundings = &mut self.surroundings;
+        let mut cx = Context {
+            now: surroundings.clock.now(),
+            entropy: surroundings.entropy.as_mut(),
+            trust: &surroundings.trust,
+        };
+        act(&mut self.device, &mut cx)
+    }
+
+    fn save(&mut self) -> Result<(), ClientError> {
+        Ok(self.store.save(self.device.save(), self.surroundings.entropy.as_mut())?)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("device", &self.device).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,82 @@
+use std::path::Path;
+
+use mimi_flow::{Delays, Device, Profile};
+use mimi_pseudonym::{CipherSuite, Wire};
+use mimi_wire::local::{
+    AddDeviceRequest, DEVICE_PATH, EnrolmentCode, INFO_PATH, ProviderInfo, REGISTER_PATH, RegisterAccountRequest,
+    RegisterResponse,
+};
+
+use crate::{Client, ClientError, Surroundings, TransportError, client::TOKEN, store::Store, transport::Transport};
+
+/// What an account says of its owner. All of it stays with the provider and whoever it is disclosed to.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// The name part of the handle: `alice` of `im:alice@a.example`.
+    pub handle: String,
+    /// The name to show.
+    pub display_name: String,
+    /// An e-mail address.
+    pub email: String,
+    /// What the owner calls this device.
+    pub device_name: String,
+}
+
+impl Client {
+    /// Registers a new account with its first device, and keeps the device in a new store. The code that is returned
+    /// lets further devices in.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::DeviceExists`] if the store has a device already.
+    pub async fn register(
+        path: &Path,
+        account: Account,
+        suite: CipherSuite,
+        delays: Delays,
+        surroundings: Surroundings,
+    ) -> Result<(Self, EnrolmentCode), ClientError> {
+        let Account { handle, display_name, email, device_name } = account;
+        let request = RegisterAccountRequest { handle, display_name, email, device_name };
+        Self::enrol(path, REGISTER_PATH, &request, suite, delays, surroundings).await
+    }
+
+    /// Adds a device to an account, with the code that came with the account, and keeps it in a new store.
+    ///
+    /// # Errors
+    /// As [`Client::register`].
+    pub async fn add_device(
+        path: &Path,
+        code: EnrolmentCode,
+        device_name: &str,
+        suite: CipherSuite,
+        delays: Delays,
+        surroundings: Surroundings,
+    ) -> Result<Self, ClientError> {
+        let request = AddDeviceRequest { enrolment_code: code, device_name: device_name.to_owned() };
+        Ok(Self::enrol(path, DEVICE_PATH, &request, suite, delays, surroundings).await?.0)
+    }
+
+    async fn enrol(
+        path: &Path,
+        endpoint: &str,
+        request: &impl Wire,
+        suite: CipherSuite,
+        delays: Delays,
+        mut surroundings: Surroundings,
+    ) -> Result<(Self, EnrolmentCode), ClientError> {
+        let mut store = Store::open(path, &surroundings.store_key, surroundings.entropy.as_mut())?;
+        if store.read(TOKEN)?.is_some() {
+            return Err(ClientError::DeviceExists);
+        }
+        let anonymous = Transport::new(&surroundings.provider, None)?;
+        let registered: RegisterResponse = anonymous.post(endpoint, request).await?;
+        let transport = Transport::new(&surroundings.provider, Some(&registered.device_token))?;
+        let info: ProviderInfo = transport.fetch(INFO_PATH).await?;
+        let hub = info.hub_senders.into_iter().find(|hub| hub.cipher_suite == suite);
+        let hub = hub.ok_or(TransportError::Nonsense)?.sender;
+        let device = Device::new(Profile { user: registered.user, client: registered.client, suite, hub, delays });
+        store.save(device.save(), surroundings.entropy.as_mut())?;
+        store.put(&[(TOKEN, &registered.device_token.encode())], surroundings.entropy.as_mut())?;
+        Ok((Self::with(device, store, transport, surroundings), registered.enrolment_code))
+    }
+}

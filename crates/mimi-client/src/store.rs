@@ -1,0 +1,290 @@
+use std::{collections::HashMap, fmt, path::Path};
+
+use mimi_flow::Entry;
+use mimi_pseudonym::Entropy;
+use ring::{
+    aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    digest::{SHA256, digest},
+    hmac,
+};
+use rusqlite::{Connection, OptionalExtension, params};
+use zeroize::Zeroizing;
+
+/// The key a device's store is encrypted under; the application keeps it, for example in the platform's key store.
+#[derive(Clone)]
+pub struct StoreKey(Zeroizing<[u8; 32]>);
+
+impl StoreKey {
+    /// A key from 32 octets.
+    pub fn from_bytes(octets: [u8; 32]) -> Self {
+        Self(Zeroizing::new(octets))
+    }
+}
+
+impl fmt::Debug for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreKey(redacted)")
+    }
+}
+
+/// Why a device's store cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// SQLite says no, for example because the disk is full or the file is none of its own.
+    #[error("the device's store: {0}")]
+    Database(#[source] DatabaseError),
+    /// The store is encrypted under another key, or damaged. Nothing was written.
+    #[error("the device's store is encrypted under another key, or damaged")]
+    Key,
+    /// The store was written by a later version of this program. Nothing was written.
+    #[error("the device's store was written by a later version ({0})")]
+    Version(u32),
+}
+
+/// What SQLite said.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct DatabaseError(#[from] rusqlite::Error);
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(DatabaseError(error))
+    }
+}
+
+const VERSION: u32 = 1;
+const CHECK: &str = "check";
+
+/// A device on disk: entries, each encrypted under the store's key with its own name as associated data, so that no
+/// two can be swapped. Names of entries are hashed: they would tell rooms and pseudonyms.
+pub(crate) struct Store {
+    connection: Connection,
+    key: LessSafeKey,
+    hash_key: hmac::Key,
+    /// What was written last, by a hash of its content.
+    written: HashMap<String, [u8; 32]>,
+}
+
+impl Store {
+    /// Opens a store, or makes an empty one.
+    pub(crate) fn open(path: &Path, key: &StoreKey, entropy: &mut dyn Entropy) -> Result<Self, StoreError> {
+        let connection = Connection::open(path)?;
+        private(path);
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version > VERSION {
+            return Err(StoreError::Version(version));
+        }
+        if version == 0 {
+            connection.execute_batch(
+                "BEGIN; CREATE TABLE IF NOT EXISTS entries (name BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+                 PRAGMA user_version = 1; COMMIT;",
+            )?;
+        }
+        // One key for the values, another for the names, both from the application's.
+        let root = hmac::Key::new(hmac::HMAC_SHA256, key.0.as_slice());
+        let values = hmac::sign(&root, b"mimi-client store values");
+        let hash_key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, b"mimi-client store names").as_ref());
+        let unbound = UnboundKey::new(&CHACHA20_POLY1305, values.as_ref()).map_err(|_| StoreError::Key)?;
+        let mut store = Self { connection, key: LessSafeKey::new(unbound), hash_key, written: HashMap::new() };
+        match store.read(CHECK)? {
+            Some(_) => {}
+            None if store.is_empty()? => store.put(&[(CHECK, b"mimi-client")], entropy)?,
+            None => return Err(StoreError::Key),
+        }
+        Ok(store)
+    }
+
+    fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.connection.query_row("SELECT COUNT(*) = 0 FROM entries", [], |row| row.get(0))?)
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let sealed: Option<Vec<u8>> = self
+            .connection
+            .query_row("SELECT value FROM entries WHERE name = ?1", [self.hashed(name)], |row| row.get(0))
+            .optional()?;
+        sealed.map(|sealed| self.unseal(&self.hashed(name), sealed).map(|(_, value)| value)).transpose()
+    }
+
+    /// Writes entries in one transaction.
+    pub(crate) fn put(&mut self, entries: &[(&str, &[u8])], entropy: &mut dyn Entropy) -> Result<(), StoreError> {
+        let sealed: Result<Vec<_>, _> = entries.iter().map(|(name, value)| self.seal(name, value, entropy)).collect();
+        let transaction = self.connection.transaction()?;
+        for (name, value) in sealed? {
+            transaction
+                .execute("INSERT OR REPLACE INTO entries (name, value) VALUES (?1, ?2)", params![name, value])?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Brings the device's entries on disk up to date, in one transaction: only what changed is written.
+    pub(crate) fn save(&mut self, entries: Vec<Entry>, entropy: &mut dyn Entropy) -> Result<(), StoreError> {
+        let mut present = HashMap::with_capacity(entries.len());
+        let mut sealed = Vec::new();
+        for entry in &entries {
+            let hash: [u8; 32] = digest(&SHA256, &entry.value).as_ref().try_into().unwrap_or_default();
+            if self.written.get(&entry.key) != Some(&hash) {
+                sealed.push(self.seal(&device_entry(&entry.key), &entry.value, entropy)?);
+            }
+            present.insert(entry.key.clone(), hash);
+        }
+        let gone = self.written.keys().filter(|key| !present.contains_key(*key));
+        let gone: Vec<_> = gone.map(|key| self.hashed(&device_entry(key))).collect();
+        if sealed.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        let transaction = self.connection.transaction()?;
+        for (name, value) in sealed {
+            transaction
+                .execute("INSERT OR REPLACE INTO entries (name, value) VALUES (?1, ?2)", params![name, value])?;
+        }
+        for name in gone {
+            transaction.execute("DELETE FROM entries WHERE name = ?1", [name])?;
+        }
+        transaction.commit()?;
+        self.written = present;
+        Ok(())
+    }
+
+    /// The device's entries.
+    pub(crate) fn load(&mut self) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        {
+            let mut statement = self.connection.prepare("SELECT name, value FROM entries")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let (name, value) = self.unseal(&row.get::<_, Vec<u8>>(0)?, row.get(1)?)?;
+                if let Some(key) = name.strip_prefix(DEVICE_PREFIX) {
+                    entries.push(Entry { key: key.to_owned(), value: value.to_vec() });
+                }
+            }
+        }
+        let hash = |entry: &Entry| digest(&SHA256, &entry.value).as_ref().try_into().unwrap_or_default();
+        self.written = entries.iter().map(|entry| (entry.key.clone(), hash(entry))).collect();
+        Ok(entries)
+    }
+
+    fn hashed(&self, name: &str) -> Vec<u8> {
+        hmac::sign(&self.hash_key, name.as_bytes()).as_ref().to_vec()
+    }
+
+    /// Nonce, then the sealed name and value.
+    fn seal(&self, name: &str, value: &[u8], entropy: &mut dyn Entropy) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+        let hashed = self.hashed(name);
+        let mut nonce = [0; NONCE_LEN];
+        entropy.fill(&mut nonce);
+        let length = u16::try_from(name.len()).map_err(|_| StoreError::Key)?;
+        let mut sealed = Vec::with_capacity(name.len() + value.len() + 32);
+        sealed.extend_from_slice(&length.to_be_bytes());
+        sealed.extend_from_slice(name.as_bytes());
+        sealed.extend_from_slice(value);
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&hashed), &mut sealed)
+            .map_err(|_| StoreError::Key)?;
+        sealed.extend_from_slice(tag.as_ref());
+        Ok((hashed, [nonce.as_slice(), &sealed].concat()))
+    }
+
+    fn unseal(&self, hashed: &[u8], sealed: Vec<u8>) -> Result<(String, Zeroizing<Vec<u8>>), StoreError> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(StoreError::Key)?;
+        let mut sealed = Zeroizing::new(sealed.to_vec());
+        let plain = self
+            .key
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(hashed), &mut sealed)
+            .map_err(|_| StoreError::Key)?;
+        let (length, rest) = plain.split_first_chunk::<2>().ok_or(StoreError::Key)?;
+        let (name, value) = rest.split_at_checked(u16::from_be_bytes(*length).into()).ok_or(StoreError::Key)?;
+        let name = std::str::from_utf8(name).map_err(|_| StoreError::Key)?;
+        Ok((name.to_owned(), Zeroizing::new(value.to_vec())))
+    }
+}
+
+const DEVICE_PREFIX: &str = "device:";
+
+fn device_entry(key: &str) -> String {
+    format!("{DEVICE_PREFIX}{key}")
+}
+
+/// Only the owner may read the file, where the platform knows owners.
+fn private(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // A file system without permissions is the application's choice; the content is encrypted.
+        let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mimi_pseudonym::SeededEntropy;
+
+    fn entry(key: &str, value: &[u8]) -> Entry {
+        Entry { key: key.to_owned(), value: value.to_vec() }
+    }
+
+    fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
+        entries.sort_by(|one, other| one.key.cmp(&other.key));
+        entries
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_and_nothing_is_readable_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device.sqlite");
+        let key = StoreKey::from_bytes([1; 32]);
+        let mut entropy = SeededEntropy::new([2; 32]);
+        let mut store = Store::open(&path, &key, &mut entropy).unwrap();
+        let entries = vec![entry("room/mimi://a.example/r/club", b"the secret"), entry("device", b"core")];
+        store.save(entries.clone(), &mut entropy).unwrap();
+        drop(store);
+        let mut store = Store::open(&path, &key, &mut entropy).unwrap();
+        assert_eq!(sorted(store.load().unwrap()), sorted(entries));
+        store.save(vec![entry("device", b"later")], &mut entropy).unwrap();
+        assert_eq!(store.load().unwrap(), [entry("device", b"later")]);
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            for canary in [b"a.example".as_slice(), b"the secret", b"club"] {
+                assert!(!bytes.windows(canary.len()).any(|window| window == canary));
+            }
+        }
+    }
+
+    #[test]
+    fn another_key_and_a_later_version_are_refused_and_nothing_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device.sqlite");
+        let key = StoreKey::from_bytes([1; 32]);
+        let mut entropy = SeededEntropy::new([2; 32]);
+        Store::open(&path, &key, &mut entropy).unwrap().save(vec![entry("device", b"core")], &mut entropy).unwrap();
+        let other = Store::open(&path, &StoreKey::from_bytes([9; 32]), &mut entropy);
+        assert!(matches!(other.err(), Some(StoreError::Key)));
+        let mut store = Store::open(&path, &key, &mut entropy).unwrap();
+        assert_eq!(store.load().unwrap(), [entry("device", b"core")]);
+        store.connection.pragma_update(None, "user_version", 7).unwrap();
+        drop(store);
+        assert!(matches!(Store::open(&path, &key, &mut entropy).err(), Some(StoreError::Version(7))));
+    }
+
+    #[test]
+    fn a_damaged_entry_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device.sqlite");
+        let key = StoreKey::from_bytes([1; 32]);
+        let mut entropy = SeededEntropy::new([2; 32]);
+        let mut store = Store::open(&path, &key, &mut entropy).unwrap();
+        store.save(vec![entry("device", b"core")], &mut entropy).unwrap();
+        let name = store.hashed(&device_entry("device"));
+        store.connection.execute("UPDATE entries SET value = zeroblob(64) WHERE name = ?1", [name]).unwrap();
+        assert!(matches!(store.load(), Err(StoreError::Key)));
+    }
+}

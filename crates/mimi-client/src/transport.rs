@@ -1,0 +1,165 @@
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use mimi_flow::{Answer, Call, Request};
+use mimi_pseudonym::{Domain, RoomUri, Wire};
+use mimi_wire::{
+    MEDIA_TYPE, Problem, ProblemDocument,
+    directory::percent_encode,
+    local::{self, AckRequest, DeviceToken, InboxEvent, InboxResponse},
+};
+use reqwest::{Method, StatusCode, header};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+
+/// How to reach the own provider.
+#[derive(Debug, Clone)]
+pub struct ProviderAddress {
+    /// Its domain: the name its certificate must have.
+    pub domain: Domain,
+    /// Its port.
+    pub port: u16,
+    /// Where to connect, instead of asking the DNS.
+    pub address: Option<SocketAddr>,
+    /// The certificate authorities to trust for TLS, as PEM.
+    pub roots: Vec<u8>,
+}
+
+/// Why a request to the own provider got no usable answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The certificate authorities cannot be read.
+    #[error("the certificate authorities cannot be read")]
+    Roots,
+    /// The provider cannot be reached, or broke off. Sending again may help.
+    #[error("the provider cannot be reached")]
+    Unreachable,
+    /// The provider is busy or in trouble. Sending again later may help.
+    #[error("the provider is busy")]
+    Busy,
+    /// The provider refuses. Sending again does not help.
+    #[error("the provider refuses: {}", .0.code())]
+    Refused(Problem),
+    /// The answer is not one that the provider may give.
+    #[error("the provider's answer makes no sense")]
+    Nonsense,
+}
+
+/// A connection to the own provider: HTTPS, and a token that says which device it is.
+pub(crate) struct Transport {
+    http: reqwest::Client,
+    base: String,
+    token: Option<String>,
+}
+
+/// The longest answer that is read.
+const ANSWER_MAX: usize = InboxResponse::MAX_LEN;
+
+impl Transport {
+    pub(crate) fn new(provider: &ProviderAddress, token: Option<&DeviceToken>) -> Result<Self, TransportError> {
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&provider.roots) {
+            roots.add(certificate.map_err(|_| TransportError::Roots)?).map_err(|_| TransportError::Roots)?;
+        }
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(|_| TransportError::Roots)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(60));
+        if let Some(address) = provider.address {
+            builder = builder.resolve(provider.domain.as_str(), address);
+        }
+        let http = builder.build().map_err(|_| TransportError::Roots)?;
+        let base = format!("https://{}:{}", provider.domain, provider.port);
+        let token = token.map(|token| format!("Bearer {}", hex(token.as_bytes())));
+        Ok(Self { http, base, token })
+    }
+
+    /// Sends a request of a flow. `Err` means that it may be sent again.
+    pub(crate) async fn call(&self, request: &Request) -> Result<Answer, TransportError> {
+        let (method, path) = route(&request.call);
+        match self.exchange(method, &path, request.body.clone()).await {
+            Ok(body) => Ok(Answer::Done(body)),
+            Err(TransportError::Refused(problem)) => Ok(Answer::Refused(problem)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The events of the inbox behind a number, waiting for one if there is none.
+    pub(crate) async fn inbox(&self, after: u64, wait: Duration) -> Result<Vec<InboxEvent>, TransportError> {
+        let path = format!("{}?after={after}&wait={}", local::INBOX_PATH, wait.as_millis());
+        let body = self.exchange(Method::GET, &path, Vec::new()).await?;
+        Ok(InboxResponse::decode(&body).map_err(|_| TransportError::Nonsense)?.events)
+    }
+
+    /// Lets the provider forget the events up to a number.
+    pub(crate) async fn acknowledge(&self, up_to: u64) -> Result<(), TransportError> {
+        self.exchange(Method::POST, local::ACK_PATH, AckRequest { up_to }.encode()).await.map(drop)
+    }
+
+    pub(crate) async fn post<A: Wire>(&self, path: &str, body: &impl Wire) -> Result<A, TransportError> {
+        let answer = self.exchange(Method::POST, path, body.encode()).await?;
+        A::decode(&answer).map_err(|_| TransportError::Nonsense)
+    }
+
+    pub(crate) async fn fetch<A: Wire>(&self, path: &str) -> Result<A, TransportError> {
+        let answer = self.exchange(Method::GET, path, Vec::new()).await?;
+        A::decode(&answer).map_err(|_| TransportError::Nonsense)
+    }
+
+    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Vec<u8>, TransportError> {
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, token);
+        }
+        if method == Method::POST {
+            request = request.header(header::CONTENT_TYPE, MEDIA_TYPE).body(body);
+        }
+        let mut response = request.send().await.map_err(|_| TransportError::Unreachable)?;
+        let status = response.status();
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|_| TransportError::Unreachable)? {
+            if answer.len() + chunk.len() > ANSWER_MAX {
+                return Err(TransportError::Nonsense);
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let problem = ProblemDocument::from_json(&answer).ok().map(|document| document.problem);
+        match (status, problem) {
+            (StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT, _) => Err(TransportError::Busy),
+            (status, _) if status.is_server_error() => Err(TransportError::Busy),
+            (_, Some(problem)) => Err(TransportError::Refused(problem)),
+            _ => Err(TransportError::Nonsense),
+        }
+    }
+}
+
+fn route(call: &Call) -> (Method, String) {
+    let with = |path: &str, room: &RoomUri| format!("{path}/{}", percent_encode(room.as_str()));
+    match call {
+        Call::Pseudonyms => (Method::POST, local::PSEUDONYMS_PATH.to_owned()),
+        Call::Credentials => (Method::POST, local::CREDENTIALS_PATH.to_owned()),
+        Call::UploadKeyPackages => (Method::POST, local::KEY_PACKAGES_PATH.to_owned()),
+        Call::ClaimOwn => (Method::POST, local::CLAIM_OWN_PATH.to_owned()),
+        Call::CreateRoom => (Method::POST, local::ROOMS_PATH.to_owned()),
+        Call::DestroyRoom(room) => (Method::DELETE, with(local::ROOMS_PATH, room)),
+        Call::KeyMaterial => (Method::POST, local::KEY_MATERIAL_PATH.to_owned()),
+        Call::IdentifierQuery => (Method::POST, local::IDENTIFIER_QUERY_PATH.to_owned()),
+        Call::Update(room) => (Method::POST, with(local::UPDATE_PATH, room)),
+        Call::SubmitMessage(room) => (Method::POST, with(local::SUBMIT_MESSAGE_PATH, room)),
+        // A call this version does not know has no path.
+        _ => (Method::POST, String::from("/")),
+    }
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}

@@ -1,0 +1,67 @@
+//! The hub of this provider's rooms: checks, orders, stores, fans out.
+
+mod create;
+mod rooms;
+mod submit;
+mod update;
+
+use std::sync::Arc;
+
+use mimi_pseudonym::{Domain, RoomUri, UserUri};
+use mimi_wire::{FanoutMessage, Problem, Wire, local::InboxBody};
+
+pub(crate) use create::{create, destroy};
+pub(crate) use rooms::Rooms;
+pub(crate) use submit::submit;
+pub(crate) use update::update;
+
+use crate::{fail::Fail, provider::Inner, server::Peer, store::Device};
+
+/// Who wants something of a room.
+#[derive(Debug, Clone)]
+pub(crate) enum Requester {
+    /// Another provider, for one of its users.
+    Peer(Peer),
+    /// A device of this provider, of which is known that it has a client in the room.
+    Device(Device),
+}
+
+impl Requester {
+    /// The provider whose users the requester may speak for.
+    fn domain<'a>(&'a self, inner: &'a Inner) -> &'a Domain {
+        match self {
+            Self::Peer(peer) => peer.domain(),
+            Self::Device(_) => inner.domain(),
+        }
+    }
+}
+
+/// Refuses a user who is no participant of a room of this hub.
+pub(crate) async fn check_participant(inner: &Arc<Inner>, room: RoomUri, user: UserUri) -> Result<(), Fail> {
+    rooms::with(inner, room, move |_, slot| {
+        let hub = slot.as_ref().ok_or(Problem::UnknownRoom)?;
+        if hub.state().participants().role_of(&user).is_some() {
+            Ok(())
+        } else if hub.domains().contains(user.domain()) {
+            Err(Problem::Forbidden.into())
+        } else {
+            Err(Problem::UnknownRoom.into())
+        }
+    })
+    .await
+}
+
+/// A message for each of these providers but this one. A provider that is not configured gets nothing.
+fn for_peers<'a>(
+    inner: &Inner,
+    domains: impl IntoIterator<Item = &'a Domain>,
+    message: &FanoutMessage,
+) -> Vec<(Domain, Vec<u8>)> {
+    let others = domains.into_iter().filter(|domain| *domain != inner.domain() && inner.peers.knows(domain));
+    let octets = message.encode();
+    others.map(|domain| (domain.clone(), octets.clone())).collect()
+}
+
+fn for_inbox(room: &RoomUri, message: FanoutMessage) -> InboxBody {
+    InboxBody::Fanout { room: room.clone(), message }
+}

@@ -1,0 +1,126 @@
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use mimi_pseudonym::{RoomUri, Wire, Writer};
+use mimi_wire::{
+    FanoutEvent, FanoutMessage, FanoutMessages, Problem,
+    local::{AckRequest, InboxBody},
+};
+
+use crate::{
+    fail::Fail,
+    hash,
+    provider::Inner,
+    server::{Peer, Reply},
+    store::{Device, Notification, NotifyOutcome},
+};
+
+/// The most events of one answer, as [`mimi_wire::local::InboxResponse`] has it.
+const EVENTS_MAX: usize = 1024;
+/// Octets of events after which an answer is full.
+const OCTETS_MAX: usize = 16 << 20;
+
+/// The events behind a sequence number. If there are none, waits for one.
+pub(crate) async fn read(
+    inner: &Arc<Inner>,
+    device: Device,
+    after: u64,
+    wait_millis: u64,
+) -> Result<Reply, Fail> {
+    let until = Instant::now() + Duration::from_millis(wait_millis);
+    let news = inner.wakers.device(device.id);
+    let mut stopping = inner.stopping.clone();
+    loop {
+        // Listens before it looks: what arrives in between is not missed.
+        let mut arrived = pin!(news.notified());
+        arrived.as_mut().enable();
+        let id = device.id;
+        let events = inner.blocking(move |inner| Ok(inner.store.inbox(id, after, EVENTS_MAX, OCTETS_MAX)?)).await?;
+        let rest = until.saturating_duration_since(Instant::now());
+        if !events.is_empty() || rest.is_zero() || *stopping.borrow() {
+            return Ok(Reply::Body(response(&events)));
+        }
+        tokio::select! {
+            () = arrived => {}
+            () = tokio::time::sleep(rest) => {}
+            _ = stopping.changed() => {}
+        }
+    }
+}
+
+/// The encoding of an `InboxResponse`, from events that are stored as they are sent.
+fn response(events: &[(u64, Vec<u8>)]) -> Vec<u8> {
+    let mut inner = Writer::default();
+    for (sequence, body) in events {
+        inner.u64(*sequence);
+        inner.raw(body);
+    }
+    let mut writer = Writer::default();
+    writer.vector(&inner.into_octets());
+    writer.into_octets()
+}
+
+/// The device has taken its events up to a number: they are deleted.
+pub(crate) async fn ack(inner: &Arc<Inner>, device: Device, request: AckRequest) -> Result<Reply, Fail> {
+    inner.blocking(move |inner| Ok(inner.store.ack(device.id, request.up_to)?)).await?;
+    Ok(Reply::Nothing)
+}
+
+/// Takes what the hub of a room fans out (draft-ietf-mimi-protocol-06, section 5.5): all of it or nothing.
+pub(crate) async fn notify(
+    inner: &Arc<Inner>,
+    peer: &Peer,
+    room: RoomUri,
+    messages: FanoutMessages,
+) -> Result<Reply, Fail> {
+    if room.domain() != peer.domain() {
+        return Err(Problem::ForeignUser.into());
+    }
+    let outcome = inner
+        .blocking(move |inner| {
+            let messages: Vec<_> =
+                messages.into_vec().into_iter().map(|message| notification(&room, message)).collect();
+            let outcome = inner.store.notify(&room, &messages)?;
+            if let NotifyOutcome::Taken(wake) = &outcome {
+                inner.wake(wake);
+            }
+            Ok(outcome)
+        })
+        .await?;
+    match outcome {
+        NotifyOutcome::Taken(_) => Ok(Reply::Created),
+        NotifyOutcome::UnknownKeyPackageRef => Err(Problem::UnknownKeyPackageRef.into()),
+        NotifyOutcome::UnknownRoom => Err(Problem::UnknownRoom.into()),
+    }
+}
+
+fn notification(room: &RoomUri, message: FanoutMessage) -> Notification {
+    let welcome = match &message.event {
+        FanoutEvent::Welcome { welcome, .. } => Some(welcome.key_package_refs().to_vec()),
+        _ => None,
+    };
+    let hash = hash(&[room.as_str().as_bytes(), &message.encode()]);
+    let body = InboxBody::Fanout { room: room.clone(), message }.encode();
+    Notification { hash, body, welcome }
+}
+
+#[cfg(test)]
+mod tests {
+    use mimi_wire::local::{InboxEvent, InboxResponse};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_the_encoding_of_its_events() {
+        let body = InboxBody::RoomDestroyed { room: "mimi://a.example/r/club".parse().unwrap() };
+        let events = [(3, body.encode()), (7, body.encode())];
+        let expected = InboxResponse {
+            events: vec![InboxEvent { sequence: 3, body: body.clone() }, InboxEvent { sequence: 7, body }],
+        };
+        assert_eq!(response(&events), expected.encode());
+        assert_eq!(response(&[]), InboxResponse { events: vec![] }.encode());
+    }
+}

@@ -1,0 +1,39 @@
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body as _, Bytes, Incoming};
+use mimi_wire::{MEDIA_TYPE, Problem};
+
+/// Checks that a body says it is of the one media type there is.
+pub(super) fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(MEDIA_TYPE) { Ok(()) } else { Err(Problem::UnsupportedMediaType) }
+}
+
+/// Reads a body of at most `max` octets; a longer one is refused by its stated length, or as soon as it gets too long.
+pub(super) async fn read(body: Incoming, max: usize, limit: Duration) -> Result<Bytes, Problem> {
+    if body.size_hint().lower() > max as u64 {
+        return Err(Problem::TooLarge);
+    }
+    match tokio::time::timeout(limit, Limited::new(body, max).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
+        Ok(Err(_)) | Err(_) => Err(Problem::Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_media_type_may_have_parameters_but_be_no_other() {
+        let check = |value: &str| check_media_type(&[(header::CONTENT_TYPE, value.parse().unwrap())].into_iter().collect());
+        assert_eq!(check("application/mimi-protocol"), Ok(()));
+        assert_eq!(check("Application/MIMI-protocol; version=1"), Ok(()));
+        assert_eq!(check("application/json"), Err(Problem::UnsupportedMediaType));
+        assert_eq!(check_media_type(&HeaderMap::new()), Err(Problem::UnsupportedMediaType));
+    }
+}

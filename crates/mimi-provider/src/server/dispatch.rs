@@ -1,0 +1,85 @@
+use std::sync::Arc;
+
+use mimi_pseudonym::Wire;
+use mimi_wire::Problem;
+
+use super::{
+    Peer, Reply,
+    exchange::Caller,
+    route::{DeviceRoute, ENDPOINTS, PEER_BASE, PeerRoute, Route},
+};
+use crate::{
+    credentials,
+    fail::Fail,
+    hub::{self, Requester},
+    identifier, inbox, key_material, local,
+    provider::Inner,
+    store::Device,
+};
+
+/// Decodes the body and calls the function that answers.
+pub(super) async fn dispatch(inner: &Arc<Inner>, route: Route, caller: Caller, body: &[u8]) -> Result<Reply, Fail> {
+    match (route, caller) {
+        (Route::Directory, _) => Ok(Reply::Json(directory(inner))),
+        (Route::Info, _) => Ok(Reply::message(&local::info(inner))),
+        (Route::Register, _) => local::register(inner, Wire::decode(body)?).await,
+        (Route::AddDevice, _) => local::add_device(inner, Wire::decode(body)?).await,
+        (Route::Peer(route), Caller::Peer(peer)) => for_peer(inner, route, peer, body).await,
+        (Route::Device(route), Caller::Device(device)) => for_device(inner, route, device, body).await,
+        (Route::Peer(_) | Route::Device(_), _) => Err(Problem::Unauthorized.into()),
+    }
+}
+
+async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8]) -> Result<Reply, Fail> {
+    match route {
+        PeerRoute::KeyMaterial(target) => {
+            let response = key_material::from_peer(inner, &peer, target, Wire::decode(body)?).await?;
+            Ok(Reply::message(&response))
+        }
+        PeerRoute::Update(room) => {
+            let response = hub::update(inner, Requester::Peer(peer), room, Wire::decode(body)?).await?;
+            Ok(Reply::message(&response))
+        }
+        PeerRoute::Notify(room) => inbox::notify(inner, &peer, room, Wire::decode(body)?).await,
+        PeerRoute::SubmitMessage(room) => {
+            let response = hub::submit(inner, Requester::Peer(peer), room, Wire::decode(body)?).await?;
+            Ok(Reply::message(&response))
+        }
+        PeerRoute::IdentifierQuery(domain) => {
+            if domain != *inner.domain() {
+                return Err(Problem::NotFound.into());
+            }
+            Ok(Reply::message(&identifier::query(inner, Wire::decode(body)?).await?))
+        }
+    }
+}
+
+async fn for_device(inner: &Arc<Inner>, route: DeviceRoute, device: Device, body: &[u8]) -> Result<Reply, Fail> {
+    match route {
+        DeviceRoute::Pseudonyms => local::pseudonyms(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::Credentials => credentials::issue(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::KeyPackages => key_material::upload(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::ClaimOwn => key_material::claim_own(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::CreateRoom => hub::create(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::DestroyRoom(room) => hub::destroy(inner, device, room).await,
+        DeviceRoute::KeyMaterial => key_material::from_device(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::Update(room) => local::update(inner, device, room, Wire::decode(body)?).await,
+        DeviceRoute::SubmitMessage(room) => local::submit(inner, device, room, Wire::decode(body)?).await,
+        DeviceRoute::IdentifierQuery => identifier::for_device(inner, Wire::decode(body)?).await,
+        DeviceRoute::Inbox { after, wait_millis } => inbox::read(inner, device, after, wait_millis).await,
+        DeviceRoute::Ack => inbox::ack(inner, device, Wire::decode(body)?).await,
+    }
+}
+
+/// The directory document: the endpoints that there are (draft-ietf-mimi-protocol-06, section 5.1).
+fn directory(inner: &Inner) -> String {
+    let base = match inner.config.port {
+        443 => format!("https://{}{PEER_BASE}", inner.domain()),
+        port => format!("https://{}:{port}{PEER_BASE}", inner.domain()),
+    };
+    let template = |endpoint: mimi_wire::Endpoint| {
+        let template = format!("{base}/{}/{{{}}}", endpoint.name(), endpoint.placeholder());
+        (endpoint.name().to_owned(), serde_json::Value::from(template))
+    };
+    serde_json::Value::Object(ENDPOINTS.into_iter().map(template).collect()).to_string()
+}

@@ -1,0 +1,154 @@
+use std::{sync::Arc, time::Instant};
+
+use http::{HeaderMap, Request, Response, header};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use mimi_pseudonym::Domain;
+use mimi_wire::Problem;
+use rustls_pki_types::CertificateDer;
+
+use super::{Peer, Reply, body, dispatch, reply, route::Route};
+use crate::{fail::Fail, hash, hex, log::Direction, provider::Inner, record::Exchange, store::Device, unhex32};
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(super) enum Caller {
+    Anybody,
+    Device(Device),
+    Peer(Peer),
+}
+
+/// What is known of an exchange for log and record.
+struct Seen {
+    endpoint: &'static str,
+    who: String,
+    request: Bytes,
+}
+
+/// Answers one request.
+pub(super) async fn answer(
+    inner: &Arc<Inner>,
+    certificate: Option<&CertificateDer<'static>>,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let begun = Instant::now();
+    let mut seen = Seen { endpoint: "-", who: "-".into(), request: Bytes::new() };
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let result = handle(inner, certificate, request, &mut seen).await;
+    if let Err(Fail::Store(_) | Fail::Fault(_)) = &result {
+        let error = result.as_ref().err();
+        inner.log.fault(format_args!("{}: {error:?}", seen.endpoint));
+    }
+    let (response, body) = reply::response(result.map_err(|error| error.problem()));
+    let status = response.status().as_u16();
+    let who = seen.who.split(':').next().unwrap_or_default();
+    inner.log.exchange(Direction::In, seen.endpoint, who, status, begun.elapsed());
+    inner.recorder.append(&Exchange {
+        side: "server",
+        peer: &seen.who,
+        method: method.as_str(),
+        path: uri.path_and_query().map_or("", |path| path.as_str()),
+        endpoint: seen.endpoint,
+        status,
+        request: &seen.request,
+        response: &body,
+    });
+    response
+}
+
+async fn handle(
+    inner: &Arc<Inner>,
+    certificate: Option<&CertificateDer<'static>>,
+    request: Request<Incoming>,
+    seen: &mut Seen,
+) -> Result<Reply, Fail> {
+    let (parts, incoming) = request.into_parts();
+    let host = parts.uri.authority().map(|authority| authority.as_str());
+    check_host(host, &parts.headers, inner.domain())?;
+    let route = Route::parse(&parts.method, parts.uri.path(), parts.uri.query())?;
+    seen.endpoint = route.name();
+    let caller = authenticate(inner, &route, &parts.headers, certificate, seen).await?;
+    let body = match route.body_limit() {
+        Some(max) => {
+            body::check_media_type(&parts.headers)?;
+            let limits = &inner.config.limits;
+            body::read(incoming, max.min(limits.body), limits.body_timeout()).await?
+        }
+        None => body::read(incoming, 0, inner.config.limits.body_timeout()).await?,
+    };
+    if inner.recorder.is_on() {
+        seen.request = body.clone();
+    }
+    dispatch::dispatch(inner, route, caller, &body).await
+}
+
+/// The request has to be for this provider (draft-ietf-mimi-protocol-06, section 5).
+fn check_host(authority: Option<&str>, headers: &HeaderMap, own: &Domain) -> Result<(), Problem> {
+    let header = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = authority.or(header).unwrap_or_default();
+    let name = host.split_once(':').map_or(host, |(name, _)| name);
+    if name.eq_ignore_ascii_case(own.as_str()) { Ok(()) } else { Err(Problem::NotFound) }
+}
+
+async fn authenticate(
+    inner: &Arc<Inner>,
+    route: &Route,
+    headers: &HeaderMap,
+    certificate: Option<&CertificateDer<'static>>,
+    seen: &mut Seen,
+) -> Result<Caller, Fail> {
+    match route {
+        Route::Directory | Route::Info | Route::Register | Route::AddDevice => {
+            seen.who = "client".into();
+            Ok(Caller::Anybody)
+        }
+        Route::Peer(_) => {
+            let peer = Peer::authenticate(headers, certificate)?;
+            if !inner.peers.knows(peer.domain()) {
+                return Err(Problem::Forbidden.into());
+            }
+            seen.who = peer.domain().to_string();
+            Ok(Caller::Peer(peer))
+        }
+        Route::Device(_) => {
+            let token = bearer(headers).ok_or(Problem::Unauthorized)?;
+            let token = hash(&[&token]);
+            seen.who = format!("client:{}", hex(token.get(..4).unwrap_or_default()));
+            let device = inner.blocking(move |inner| Ok(inner.store.device_by_token(&token)?)).await?;
+            Ok(Caller::Device(device.ok_or(Problem::Unauthorized)?))
+        }
+    }
+}
+
+/// The device token in `Authorization: Bearer`.
+fn bearer(headers: &HeaderMap) -> Option<[u8; 32]> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") { unhex32(token.trim()) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_has_to_be_ours() {
+        let own: Domain = "a.example".parse().unwrap();
+        let none = HeaderMap::new();
+        assert_eq!(check_host(Some("A.example:8443"), &none, &own), Ok(()));
+        assert_eq!(check_host(Some("b.example"), &none, &own), Err(Problem::NotFound));
+        assert_eq!(check_host(None, &none, &own), Err(Problem::NotFound));
+        let headers: HeaderMap = [(header::HOST, "a.example".parse().unwrap())].into_iter().collect();
+        assert_eq!(check_host(None, &headers, &own), Ok(()));
+    }
+
+    #[test]
+    fn a_token_is_64_hexadecimal_digits() {
+        let headers = |value: &str| [(header::AUTHORIZATION, value.parse().unwrap())].into_iter().collect();
+        assert_eq!(bearer(&headers(&format!("Bearer {}", hex(&[7; 32])))), Some([7; 32]));
+        for bad in ["Bearer 07", "Basic 07", "Bearer", ""] {
+            assert_eq!(bearer(&headers(bad)), None, "{bad}");
+        }
+        assert_eq!(bearer(&HeaderMap::new()), None);
+    }
+}

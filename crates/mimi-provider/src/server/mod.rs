@@ -1,0 +1,88 @@
+//! The listener: TLS, HTTP, and the way of a request from its octets to the function that answers it.
+
+mod body;
+mod dispatch;
+mod exchange;
+mod peer;
+mod reply;
+mod route;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use rustls_pki_types::CertificateDer;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::OwnedSemaphorePermit,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+pub(crate) use peer::Peer;
+pub(crate) use reply::Reply;
+
+use crate::provider::Inner;
+
+/// How long requests that have begun may take when the provider stops.
+const LAST_SECONDS: Duration = Duration::from_secs(5);
+
+/// Takes connections for ever.
+pub(crate) async fn accept(listener: TcpListener, tls: TlsAcceptor, inner: Arc<Inner>) -> Infallible {
+    loop {
+        let Ok(permit) = Arc::clone(&inner.connections).acquire_owned().await else {
+            std::future::pending::<()>().await;
+            continue;
+        };
+        match listener.accept().await {
+            Ok((tcp, _)) => {
+                tokio::spawn(connection(tcp, tls.clone(), Arc::clone(&inner), permit));
+            }
+            // For example no file descriptor left: it passes when other connections end.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// Waits until every connection has ended, but not for ever.
+pub(crate) async fn drained(inner: &Inner) {
+    let all = u32::from(inner.config.limits.connections);
+    // Whether it was in time or not, what comes next is the end.
+    let _ = timeout(LAST_SECONDS, inner.connections.acquire_many(all)).await;
+}
+
+async fn connection(tcp: TcpStream, tls: TlsAcceptor, inner: Arc<Inner>, permit: OwnedSemaphorePermit) {
+    let limits = &inner.config.limits;
+    let _ = tcp.set_nodelay(true);
+    let Ok(Ok(stream)) = timeout(limits.header_timeout(), tls.accept(tcp)).await else { return };
+    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let certificate: Option<Arc<CertificateDer<'static>>> = shown.map(|one| Arc::new(one.clone().into_owned()));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(60)))
+        .max_concurrent_streams(128)
+        .max_header_list_size(1 << 14);
+    let service = {
+        let inner = Arc::clone(&inner);
+        service_fn(move |request| {
+            let (inner, certificate) = (Arc::clone(&inner), certificate.clone());
+            async move { Ok::<_, Infallible>(exchange::answer(&inner, certificate.as_deref(), request).await) }
+        })
+    };
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut stopping = inner.stopping.clone();
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        _ = stopping.changed() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(LAST_SECONDS, connection).await;
+        }
+    }
+    drop(permit);
+}

@@ -1,0 +1,73 @@
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use mimi_wire::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE, Problem, Wire};
+
+/// An answer, before it is HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// 200 with a body.
+    Body(Vec<u8>),
+    /// 200 with JSON.
+    Json(String),
+    /// 201.
+    Created,
+    /// 204.
+    Nothing,
+}
+
+impl Reply {
+    /// 200 with a message as its body.
+    pub(crate) fn message(message: &impl Wire) -> Self {
+        Self::Body(message.encode())
+    }
+
+    fn parts(self) -> (u16, Option<&'static str>, Bytes) {
+        match self {
+            Self::Body(octets) => (200, Some(MEDIA_TYPE), octets.into()),
+            Self::Json(text) => (200, Some("application/json"), text.into()),
+            Self::Created => (201, None, Bytes::new()),
+            Self::Nothing => (204, None, Bytes::new()),
+        }
+    }
+}
+
+/// A reply or a problem as HTTP, and its body once more for the record.
+pub(super) fn response(reply: Result<Reply, Problem>) -> (Response<Full<Bytes>>, Bytes) {
+    let (status, media_type, body) = match reply {
+        Ok(reply) => reply.parts(),
+        Err(problem) => (problem.status(), Some(PROBLEM_MEDIA_TYPE), problem.document().to_json().into()),
+    };
+    let mut response = Response::new(Full::new(body.clone()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Some(media_type) = media_type {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    (response, body)
+}
+
+#[cfg(test)]
+mod tests {
+    use mimi_wire::ProblemDocument;
+
+    use super::*;
+
+    #[test]
+    fn every_problem_goes_out_as_its_document() {
+        for problem in Problem::ALL {
+            let (response, body) = response(Err(problem));
+            assert_eq!(response.status().as_u16(), problem.status());
+            assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), PROBLEM_MEDIA_TYPE);
+            assert_eq!(ProblemDocument::from_json(&body).unwrap(), problem.document());
+        }
+    }
+
+    #[test]
+    fn replies_have_their_status() {
+        let status = |reply| response(Ok(reply)).0.status().as_u16();
+        assert_eq!(status(Reply::Body(vec![1])), 200);
+        assert_eq!(status(Reply::Created), 201);
+        assert_eq!(status(Reply::Nothing), 204);
+    }
+}

@@ -1,0 +1,247 @@
+use std::str::FromStr;
+
+use http::Method;
+use mimi_pseudonym::{Domain, RoomUri, UserUri, Wire};
+use mimi_wire::{
+    Endpoint, FanoutMessages, IdentifierRequest, Problem, SubmitMessageRequest, UnverifiedKeyMaterialRequest,
+    UpdateRequest,
+    directory::{DIRECTORY_PATH, percent_decode},
+    local::{self, AckRequest, AddDeviceRequest, ClaimOwnRequest, CreateRoomRequest, CredentialsRequest,
+        HubKeyMaterialRequest, LocalIdentifierQuery, PseudonymsRequest, RegisterAccountRequest, UploadKeyPackages},
+};
+
+/// Where the endpoints for other providers are.
+pub(super) const PEER_BASE: &str = "/mimi/v1";
+
+/// The endpoints for other providers that there are.
+pub(super) const ENDPOINTS: [Endpoint; 5] =
+    [Endpoint::KeyMaterial, Endpoint::Update, Endpoint::Notify, Endpoint::SubmitMessage, Endpoint::IdentifierQuery];
+
+/// The longest that an inbox is waited for.
+const LONGEST_WAIT_MILLIS: u64 = 30_000;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Anybody may ask.
+    Directory,
+    /// Anybody may ask.
+    Info,
+    /// Anybody may ask, if registration is open.
+    Register,
+    /// Whoever has an enrolment code may ask.
+    AddDevice,
+    /// A provider asks.
+    Peer(PeerRoute),
+    /// A device asks.
+    Device(DeviceRoute),
+}
+
+/// What another provider asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PeerRoute {
+    KeyMaterial(UserUri),
+    Update(RoomUri),
+    Notify(RoomUri),
+    SubmitMessage(RoomUri),
+    IdentifierQuery(Domain),
+}
+
+/// What a device asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum DeviceRoute {
+    Pseudonyms,
+    Credentials,
+    KeyPackages,
+    ClaimOwn,
+    CreateRoom,
+    DestroyRoom(RoomUri),
+    KeyMaterial,
+    Update(RoomUri),
+    SubmitMessage(RoomUri),
+    IdentifierQuery,
+    Inbox { after: u64, wait_millis: u64 },
+    Ack,
+}
+
+impl Route {
+    /// Finds what a path stands for.
+    pub(super) fn parse(method: &Method, path: &str, query: Option<&str>) -> Result<Self, Problem> {
+        if path == DIRECTORY_PATH {
+            return only(Method::GET, method, || Ok(Self::Directory));
+        }
+        if let Some(rest) = path.strip_prefix(PEER_BASE).and_then(|rest| rest.strip_prefix('/')) {
+            let (name, value) = rest.split_once('/').ok_or(Problem::NotFound)?;
+            let endpoint = ENDPOINTS.into_iter().find(|one| one.name() == name).ok_or(Problem::NotFound)?;
+            return only(Method::POST, method, || peer_route(endpoint, value).map(Self::Peer));
+        }
+        let post = |route| only(Method::POST, method, || Ok(route));
+        let device = |route| post(Self::Device(route));
+        match path {
+            local::INFO_PATH => return only(Method::GET, method, || Ok(Self::Info)),
+            local::REGISTER_PATH => return post(Self::Register),
+            local::DEVICE_PATH => return post(Self::AddDevice),
+            local::PSEUDONYMS_PATH => return device(DeviceRoute::Pseudonyms),
+            local::CREDENTIALS_PATH => return device(DeviceRoute::Credentials),
+            local::KEY_PACKAGES_PATH => return device(DeviceRoute::KeyPackages),
+            local::CLAIM_OWN_PATH => return device(DeviceRoute::ClaimOwn),
+            local::ROOMS_PATH => return device(DeviceRoute::CreateRoom),
+            local::KEY_MATERIAL_PATH => return device(DeviceRoute::KeyMaterial),
+            local::IDENTIFIER_QUERY_PATH => return device(DeviceRoute::IdentifierQuery),
+            local::INBOX_PATH => return only(Method::GET, method, || inbox(query).map(Self::Device)),
+            local::ACK_PATH => return device(DeviceRoute::Ack),
+            _ => {}
+        }
+        let (path, value) = path.rsplit_once('/').ok_or(Problem::NotFound)?;
+        match path {
+            local::ROOMS_PATH => {
+                only(Method::DELETE, method, || variable(value).map(DeviceRoute::DestroyRoom).map(Self::Device))
+            }
+            local::UPDATE_PATH => {
+                only(Method::POST, method, || variable(value).map(DeviceRoute::Update).map(Self::Device))
+            }
+            local::SUBMIT_MESSAGE_PATH => {
+                only(Method::POST, method, || variable(value).map(DeviceRoute::SubmitMessage).map(Self::Device))
+            }
+            _ => Err(Problem::NotFound),
+        }
+    }
+
+    /// A name for the log.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Info => "info",
+            Self::Register => "register",
+            Self::AddDevice => "device",
+            Self::Peer(route) => match route {
+                PeerRoute::KeyMaterial(_) => "keyMaterial",
+                PeerRoute::Update(_) => "update",
+                PeerRoute::Notify(_) => "notify",
+                PeerRoute::SubmitMessage(_) => "submitMessage",
+                PeerRoute::IdentifierQuery(_) => "identifierQuery",
+            },
+            Self::Device(route) => match route {
+                DeviceRoute::Pseudonyms => "client.pseudonyms",
+                DeviceRoute::Credentials => "client.credentials",
+                DeviceRoute::KeyPackages => "client.keyPackages",
+                DeviceRoute::ClaimOwn => "client.claimOwn",
+                DeviceRoute::CreateRoom => "client.createRoom",
+                DeviceRoute::DestroyRoom(_) => "client.destroyRoom",
+                DeviceRoute::KeyMaterial => "client.keyMaterial",
+                DeviceRoute::Update(_) => "client.update",
+                DeviceRoute::SubmitMessage(_) => "client.submitMessage",
+                DeviceRoute::IdentifierQuery => "client.identifierQuery",
+                DeviceRoute::Inbox { .. } => "client.inbox",
+                DeviceRoute::Ack => "client.ack",
+            },
+        }
+    }
+
+    /// The most octets its body may have; `None` if it has none.
+    pub(super) fn body_limit(&self) -> Option<usize> {
+        match self {
+            Self::Directory | Self::Info => None,
+            Self::Register => Some(RegisterAccountRequest::MAX_LEN),
+            Self::AddDevice => Some(AddDeviceRequest::MAX_LEN),
+            Self::Peer(route) => Some(match route {
+                PeerRoute::KeyMaterial(_) => UnverifiedKeyMaterialRequest::MAX_LEN,
+                PeerRoute::Update(_) => UpdateRequest::MAX_LEN,
+                PeerRoute::Notify(_) => FanoutMessages::MAX_LEN,
+                PeerRoute::SubmitMessage(_) => SubmitMessageRequest::MAX_LEN,
+                PeerRoute::IdentifierQuery(_) => IdentifierRequest::MAX_LEN,
+            }),
+            Self::Device(route) => match route {
+                DeviceRoute::DestroyRoom(_) | DeviceRoute::Inbox { .. } => None,
+                DeviceRoute::Pseudonyms => Some(PseudonymsRequest::MAX_LEN),
+                DeviceRoute::Credentials => Some(CredentialsRequest::MAX_LEN),
+                DeviceRoute::KeyPackages => Some(UploadKeyPackages::MAX_LEN),
+                DeviceRoute::ClaimOwn => Some(ClaimOwnRequest::MAX_LEN),
+                DeviceRoute::CreateRoom => Some(CreateRoomRequest::MAX_LEN),
+                DeviceRoute::KeyMaterial => Some(HubKeyMaterialRequest::MAX_LEN),
+                DeviceRoute::Update(_) => Some(UpdateRequest::MAX_LEN),
+                DeviceRoute::SubmitMessage(_) => Some(SubmitMessageRequest::MAX_LEN),
+                DeviceRoute::IdentifierQuery => Some(LocalIdentifierQuery::MAX_LEN),
+                DeviceRoute::Ack => Some(AckRequest::MAX_LEN),
+            },
+        }
+    }
+}
+
+fn only(wanted: Method, method: &Method, route: impl FnOnce() -> Result<Route, Problem>) -> Result<Route, Problem> {
+    if *method == wanted { route() } else { Err(Problem::MethodNotAllowed) }
+}
+
+fn peer_route(endpoint: Endpoint, value: &str) -> Result<PeerRoute, Problem> {
+    match endpoint {
+        Endpoint::KeyMaterial => variable(value).map(PeerRoute::KeyMaterial),
+        Endpoint::Update => variable(value).map(PeerRoute::Update),
+        Endpoint::Notify => variable(value).map(PeerRoute::Notify),
+        Endpoint::SubmitMessage => variable(value).map(PeerRoute::SubmitMessage),
+        Endpoint::IdentifierQuery => variable(value).map(PeerRoute::IdentifierQuery),
+        _ => Err(Problem::NotFound),
+    }
+}
+
+fn variable<T: FromStr>(value: &str) -> Result<T, Problem> {
+    percent_decode(value).and_then(|value| value.parse().ok()).ok_or(Problem::Malformed)
+}
+
+fn inbox(query: Option<&str>) -> Result<DeviceRoute, Problem> {
+    let (mut after, mut wait_millis) = (0, 0);
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').ok_or(Problem::Malformed)?;
+        let value: u64 = value.parse().map_err(|_| Problem::Malformed)?;
+        match name {
+            "after" => after = value,
+            "wait" => wait_millis = value.min(LONGEST_WAIT_MILLIS),
+            _ => return Err(Problem::Malformed),
+        }
+    }
+    Ok(DeviceRoute::Inbox { after, wait_millis })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(method: Method, path: &str) -> Result<Route, Problem> {
+        Route::parse(&method, path, None)
+    }
+
+    #[test]
+    fn paths_lead_where_they_should() {
+        let room: RoomUri = "mimi://a.example/r/club".parse().unwrap();
+        let club = "mimi%3A%2F%2Fa.example%2Fr%2Fclub";
+        assert_eq!(
+            parse(Method::POST, &format!("/mimi/v1/update/{club}")),
+            Ok(Route::Peer(PeerRoute::Update(room.clone())))
+        );
+        assert_eq!(
+            parse(Method::DELETE, &format!("/client/v1/rooms/{club}")),
+            Ok(Route::Device(DeviceRoute::DestroyRoom(room)))
+        );
+        assert_eq!(parse(Method::GET, DIRECTORY_PATH), Ok(Route::Directory));
+        assert_eq!(
+            Route::parse(&Method::GET, local::INBOX_PATH, Some("after=7&wait=99999")),
+            Ok(Route::Device(DeviceRoute::Inbox { after: 7, wait_millis: LONGEST_WAIT_MILLIS }))
+        );
+    }
+
+    #[test]
+    fn other_paths_methods_and_variables_are_refused() {
+        for path in ["/", "", "/mimi/v1/", "/mimi/v1/groupInfo/x", "/mimi/v1/proxyDownload/x", "/client/v1/nothing", "/x/y"] {
+            assert_eq!(parse(Method::POST, path), Err(Problem::NotFound), "{path}");
+        }
+        assert_eq!(parse(Method::GET, "/mimi/v1/update/x"), Err(Problem::MethodNotAllowed));
+        assert_eq!(parse(Method::POST, DIRECTORY_PATH), Err(Problem::MethodNotAllowed));
+        assert_eq!(parse(Method::GET, local::ACK_PATH), Err(Problem::MethodNotAllowed));
+        for value in ["x", "mimi%3A", "%zz", "mimi%3A%2F%2Fa.example%2Fu%2Falice", ""] {
+            assert_eq!(parse(Method::POST, &format!("/mimi/v1/update/{value}")), Err(Problem::Malformed), "{value}");
+        }
+        for query in ["after=x", "after", "before=1", "after=-1"] {
+            let route = Route::parse(&Method::GET, local::INBOX_PATH, Some(query));
+            assert_eq!(route, Err(Problem::Malformed), "{query}");
+        }
+    }
+}

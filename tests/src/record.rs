@@ -1,0 +1,219 @@
+//! What the providers wrote down of their exchanges, put together into one list.
+
+mod order;
+mod read;
+#[cfg(test)]
+pub(crate) mod sample;
+
+use std::{collections::HashMap, fmt};
+
+use anyhow::{Result, bail};
+use mimi_wire::{Wire, local::RegisterResponse};
+
+pub use self::{
+    order::{Step, in_order},
+    read::{Line, read},
+};
+use crate::call::Call;
+
+/// Who takes part in a scenario between two providers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Actor {
+    /// The first client of Alice.
+    ClientA1,
+    /// Her other client.
+    ClientA2,
+    /// Her provider.
+    ServerA,
+    /// Bob's provider.
+    ServerB,
+    /// The first client of Bob.
+    ClientB1,
+    /// His other client.
+    ClientB2,
+}
+
+impl Actor {
+    /// Whether it is one of the providers.
+    pub fn is_server(self) -> bool {
+        matches!(self, Self::ServerA | Self::ServerB)
+    }
+
+    /// Whether it is a client of Bob.
+    pub fn is_bobs_client(self) -> bool {
+        matches!(self, Self::ClientB1 | Self::ClientB2)
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Which name in a recording is whose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cast {
+    /// The domains of `ServerA` and `ServerB`.
+    servers: [String; 2],
+    clients: HashMap<String, Actor>,
+}
+
+impl Cast {
+    /// The providers of Alice and Bob. Clients have to be named one by one.
+    pub fn new(server_a: &str, server_b: &str) -> Self {
+        Self { servers: [server_a.to_owned(), server_b.to_owned()], clients: HashMap::new() }
+    }
+
+    /// Names a client: by the tag a provider writes down for it (`client:1a2b3c4d`), or by its client URI, which is
+    /// how the one that registered is known.
+    #[must_use]
+    pub fn with_client(mut self, tag_or_uri: &str, actor: Actor) -> Self {
+        self.clients.insert(tag_or_uri.to_owned(), actor);
+        self
+    }
+
+    fn server(&self, domain: &str) -> Option<Actor> {
+        let [a, b] = &self.servers;
+        match domain {
+            _ if domain == a => Some(Actor::ServerA),
+            _ if domain == b => Some(Actor::ServerB),
+            _ => None,
+        }
+    }
+
+    /// Who is on the other side of an exchange.
+    fn peer(&self, line: &Line) -> Option<Actor> {
+        let registered = || {
+            let response = RegisterResponse::decode(&line.response).ok()?;
+            self.clients.get(response.client.as_str()).copied()
+        };
+        self.server(&line.peer).or_else(|| self.clients.get(&line.peer).copied()).or_else(registered)
+    }
+}
+
+/// A request and its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// When it ended: milliseconds since 1970 by the machine's clock.
+    pub at_ms: u64,
+    /// Who asked.
+    pub from: Actor,
+    /// Who answered.
+    pub to: Actor,
+    /// What was asked.
+    pub call: Call,
+    /// The status of the answer.
+    pub status: u16,
+    /// The body of the request.
+    pub request: Vec<u8>,
+    /// The body of the answer.
+    pub response: Vec<u8>,
+}
+
+impl Exchange {
+    /// Whether what was asked was done.
+    pub fn accepted(&self) -> bool {
+        self.call.accepted(self.status, &self.response)
+    }
+}
+
+/// Puts together what each provider (named by its domain) wrote down, by the time of the exchanges' ends. What stands
+/// in two recordings, as two providers had it with each other, is there once. Exchanges with someone who has no name in
+/// the cast are left out.
+///
+/// # Errors
+/// If one of the domains is no provider of the cast.
+pub fn merge(cast: &Cast, recordings: &[(&str, &[Line])]) -> Result<Vec<Exchange>> {
+    // What the asked side wrote down comes first; what the asking side has besides is only what never got an answer
+    // that the other side knows of.
+    let mut asked = Vec::new();
+    let mut asking = Vec::new();
+    for (domain, lines) in recordings {
+        let Some(own) = cast.server(domain) else { bail!("{domain} is no provider of this scenario") };
+        for line in *lines {
+            let Some(peer) = cast.peer(line) else { continue };
+            let (from, to) = if line.server { (peer, own) } else { (own, peer) };
+            let exchange = Exchange {
+                at_ms: line.at_ms,
+                from,
+                to,
+                call: Call::of(&line.method, &line.path),
+                status: line.status,
+                request: line.request.clone(),
+                response: line.response.clone(),
+            };
+            if line.server { asked.push(exchange) } else { asking.push(exchange) }
+        }
+    }
+    let mut paired = vec![false; asked.len()];
+    for exchange in asking {
+        let same = |other: &Exchange| Exchange { at_ms: exchange.at_ms, ..other.clone() } == exchange;
+        let pair = asked.iter().zip(&mut paired).find(|(other, paired)| !**paired && same(other));
+        match pair {
+            Some((_, paired)) => *paired = true,
+            None => {
+                asked.push(exchange);
+                // Nothing else can be the same as this one: it is from the asking side.
+                paired.push(true);
+            }
+        }
+    }
+    asked.sort_by_key(|exchange| exchange.at_ms);
+    Ok(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use mimi_wire::Endpoint;
+
+    use super::*;
+
+    fn cast() -> Cast {
+        Cast::new("a.example", "b.example")
+            .with_client("client:00000001", Actor::ClientA1)
+            .with_client("mimi://b.example/d/phone", Actor::ClientB1)
+    }
+
+    #[test]
+    fn an_exchange_in_two_recordings_is_there_once() {
+        let at_b = [sample::line(20, true, "a.example", "/v1/notify/x", 200, b"m")];
+        let at_a = [
+            sample::line(10, true, "client:00000001", "/client/v1/ack", 200, b""),
+            sample::line(21, false, "b.example", "/v1/notify/x", 200, b"m"),
+        ];
+        let merged = merge(&cast(), &[("a.example", &at_a), ("b.example", &at_b)]).unwrap();
+        let seen: Vec<_> = merged.iter().map(|one| (one.at_ms, one.from, one.to, one.call)).collect();
+        assert_eq!(
+            seen,
+            [
+                (10, Actor::ClientA1, Actor::ServerA, Call::Ack),
+                (20, Actor::ServerA, Actor::ServerB, Call::Peer(Endpoint::Notify)),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_retry_is_a_second_exchange_and_an_unanswered_one_stays() {
+        let at_b = [sample::line(20, true, "a.example", "/v1/notify/x", 200, b"m")];
+        let at_a = [
+            sample::line(5, false, "b.example", "/v1/notify/x", 0, b"m"),
+            sample::line(21, false, "b.example", "/v1/notify/x", 200, b"m"),
+            sample::line(30, false, "b.example", "/v1/notify/x", 200, b"m"),
+        ];
+        let merged = merge(&cast(), &[("b.example", &at_b), ("a.example", &at_a)]).unwrap();
+        assert_eq!(merged.iter().map(|one| one.at_ms).collect::<Vec<_>>(), [5, 20, 30]);
+        assert!(!merged.first().unwrap().accepted());
+    }
+
+    #[test]
+    fn who_registered_is_known_by_the_answer_and_strangers_are_left_out() {
+        let mut register = sample::line(1, true, "client", "/client/v1/register", 200, b"");
+        register.response = sample::registered("mimi://b.example/u/bob", "mimi://b.example/d/phone");
+        let lines = [register, sample::line(2, true, "client:99999999", "/client/v1/ack", 200, b"")];
+        let merged = merge(&cast(), &[("b.example", &lines)]).unwrap();
+        assert_eq!(merged.len(), 1);
+        assert_eq!(merged.first().unwrap().from, Actor::ClientB1);
+        assert!(merge(&cast(), &[("c.example", &[])]).is_err());
+    }
+}
