@@ -169,11 +169,12 @@ impl Call {
             Self::KeyMaterial => HubKeyMaterialRequest::decode(request)
                 .map(|local| question(&local.request.encode()))
                 .unwrap_or_default(),
-            Self::IdentifierQuery => LocalIdentifierQuery::decode(request)
-                .map(|local| question(&local.request.encode()))
-                .unwrap_or_default(),
-            Self::GroupInfo
-            | Self::Peer(Endpoint::KeyMaterial | Endpoint::IdentifierQuery | Endpoint::GroupInfo) => question(request),
+            Self::IdentifierQuery => {
+                LocalIdentifierQuery::decode(request).map(|local| question(&local.request.encode())).unwrap_or_default()
+            }
+            Self::GroupInfo | Self::Peer(Endpoint::KeyMaterial | Endpoint::IdentifierQuery | Endpoint::GroupInfo) => {
+                question(request)
+            }
             _ => Vec::new(),
         }
     }

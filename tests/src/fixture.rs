@@ -143,7 +143,18 @@ impl Fixture {
     pub fn peer(&self, domain: &str) -> Result<reqwest::Client> {
         let folder = &self.site(domain)?.folder;
         let chain = CertificateDer::pem_file_iter(folder.join("tls.pem"))?.collect::<Result<_, _>>()?;
-        let mut tls = self.tls()?.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(folder.join("tls.key"))?)?;
+        self.http(self.tls()?.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(folder.join("tls.key"))?)?)
+    }
+
+    /// An HTTP client without a certificate that finds all providers.
+    ///
+    /// # Errors
+    /// If the files cannot be read.
+    pub fn anonymous(&self) -> Result<reqwest::Client> {
+        self.http(self.client_tls()?)
+    }
+
+    fn http(&self, mut tls: ClientConfig) -> Result<reqwest::Client> {
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let client = reqwest::Client::builder().tls_backend_preconfigured(tls).timeout(Duration::from_secs(20));
         let client = self.sites.iter().fold(client, |client, site| client.resolve(site.domain.as_str(), site.address));
@@ -186,9 +197,7 @@ impl Fixture {
         );
         for site in &self.sites {
             let Site { domain, address, .. } = site;
-            text += &format!(
-                "\n[[anchors]]\ncertificate = \"../{domain}/issuer.pem\"\ndomains = [\"{domain}\"]\n"
-            );
+            text += &format!("\n[[anchors]]\ncertificate = \"../{domain}/issuer.pem\"\ndomains = [\"{domain}\"]\n");
             if *domain != own.domain {
                 text += &format!(
                     "\n[[peers]]\ndomain = \"{domain}\"\naddress = \"{address}\"\nport = {}\n",
@@ -288,7 +297,10 @@ mod tests {
         }
         assert!(!config.contains("[[peers]]\ndomain = \"a.example\""), "a provider is no peer of its own");
         for file in ["tls.pem", "tls.key", "issuer.pem", "issuer.key"] {
-            assert!(fs::read_to_string(root.join("b.example").join(file)).unwrap().starts_with("-----BEGIN "), "{file}");
+            assert!(
+                fs::read_to_string(root.join("b.example").join(file)).unwrap().starts_with("-----BEGIN "),
+                "{file}"
+            );
         }
         fixture.peer("a.example").unwrap();
         assert!(fixture.peer("c.example").is_err());

@@ -10,6 +10,7 @@ use std::{
 
 use mimi_wire::Endpoint;
 
+pub(crate) use self::draw::thousands;
 pub use self::{
     draft::{DraftArrow, Finding, check},
     draw::draw,
@@ -198,10 +199,7 @@ mod tests {
         let seen: Vec<_> = arrows.iter().map(|arrow| (arrow.from, arrow.to, arrow.label.as_str())).collect();
         assert_eq!(
             seen,
-            [
-                (Actor::ServerB, Actor::ClientB1, "Welcome, Tree"),
-                (Actor::ServerB, Actor::ClientB1, "Message"),
-            ]
+            [(Actor::ServerB, Actor::ClientB1, "Welcome, Tree"), (Actor::ServerB, Actor::ClientB1, "Message"),]
         );
     }
 

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod call;
 pub mod fixture;
 pub mod ladder;
+pub mod people;
 pub mod process;
 pub mod record;
 pub mod scenario;

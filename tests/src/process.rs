@@ -55,6 +55,17 @@ pub struct Usage {
     pub peak_kib: u64,
 }
 
+impl Usage {
+    /// What a running process has used so far. Zero where the system has no `/proc`.
+    pub fn of_process(id: u32) -> Self {
+        let read = |name: &str| fs::read_to_string(format!("/proc/{id}/{name}")).unwrap_or_default();
+        Self {
+            cpu_seconds: cpu_seconds(&read("stat")).unwrap_or_default(),
+            peak_kib: peak_kib(&read("status")).unwrap_or_default(),
+        }
+    }
+}
+
 impl ProviderProcess {
     /// Starts a provider with its clock ahead by so many seconds, and waits until it accepts TLS connections.
     ///
@@ -130,13 +141,8 @@ impl ProviderProcess {
 
     /// What it has used so far, over all its starts. Zero where the system has no `/proc`.
     pub fn usage(&self) -> Usage {
-        let Some(child) = &self.child else { return self.spent };
-        let folder = PathBuf::from(format!("/proc/{}", child.id()));
-        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
-        Usage {
-            cpu_seconds: self.spent.cpu_seconds + cpu_seconds(&read("stat")).unwrap_or_default(),
-            peak_kib: self.spent.peak_kib.max(peak_kib(&read("status")).unwrap_or_default()),
-        }
+        let now = self.child.as_ref().map(|child| Usage::of_process(child.id())).unwrap_or_default();
+        Usage { cpu_seconds: self.spent.cpu_seconds + now.cpu_seconds, peak_kib: self.spent.peak_kib.max(now.peak_kib) }
     }
 
     /// The provider's domain.
@@ -254,7 +260,9 @@ mod tests {
         let fixture = Fixture::create("ends", &["a.example"], Keep::No).unwrap();
         let launch = pretender(&fixture, "echo \"no such thing: $*\" >&2; exit 3");
         let error = ProviderProcess::start(launch, -5).await.unwrap_err().to_string();
-        assert!(error.starts_with("a.example ended with exit status: 3. The end of its log:\nno such thing: run --config "));
+        assert!(
+            error.starts_with("a.example ended with exit status: 3. The end of its log:\nno such thing: run --config ")
+        );
         assert!(error.contains("--clock-offset=-5 --record "), "{error}");
     }
 

@@ -65,11 +65,26 @@ impl Cast {
         Self { servers: [server_a.to_owned(), server_b.to_owned()], clients: HashMap::new() }
     }
 
-    /// Names a client: by the tag a provider writes down for it (`client:1a2b3c4d`), or by its client URI, which is
-    /// how the one that registered is known.
+    /// Names a client: by the tag that a provider writes down for it (`client:1a2b3c4d`), or by its client URI, which is
+    /// how one that has no token yet is known by the answer.
     #[must_use]
     pub fn with_client(mut self, tag_or_uri: &str, actor: Actor) -> Self {
         self.clients.insert(tag_or_uri.to_owned(), actor);
+        self
+    }
+
+    /// Names the clients that opened an account or were added as a device at a provider, in the order in which they were:
+    /// from the answers, which have their tokens, of which the tags are made.
+    #[must_use]
+    pub fn with_registered(mut self, lines: &[Line], actors: &[Actor]) -> Self {
+        let answers = lines.iter().filter(|line| {
+            line.server && matches!(Call::of(&line.method, &line.path), Call::Register | Call::AddDevice)
+        });
+        let registered = answers.filter_map(|line| RegisterResponse::decode(&line.response).ok());
+        for (response, actor) in registered.zip(actors) {
+            let tag = client_tag(response.device_token.as_bytes());
+            self = self.with_client(response.client.as_str(), *actor).with_client(&tag, *actor);
+        }
         self
     }
 
@@ -90,6 +105,14 @@ impl Cast {
         };
         self.server(&line.peer).or_else(|| self.clients.get(&line.peer).copied()).or_else(registered)
     }
+}
+
+/// What a provider writes down for the device with this token: the start of SHA-256 over the token behind its length.
+fn client_tag(token: &[u8; 32]) -> String {
+    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+    hash.update(&32_u64.to_be_bytes());
+    hash.update(token);
+    hash.finish().as_ref().iter().take(4).fold("client:".to_owned(), |tag, octet| format!("{tag}{octet:02x}"))
 }
 
 /// A request and its answer.
@@ -215,5 +238,27 @@ mod tests {
         assert_eq!(merged.len(), 1);
         assert_eq!(merged.first().unwrap().from, Actor::ClientB1);
         assert!(merge(&cast(), &[("c.example", &[])]).is_err());
+    }
+
+    #[test]
+    fn clients_are_named_in_the_order_in_which_they_registered() {
+        let answer = |path: &str, client: &str| {
+            let mut line = sample::line(1, true, "client", path, 200, b"");
+            line.response = sample::registered("mimi://b.example/u/bob", client);
+            line
+        };
+        // All samples have the token 01 01 … 01.
+        let lines = [
+            answer("/client/v1/register", "mimi://b.example/d/phone"),
+            sample::line(2, true, "client", "/client/v1/register", 403, b""),
+            answer("/client/v1/device", "mimi://b.example/d/laptop"),
+            sample::line(3, true, &client_tag(&[1; 32]), "/client/v1/ack", 200, b""),
+        ];
+        let cast = Cast::new("a.example", "b.example").with_registered(&lines, &[Actor::ClientB1, Actor::ClientB2]);
+        let merged = merge(&cast, &[("b.example", &lines)]).unwrap();
+        let who: Vec<_> = merged.iter().map(|exchange| exchange.from).collect();
+        assert_eq!(who, [Actor::ClientB1, Actor::ClientB2, Actor::ClientB2]);
+        // Computed once with another implementation of SHA-256.
+        assert_eq!(client_tag(&[1; 32]), "client:dece312f");
     }
 }

@@ -1,20 +1,21 @@
 //! The side that connects (draft-mahy-mimi-pseudonyms-00, section 3.1, second and third diagram).
 
 use mimi_disclosure::{Bundle, DisclosurePolicy, IdentityCredential, Selection};
-use mimi_mls::{Room, SealError, Wanted};
+use mimi_mls::{Room, SealError, VerifiedKeyPackage, Wanted};
 use mimi_pseudonym::{ClaimName, Content, Domain, RoomUri, Timestamp, UserUri, Wire};
 use mimi_room::{ComponentId, ComponentUpdate, ParticipantListUpdate, RoomState};
 use mimi_wire::{
     ApplicationMessage, Credential, IdentifierRequest, IdentifierResponse, KeyMaterialRequest, KeyMaterialRequestTbs,
     KeyMaterialResponse, KeyPackage, QueryElement, RequiredCapabilities, SearchField, SubmitMessageRequest,
-    SubmitMessageResponse, UnverifiedKeyMaterialRequest,
-    local::{HubKeyMaterialRequest, LocalIdentifierQuery},
+    UnverifiedKeyMaterialRequest,
+    local::{Accepted, HubKeyMaterialRequest, LocalIdentifierQuery},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Call, Context, Device, Event, FailureReason, FlowId, Request,
     device::Flow,
+    say::{Submitted, submitted},
     steps::{Committed, add_participant},
 };
 
@@ -22,7 +23,7 @@ use crate::{
 /// draft-ietf-mls-extensions), its update, and X.509.
 const REQUIRED: ([u16; 1], [u16; 1], [u16; 1]) = ([0x0006], [0x0008], [0x0002]);
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Connect {
     step: Step,
     /// The pseudonym of the temporary room.
@@ -38,6 +39,10 @@ pub(crate) struct Connect {
     /// KeyPackages for the step at hand.
     key_packages: Vec<Vec<u8>>,
     destroy_at: Option<Timestamp>,
+    /// When the last of the KeyPackages that were given expires: nobody can answer after that.
+    expires_at: Option<Timestamp>,
+    /// The application has been told that the flow has ended: what follows is putting things away.
+    ended: bool,
     /// Waits for the room to reach another epoch.
     blocked: bool,
 }
@@ -79,13 +84,58 @@ impl Connect {
             target: None,
             key_packages: Vec::new(),
             destroy_at: None,
+            expires_at: None,
+            ended: false,
             blocked: false,
         }
     }
 
-    /// Whether the flow waits for someone to answer to this pseudonym.
+    /// Whether the flow waits for someone to answer to this pseudonym. They may do so before the hub's answer to the
+    /// disclosure is here.
     pub(crate) fn awaits(&self, pseudonym: &UserUri) -> bool {
-        self.step == Step::Waiting && self.second == *pseudonym
+        matches!(self.step, Step::Disclose | Step::Waiting) && self.second == *pseudonym
+    }
+
+    pub(crate) fn expects(&self, call: &Call) -> bool {
+        match self.step {
+            Step::CreateRoom => matches!(call, Call::CreateRoom),
+            Step::ClaimClients | Step::ClaimOffer => matches!(call, Call::ClaimOwn),
+            Step::AddClients | Step::AddTarget | Step::Removing => matches!(call, Call::Update(_)),
+            Step::Search => matches!(call, Call::IdentifierQuery),
+            Step::FetchKeyPackages => matches!(call, Call::KeyMaterial),
+            Step::Disclose => matches!(call, Call::SubmitMessage(_)),
+            Step::Destroying => matches!(call, Call::DestroyRoom(_)),
+            Step::Waiting | Step::Lingering => false,
+        }
+    }
+
+    pub(crate) fn is_timed(&self) -> bool {
+        matches!(self.step, Step::Waiting | Step::Lingering)
+    }
+
+    pub(crate) fn room(&self) -> &RoomUri {
+        &self.room
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether the flow needs the temporary room to reach its aim.
+    pub(crate) fn needs_room(&self) -> bool {
+        !matches!(self.step, Step::Waiting | Step::Lingering | Step::Removing | Step::Destroying)
+    }
+
+    /// Whether it has nothing left to do but to end the temporary room.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.step, Step::Lingering | Step::Removing | Step::Destroying)
+    }
+
+    /// What remains to be done when the flow has failed: to remove everyone from the temporary room. `None` where that
+    /// is what failed.
+    pub(crate) fn ending(&self) -> Option<Self> {
+        let retry = matches!(self.step, Step::Removing | Step::Destroying);
+        (!retry).then(|| Self { step: Step::Removing, ended: true, blocked: false, ..self.clone() })
     }
 
     pub(crate) fn unblock(&mut self, room: &RoomUri) -> bool {
@@ -103,6 +153,10 @@ impl Device {
         mut flow: Box<Connect>,
         cx: &mut Context<'_>,
     ) -> Result<(), FailureReason> {
+        if flow.is_leaving() && !self.rooms.contains_key(&flow.room) {
+            self.connect_over(id, &flow);
+            return Ok(());
+        }
         match flow.step {
             Step::CreateRoom => {
                 let identity = self.wallet.identity(&flow.first).ok_or(FailureReason::Internal)?.clone();
@@ -152,12 +206,25 @@ impl Device {
             },
             Step::Removing => {
                 let wanted = self.everyone_else(&flow.room).ok_or(FailureReason::Internal)?;
+                if wanted.remove.is_empty() && wanted.updates.is_empty() {
+                    flow.step = Step::Destroying;
+                    return self.connect_step(id, flow, cx);
+                }
                 self.send_commit(id, &flow.room, wanted)?;
             }
             Step::Destroying => {
                 self.request(Request { call: Call::DestroyRoom(flow.room.clone()), body: Vec::new() }, Some(id));
             }
-            Step::Waiting => {}
+            Step::Waiting => match flow.expires_at {
+                Some(at) if at <= cx.now => {
+                    flow.step = Step::Removing;
+                    flow.ended = true;
+                    self.tell(Event::Failed { flow: id, reason: FailureReason::KeyPackageExpired });
+                    return self.connect_step(id, flow, cx);
+                }
+                Some(at) => self.wake(at, id),
+                None => {}
+            },
         }
         self.flows.insert(id, Flow::Connect(flow));
         Ok(())
@@ -173,7 +240,10 @@ impl Device {
     ) -> Result<(), FailureReason> {
         let answer = || FailureReason::Answer { call: call.name().to_owned() };
         flow.step = match flow.step {
-            Step::CreateRoom => Step::ClaimClients,
+            Step::CreateRoom => {
+                Accepted::decode(body).map_err(|_| answer())?;
+                Step::ClaimClients
+            }
             Step::ClaimClients => {
                 let response = KeyMaterialResponse::decode(body).map_err(|_| answer())?;
                 match self.usable(response, &flow.first, cx) {
@@ -204,8 +274,13 @@ impl Device {
                 let response = IdentifierResponse::decode(body).map_err(|_| answer())?;
                 let found = response.uris.iter().chain(response.profiles.iter().map(|profile| &profile.stable_uri));
                 let mut found: Vec<_> = found.filter(|user| *user.domain() == flow.domain).cloned().collect();
+                found.sort();
                 found.dedup();
                 let [target] = <[UserUri; 1]>::try_from(found).map_err(|_| FailureReason::NotFound)?;
+                // Nobody connects with themselves.
+                if target == self.profile.user {
+                    return Err(FailureReason::NotFound);
+                }
                 flow.target = Some(target);
                 Step::FetchKeyPackages
             }
@@ -219,25 +294,22 @@ impl Device {
             Step::ClaimOffer => {
                 let response = KeyMaterialResponse::decode(body).map_err(|_| answer())?;
                 let usable = self.usable(response, &flow.second, cx)?;
+                flow.expires_at = usable.iter().map(VerifiedKeyPackage::not_after).max();
                 flow.key_packages = usable.iter().map(|kp| kp.as_key_package().encode()).collect();
                 Step::Disclose
             }
-            Step::Disclose => match SubmitMessageResponse::decode(body).map_err(|_| answer())? {
-                SubmitMessageResponse::Accepted { .. } => Step::Waiting,
-                SubmitMessageResponse::NotAllowed => return Err(FailureReason::NotAllowed),
-                SubmitMessageResponse::EpochTooOld { current_epoch } => {
-                    let epoch = self.rooms.get(&flow.room).map(Room::epoch);
-                    if epoch < Some(current_epoch) {
-                        flow.blocked = true;
-                        self.flows.insert(id, Flow::Connect(flow));
-                        return Ok(());
-                    }
-                    Step::Disclose
+            Step::Disclose => match submitted(body)? {
+                Submitted::Accepted => Step::Waiting,
+                Submitted::Late { current } if self.is_behind(&flow.room, current) => {
+                    flow.blocked = true;
+                    self.flows.insert(id, Flow::Connect(flow));
+                    return Ok(());
                 }
+                Submitted::Late { .. } => Step::Disclose,
             },
             Step::Destroying => {
                 self.rooms.remove(&flow.room);
-                self.tell(Event::Closed { room: flow.room });
+                self.connect_over(id, &flow);
                 return Ok(());
             }
             Step::Waiting | Step::Lingering => return Err(FailureReason::Internal),
@@ -252,8 +324,19 @@ impl Device {
     pub(crate) fn connect_answered_by_peer(&mut self, id: FlowId, cx: &mut Context<'_>) {
         let Some(Flow::Connect(flow)) = self.flows.get_mut(&id) else { return };
         flow.step = Step::Lingering;
+        flow.blocked = false;
+        flow.key_packages.clear();
         flow.destroy_at = Some(cx.now.after(self.profile.delays.destroy(cx.entropy)));
+        self.forget_timers(id);
         self.advance(id, cx);
+    }
+
+    /// The temporary room is no more.
+    fn connect_over(&mut self, id: FlowId, flow: &Connect) {
+        self.forget_timers(id);
+        if !flow.ended {
+            self.tell(Event::Closed { room: flow.room.clone() });
+        }
     }
 
     fn key_material(&self, flow: &Connect) -> Result<HubKeyMaterialRequest, FailureReason> {
@@ -306,8 +389,13 @@ impl Device {
         let removed: Vec<_> = others.filter_map(|(user, _)| participants.index_of(user)).collect();
         let clients = room.clients().into_iter().map(|(_, client)| client);
         let remove = clients.filter(|client| client != own.client()).collect();
-        let update = ParticipantListUpdate { removed, ..ParticipantListUpdate::default() };
-        let updates = vec![ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, update.encode())];
+        let updates = match removed.is_empty() {
+            true => Vec::new(),
+            false => {
+                let update = ParticipantListUpdate { removed, ..ParticipantListUpdate::default() };
+                vec![ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, update.encode())]
+            }
+        };
         Some(Wanted { updates, add: Vec::new(), remove })
     }
 }

@@ -5,14 +5,14 @@ use std::{
 
 use mimi_credential::TrustStore;
 use mimi_mls::Room;
-use mimi_pseudonym::{CipherSuite, ClaimName, ClientUri, Content, Domain, Entropy, RoomUri, Timestamp, UserUri, Wire};
+use mimi_pseudonym::{CipherSuite, ClaimName, ClientUri, Content, Domain, Entropy, RoomUri, Timestamp, UserUri};
 use mimi_room::RoomState;
-use mimi_wire::{ApplicationMessage, ExternalSender, SubmitMessageRequest};
+use mimi_wire::{ExternalSender, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Answer, Call, Delays, Effect, Event, EventId, FailureReason, FlowId, Request, RequestId, connect::Connect,
-    prepare::Prepare, respond::Respond, wallet::Wallet,
+    prepare::Prepare, respond::Respond, say::Say, wallet::Wallet,
 };
 
 /// What a device is to its provider, learned when it was registered.
@@ -40,18 +40,18 @@ pub struct Context<'a> {
     pub trust: &'a TrustStore,
 }
 
-/// What an application decides.
-#[derive(Debug, Clone)]
+/// What an application decides. `Debug` shows no note and no content.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Command {
     /// Get the account's credential and KeyPackages for being found.
     Publish {
-        /// How many KeyPackages, each for one connection.
+        /// How many KeyPackages, each for one connection: 1 to 1,000.
         key_packages: u16,
     },
     /// Get pseudonyms, with credentials and KeyPackages, ahead of need.
     Prepare {
-        /// How many.
+        /// How many: 1 to 1,000.
         pseudonyms: u16,
     },
     /// Connect to the user behind a handle.
@@ -60,7 +60,7 @@ pub enum Command {
         handle: String,
         /// The provider to ask.
         domain: Domain,
-        /// What to disclose to them.
+        /// What to disclose to them: exactly the claims that the pseudonym's identity certificate makes.
         disclose: Vec<ClaimName>,
         /// A short note for them; at most 1,024 octets.
         note: String,
@@ -110,6 +110,12 @@ pub enum CommandError {
     /// The room does not let this device send now.
     #[error("the room does not let this device send now")]
     NotAllowed,
+    /// A number is not from 1 to 1,000.
+    #[error("1 to 1000 can be asked for, not {0}")]
+    Count(u16),
+    /// The claims are not those that can be disclosed with the pseudonym at hand, or not those a connection needs.
+    #[error("these claims cannot be disclosed")]
+    Disclosure,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -117,6 +123,7 @@ pub(crate) enum Flow {
     Prepare(Prepare),
     Connect(Box<Connect>),
     Respond(Box<Respond>),
+    Say(Say),
 }
 
 pub(crate) struct Outstanding {
@@ -134,6 +141,8 @@ pub struct Device {
     pub(crate) outstanding: BTreeMap<RequestId, Outstanding>,
     pub(crate) events: BTreeMap<EventId, Event>,
     pub(crate) timers: BTreeSet<(Timestamp, FlowId)>,
+    /// The temporary rooms in which someone has asked to connect: nobody asks twice in one.
+    pub(crate) asked_in: BTreeSet<RoomUri>,
     pub(crate) next: u64,
     /// What [`Device::poll`] has not handed out since the device was made or restored.
     pub(crate) queue: VecDeque<Queued>,
@@ -156,6 +165,7 @@ impl Device {
             outstanding: BTreeMap::new(),
             events: BTreeMap::new(),
             timers: BTreeSet::new(),
+            asked_in: BTreeSet::new(),
             next: 1,
             queue: VecDeque::new(),
         }
@@ -187,6 +197,8 @@ impl Device {
     /// [`CommandError`]
     pub fn command(&mut self, command: Command, cx: &mut Context<'_>) -> Result<Option<FlowId>, CommandError> {
         match command {
+            Command::Publish { key_packages: count @ (0 | 1001..) }
+            | Command::Prepare { pseudonyms: count @ (0 | 1001..) } => Err(CommandError::Count(count)),
             Command::Publish { key_packages } => Ok(Some(self.publish(key_packages, cx))),
             Command::Prepare { pseudonyms } => Ok(Some(self.prepare(pseudonyms))),
             Command::Connect { handle, domain, disclose, note } => {
@@ -194,6 +206,9 @@ impl Device {
                     return Err(CommandError::NoteTooLong(note.len()));
                 }
                 let fresh = self.wallet.fresh();
+                if fresh >= 2 && !self.wallet.discloses(&disclose) {
+                    return Err(CommandError::Disclosure);
+                }
                 match (fresh >= 2).then(|| (self.wallet.choose(), self.wallet.choose())) {
                     Some((Some(first), Some(second))) => {
                         let room = RoomUri::pseudonym(self.profile.user.domain(), cx.entropy.bits128());
@@ -205,23 +220,32 @@ impl Device {
             }
             Command::Accept { request, greeting } => self.accept(request, &greeting, cx).map(|()| Some(request)),
             Command::Decline { request } => self.decline(request).map(|()| None),
-            Command::Send { room, content } => self.send(&room, &content).map(|()| None),
+            Command::Send { room, content } => self.send(room, content).map(Some),
         }
     }
 
-    /// Takes the provider's answer to a request. An answer to a request that is answered already does nothing.
+    /// Takes the provider's answer to a request. An answer to a request that is answered already, or whose flow no
+    /// longer waits for it, does nothing.
     pub fn answer(&mut self, id: RequestId, answer: Answer, cx: &mut Context<'_>) {
         let Some(outstanding) = self.outstanding.remove(&id) else { return };
         let Some(flow) = outstanding.flow else { return };
         let call = outstanding.request.call;
+        if !self.flows.get(&flow).is_some_and(|flow| flow.expects(&call)) {
+            return;
+        }
+        let remains = self.remains(flow);
         let outcome = match answer {
             Answer::Done(body) => self.answered(flow, &call, &body, cx),
+            // What was to be destroyed is no more: an earlier request did it, and its answer was lost.
+            Answer::Refused(Problem::UnknownRoom) if matches!(call, Call::DestroyRoom(_)) => {
+                self.answered(flow, &call, &[], cx)
+            }
             Answer::Refused(problem) => {
                 let problem = problem.code().to_owned();
                 Err(FailureReason::Refused { call: call.name().to_owned(), problem })
             }
         };
-        self.settle(flow, outcome);
+        self.settle(flow, remains, outcome, cx);
     }
 
     fn answered(&mut self, id: FlowId, call: &Call, body: &[u8], cx: &mut Context<'_>) -> Result<(), FailureReason> {
@@ -229,19 +253,23 @@ impl Device {
             Some(Flow::Prepare(flow)) => self.prepare_answered(id, flow, call, body, cx),
             Some(Flow::Connect(flow)) => self.connect_answered(id, flow, call, body, cx),
             Some(Flow::Respond(flow)) => self.respond_answered(id, flow, call, body, cx),
+            Some(Flow::Say(flow)) => self.say_answered(id, flow, body),
             None => Ok(()),
         }
     }
 
     /// Moves time on: carries out what has become due.
     pub fn tick(&mut self, cx: &mut Context<'_>) {
+        self.wallet.forget_expired(cx.now);
         while let Some((due, flow)) = self.timers.first().copied() {
             if due > cx.now {
                 self.queue.push_back(Queued::Wake(due));
                 return;
             }
             self.timers.remove(&(due, flow));
-            self.advance(flow, cx);
+            if self.flows.get(&flow).is_some_and(Flow::is_timed) {
+                self.advance(flow, cx);
+            }
         }
     }
 
@@ -278,34 +306,18 @@ impl Device {
 
     /// Does what the flow's step wants done next.
     pub(crate) fn advance(&mut self, id: FlowId, cx: &mut Context<'_>) {
+        let remains = self.remains(id);
         let outcome = match self.flows.remove(&id) {
             Some(Flow::Connect(flow)) => self.connect_step(id, flow, cx),
             Some(Flow::Respond(flow)) => self.respond_step(id, flow, cx),
+            Some(Flow::Say(flow)) => self.say_step(id, flow),
             Some(flow @ Flow::Prepare(_)) => {
                 self.flows.insert(id, flow);
                 Ok(())
             }
             None => Ok(()),
         };
-        self.settle(id, outcome);
-    }
-
-    fn settle(&mut self, flow: FlowId, outcome: Result<(), FailureReason>) {
-        if let Err(reason) = outcome {
-            self.flows.remove(&flow);
-            self.timers.retain(|(_, timed)| *timed != flow);
-            self.tell(Event::Failed { flow, reason });
-        }
-    }
-
-    fn send(&mut self, room: &RoomUri, content: &Content) -> Result<(), CommandError> {
-        let open = self.rooms.get_mut(room).ok_or(CommandError::NoSuchRoom)?;
-        let sending_user = open.identity().user().clone();
-        let sealed = open.seal(content).map_err(|_| CommandError::NotAllowed)?;
-        let message = ApplicationMessage::try_from(sealed).map_err(|_| CommandError::NotAllowed)?;
-        let body = SubmitMessageRequest { message, sending_user }.encode();
-        self.request(Request { call: Call::SubmitMessage(room.clone()), body }, None);
-        Ok(())
+        self.settle(id, remains, outcome, cx);
     }
 
     pub(crate) fn request(&mut self, request: Request, flow: Option<FlowId>) {

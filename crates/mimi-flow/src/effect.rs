@@ -68,8 +68,8 @@ impl Call {
     }
 }
 
-/// A request to the device's own provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A request to the device's own provider. `Debug` shows the call's name and the body's length.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// Which one.
     pub call: Call,
@@ -106,8 +106,9 @@ impl Wire for Request {
     }
 }
 
-/// What the provider answered. A request that got no answer is sent again until it gets one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the provider answered. A request that got no answer is sent again until it gets one. `Debug` shows a body's
+/// length.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Answer {
     /// The body of a success.
     Done(Vec<u8>),
@@ -152,8 +153,8 @@ pub enum Effect {
     WakeAt(Timestamp),
 }
 
-/// What an application is told. Nobody stands here who has not been verified.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What an application is told. Nobody stands here who has not been verified. `Debug` shows no URI, no note, no body.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Event {
     /// So many pseudonyms are ready to be used, with credentials, and KeyPackages at the provider.
@@ -252,6 +253,9 @@ pub enum FailureReason {
     /// The room does not allow it.
     #[error("the room does not allow it")]
     NotAllowed,
+    /// The room is no more.
+    #[error("the room is no more")]
+    RoomClosed,
     /// A pseudonym could not be disclosed as wanted.
     #[error("the disclosure cannot be made")]
     Disclosure,

@@ -1,6 +1,6 @@
 //! What comes from the hubs of a device's rooms, through its own provider.
 
-use mimi_disclosure::Bundle;
+use mimi_disclosure::{Bundle, BundleError};
 use mimi_mls::{Opened, Room};
 use mimi_pseudonym::{Content, MessageContext, RoomUri};
 use mimi_room::RoomPurpose;
@@ -10,7 +10,8 @@ use mimi_wire::{
 };
 
 use crate::{
-    Call, Context, Device, Event, FlowId, Request, Verified, device::Flow, respond::verify_all, steps::mls_message,
+    Call, Context, Device, Event, FailureReason, FlowId, Request, Verified, device::Flow, respond::verify_all,
+    steps::mls_message,
 };
 
 impl Device {
@@ -18,7 +19,7 @@ impl Device {
     pub fn receive(&mut self, event: InboxEvent, cx: &mut Context<'_>) {
         match event.body {
             InboxBody::PseudonymsAssigned { pseudonyms } => self.assigned(pseudonyms, cx),
-            InboxBody::RoomDestroyed { room } => self.closed(&room),
+            InboxBody::RoomDestroyed { room } => self.closed(&room, cx),
             InboxBody::Fanout { room, message } => match message.event {
                 FanoutEvent::Welcome { welcome, ratchet_tree: RatchetTreeOption::Full(tree) } => {
                     self.welcomed(&room, &welcome, &tree, cx);
@@ -101,7 +102,7 @@ impl Device {
             Ok(Opened::Content { content, context }) => self.content(uri, content, &context, cx),
             Ok(Opened::Removed { .. }) => {
                 self.request(Request { call: Call::DestroyRoom(uri.clone()), body: Vec::new() }, None);
-                self.closed(uri);
+                self.closed(uri, cx);
             }
             Ok(Opened::Commit { .. } | Opened::OwnCommit) => self.moved(uri, cx),
             Ok(_) | Err(_) => {}
@@ -110,18 +111,7 @@ impl Device {
 
     /// The room has reached another epoch: whoever waited for that goes on.
     fn moved(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
-        let waiting: Vec<_> = self
-            .flows
-            .iter_mut()
-            .filter_map(|(id, flow)| {
-                let unblocked = match flow {
-                    Flow::Connect(flow) => flow.unblock(uri),
-                    Flow::Respond(flow) => flow.unblock(uri),
-                    Flow::Prepare(_) => false,
-                };
-                unblocked.then_some(*id)
-            })
-            .collect();
+        let waiting: Vec<_> = self.flows.iter_mut().filter_map(|(id, flow)| flow.unblock(uri).then_some(*id)).collect();
         for id in waiting {
             self.advance(id, cx);
         }
@@ -131,7 +121,7 @@ impl Device {
         let Some(room) = self.rooms.get(uri) else { return };
         let own = room.identity().user() == context.sender();
         let purpose = room.state().purpose();
-        let is_bundle = content.media_type == Bundle::MEDIA_TYPE;
+        let is_bundle = !matches!(Bundle::try_from(&content), Err(BundleError::MediaType));
         if purpose == RoomPurpose::Connection {
             // Nothing but a bundle that verifies has a meaning here.
             if !own && is_bundle {
@@ -151,11 +141,25 @@ impl Device {
         self.tell(Event::Message { room, from, media_type: content.media_type, body: content.body });
     }
 
-    fn closed(&mut self, uri: &RoomUri) {
+    fn closed(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
         let Some(room) = self.rooms.remove(uri) else { return };
+        self.asked_in.remove(uri);
         // A connection room was never shown.
         if room.state().purpose() == RoomPurpose::Ordinary {
             self.tell(Event::Closed { room: uri.clone() });
+        }
+        let here = self.flows.iter().filter(|(_, flow)| flow.room() == Some(uri));
+        let here: Vec<_> = here.map(|(id, _)| *id).collect();
+        for id in here {
+            match self.flows.get(&id) {
+                // Where the disclosure is out, an answer may still come.
+                Some(Flow::Connect(flow)) if flow.is_leaving() => self.advance(id, cx),
+                Some(Flow::Connect(flow)) if !flow.needs_room() => {}
+                _ => {
+                    let remains = self.remains(id);
+                    self.settle(id, remains, Err(FailureReason::RoomClosed), cx);
+                }
+            }
         }
     }
 }

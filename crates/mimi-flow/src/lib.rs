@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 mod connect;
+mod debug;
 mod device;
 mod effect;
+mod ending;
 mod inbox;
 mod plan;
 mod prepare;
 mod respond;
 mod saved;
+mod say;
 mod steps;
 mod wallet;
 

@@ -1,6 +1,6 @@
 //! Getting pseudonyms, credentials and KeyPackages (draft-mahy-mimi-pseudonyms-00, section 3.1, first diagram).
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use mimi_credential::CertificateChain;
 use mimi_mls::{Identity, NewKeyPackage};
@@ -8,7 +8,7 @@ use mimi_pseudonym::{ClaimName, Signer, SigningKey, UserUri, Wire};
 use mimi_room::KeyPackagePurpose;
 use mimi_wire::local::{
     CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, PseudonymsRequest,
-    PseudonymsResponse, UploadKeyPackages,
+    PseudonymsResponse, UploadKeyPackages, UploadResponse,
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,12 @@ enum Purpose {
     InitialOnly,
 }
 
+impl Prepare {
+    pub(crate) fn subjects(&self) -> &[UserUri] {
+        &self.subjects
+    }
+}
+
 impl Device {
     /// The account's own credential, and KeyPackages for initial connections only.
     pub(crate) fn publish(&mut self, key_packages: u16, cx: &mut Context<'_>) -> FlowId {
@@ -69,8 +75,9 @@ impl Device {
 
     /// Another device of the account asked for pseudonyms: this one gets credentials for them too.
     pub(crate) fn assigned(&mut self, pseudonyms: Vec<UserUri>, cx: &mut Context<'_>) {
-        let known = |user: &UserUri| self.wallet.held.contains_key(user) || self.wallet.asked.contains_key(user);
-        let subjects: Vec<_> = pseudonyms.into_iter().filter(|user| !known(user)).collect();
+        let mut subjects: Vec<_> = pseudonyms.into_iter().filter(|user| self.is_new(user)).collect();
+        subjects.sort();
+        subjects.dedup();
         if subjects.is_empty() {
             return;
         }
@@ -79,10 +86,20 @@ impl Device {
         self.ask_credentials(id, flow, cx);
     }
 
+    /// Whether a URI is a pseudonym of the own provider's that this device has never had.
+    fn is_new(&self, user: &UserUri) -> bool {
+        user.is_pseudonym()
+            && user.domain() == self.profile.user.domain()
+            && !self.wallet.held.contains_key(user)
+            && !self.wallet.asked.contains_key(user)
+    }
+
     fn ask_credentials(&mut self, id: FlowId, flow: Prepare, cx: &mut Context<'_>) {
         let mut items = Vec::new();
         for subject in &flow.subjects {
-            let Ok(key) = SigningKey::generate(self.profile.suite.signature_scheme(), cx.entropy) else { continue };
+            let asked = self.wallet.asked.get(subject).cloned();
+            let new = || SigningKey::generate(self.profile.suite.signature_scheme(), cx.entropy).ok();
+            let Some(key) = asked.or_else(new) else { continue };
             // An account's own leaf says who it is; only a pseudonym has something to disclose.
             let disclose = if subject.is_pseudonym() { ClaimName::ALL.to_vec() } else { Vec::new() };
             let public_key = key.public_key().clone();
@@ -110,6 +127,11 @@ impl Device {
         match call {
             Call::Pseudonyms => {
                 flow.subjects = PseudonymsResponse::decode(body).map_err(|_| answer())?.pseudonyms;
+                let distinct: BTreeSet<_> = flow.subjects.iter().collect();
+                // One that is known already could be chosen a second time.
+                if distinct.len() < flow.subjects.len() || !flow.subjects.iter().all(|user| self.is_new(user)) {
+                    return Err(answer());
+                }
                 self.ask_credentials(id, flow, cx);
                 Ok(())
             }
@@ -124,6 +146,7 @@ impl Device {
                 self.upload(id, flow, cx)
             }
             Call::UploadKeyPackages => {
+                UploadResponse::decode(body).map_err(|_| answer())?;
                 flow.uploads = flow.uploads.saturating_sub(1);
                 if flow.uploads > 0 {
                     self.flows.insert(id, Flow::Prepare(flow));
@@ -138,6 +161,11 @@ impl Device {
 
     /// Keeps a credential if it is what was asked for.
     fn hold(&mut self, subject: &UserUri, issued: IssuedCredential, own: bool, cx: &Context<'_>) -> Option<()> {
+        // Two flows may have asked for the account's credential: the first answer counts.
+        if self.wallet.held.contains_key(subject) {
+            self.wallet.asked.remove(subject);
+            return Some(());
+        }
         let key = self.wallet.asked.remove(subject)?;
         let chain = CertificateChain::try_from(issued.leaf).ok()?;
         let identity = Identity::new(self.profile.suite, key, chain, cx.trust, cx.now).ok()?;
@@ -166,7 +194,7 @@ impl Device {
             for _ in 0..flow.key_packages {
                 let new = NewKeyPackage::create(&identity, purpose, not_before, not_after)
                     .map_err(|_| FailureReason::Internal)?;
-                let held = HeldKeyPackage { owner: subject.clone(), secret: new.secret };
+                let held = HeldKeyPackage { owner: subject.clone(), secret: new.secret, not_after };
                 self.wallet.key_packages.insert(new.reference.as_bytes().to_vec(), held);
                 key_packages.push(new.key_package);
             }

@@ -3,15 +3,20 @@
 use mimi_disclosure::{Bundle, DisclosurePolicy, UnverifiedPresentation};
 use mimi_mls::{Room, Wanted};
 use mimi_pseudonym::{Content, MessageContext, RoomUri, UserUri, Wire};
-use mimi_room::RoomState;
-use mimi_wire::{ApplicationMessage, KeyMaterialResponse, KeyPackage, SubmitMessageRequest, SubmitMessageResponse};
+use mimi_room::{RoomPurpose, RoomState};
+use mimi_wire::{KeyMaterialResponse, KeyPackage, local::Accepted};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Call, CommandError, Context, Device, Event, FailureReason, FlowId, Request, Verified,
+    Call, CommandError, Context, Device, Event, FailureReason, FlowId, Verified,
     device::Flow,
+    ending::Remains,
+    say::{Submitted, sealed, submitted},
     steps::{Committed, add_participant},
 };
+
+/// How many requests to connect wait for a decision at most.
+const MAX_WAITING: usize = 256;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Respond {
@@ -53,6 +58,21 @@ impl Respond {
         unblocked
     }
 
+    pub(crate) fn expects(&self, call: &Call) -> bool {
+        match self.step {
+            Step::Asked => false,
+            Step::CreateRoom => matches!(call, Call::CreateRoom),
+            Step::ClaimClients => matches!(call, Call::ClaimOwn),
+            Step::AddEveryone => matches!(call, Call::Update(_)),
+            Step::Greet => matches!(call, Call::SubmitMessage(_)),
+        }
+    }
+
+    /// The room of the answer.
+    pub(crate) fn room(&self) -> Option<&RoomUri> {
+        self.answer.as_ref().map(|chosen| &chosen.room)
+    }
+
     /// The verified other side, if the request waits for an answer and this is the pseudonym to answer to.
     pub(crate) fn asked_by(&self, pseudonym: &UserUri) -> Option<&Verified> {
         (self.step == Step::Asked && self.reply_to == *pseudonym).then_some(&self.from)
@@ -65,7 +85,12 @@ impl Device {
         let bundle = Bundle::try_from(content).ok()?;
         let reply_to = bundle.reply_to()?.clone();
         // A second pseudonym is worth nothing if it is the first, or another provider's.
-        if reply_to == *context.sender() || reply_to.domain() != context.sender().domain() {
+        if reply_to == *context.sender()
+            || reply_to.domain() != context.sender().domain()
+            || self.wallet.held.contains_key(&reply_to)
+            || self.asked_in.contains(context.room())
+            || self.is_connected_with(&reply_to)
+        {
             return None;
         }
         let from = verify_all(bundle.presentations(), context, cx)?;
@@ -83,15 +108,47 @@ impl Device {
             own: Vec::new(),
             blocked: false,
         };
+        self.asked_in.insert(context.room().clone());
+        self.forget_oldest_request();
         let id = self.begin(Flow::Respond(Box::new(flow)), cx);
         self.tell(Event::ConnectionRequested { request: id, from, note });
         Some(())
     }
 
+    /// Whether an ordinary room has this pseudonym in it.
+    fn is_connected_with(&self, pseudonym: &UserUri) -> bool {
+        let with = |room: &Room| {
+            let state = room.state();
+            state.purpose() == RoomPurpose::Ordinary && state.participants().role_of(pseudonym).is_some()
+        };
+        self.rooms.values().any(with)
+    }
+
+    /// Strangers cannot fill the device: where too many requests wait, the oldest one goes.
+    fn forget_oldest_request(&mut self) {
+        let waits = |flow: &Flow| matches!(flow, Flow::Respond(flow) if flow.step == Step::Asked);
+        let waiting: Vec<_> = self.flows.iter().filter(|(_, flow)| waits(flow)).map(|(id, _)| *id).collect();
+        if waiting.len() >= MAX_WAITING {
+            let oldest = waiting.first().copied();
+            self.flows.retain(|id, _| Some(*id) != oldest);
+            let of =
+                |event: &Event| matches!(event, Event::ConnectionRequested { request, .. } if Some(*request) == oldest);
+            self.events.retain(|_, event| !of(event));
+        }
+    }
+
     pub(crate) fn accept(&mut self, id: FlowId, greeting: &Content, cx: &mut Context<'_>) -> Result<(), CommandError> {
-        match self.flows.get(&id) {
-            Some(Flow::Respond(flow)) if flow.step == Step::Asked => {}
-            _ => return Err(CommandError::NoSuchRequest),
+        let Some(Flow::Respond(flow)) = self.flows.get(&id) else { return Err(CommandError::NoSuchRequest) };
+        if flow.step != Step::Asked {
+            return Err(CommandError::NoSuchRequest);
+        }
+        if self.wallet.fresh() == 0 {
+            return Err(CommandError::TooFewPseudonyms { wanted: 1, fresh: 0 });
+        }
+        // Looked at before anything is chosen or made: KeyPackages that have expired meanwhile lead nowhere.
+        if let Err(reason) = self.verified(read(&flow.offered), &flow.reply_to, cx) {
+            self.settle(id, Remains::Nothing, Err(reason), cx);
+            return Ok(());
         }
         let pseudonym = self.wallet.choose().ok_or(CommandError::TooFewPseudonyms { wanted: 1, fresh: 0 })?;
         let room = RoomUri::pseudonym(self.profile.user.domain(), cx.entropy.bits128());
@@ -131,8 +188,6 @@ impl Device {
         match flow.step {
             Step::Asked => {}
             Step::CreateRoom => {
-                // Looked at before anything is made: KeyPackages that have expired meanwhile lead nowhere.
-                self.verified(read(&flow.offered), &flow.reply_to, cx)?;
                 let identity = self.wallet.identity(&chosen.pseudonym).ok_or(FailureReason::Internal)?.clone();
                 let state = RoomState::private(chosen.room.clone(), chosen.pseudonym.clone());
                 let state = state.map_err(|_| FailureReason::Internal)?;
@@ -154,11 +209,8 @@ impl Device {
             Step::Greet => {
                 let content = Content { media_type: chosen.media_type.clone(), body: chosen.greeting.clone() };
                 let room = self.rooms.get_mut(&chosen.room).ok_or(FailureReason::Internal)?;
-                let sealed = room.seal(&content).map_err(|_| FailureReason::NotAllowed)?;
-                let message = ApplicationMessage::try_from(sealed).map_err(|_| FailureReason::Internal)?;
-                let request = SubmitMessageRequest { message, sending_user: chosen.pseudonym.clone() };
-                let call = Call::SubmitMessage(chosen.room.clone());
-                self.request(Request { call, body: request.encode() }, Some(id));
+                let request = sealed(room, &content).ok_or(FailureReason::NotAllowed)?;
+                self.request(request, Some(id));
             }
         }
         self.flows.insert(id, Flow::Respond(flow));
@@ -177,7 +229,10 @@ impl Device {
         let chosen = flow.answer.as_ref().ok_or(FailureReason::Internal)?;
         flow.step = match flow.step {
             Step::Asked => return Err(FailureReason::Internal),
-            Step::CreateRoom => Step::ClaimClients,
+            Step::CreateRoom => {
+                Accepted::decode(body).map_err(|_| answer())?;
+                Step::ClaimClients
+            }
             Step::ClaimClients => {
                 let response = KeyMaterialResponse::decode(body).map_err(|_| answer())?;
                 let usable = self.usable(response, &chosen.pseudonym, cx).unwrap_or_default();
@@ -197,18 +252,14 @@ impl Device {
                     return Ok(());
                 }
             },
-            Step::Greet => match SubmitMessageResponse::decode(body).map_err(|_| answer())? {
-                SubmitMessageResponse::Accepted { .. } => return Ok(()),
-                SubmitMessageResponse::NotAllowed => return Err(FailureReason::NotAllowed),
-                SubmitMessageResponse::EpochTooOld { current_epoch } => {
-                    let epoch = self.rooms.get(&chosen.room).map(Room::epoch);
-                    if epoch < Some(current_epoch) {
-                        flow.blocked = true;
-                        self.flows.insert(id, Flow::Respond(flow));
-                        return Ok(());
-                    }
-                    Step::Greet
+            Step::Greet => match submitted(body)? {
+                Submitted::Accepted => return Ok(()),
+                Submitted::Late { current } if self.is_behind(&chosen.room, current) => {
+                    flow.blocked = true;
+                    self.flows.insert(id, Flow::Respond(flow));
+                    return Ok(());
                 }
+                Submitted::Late { .. } => Step::Greet,
             },
         };
         self.respond_step(id, flow, cx)

@@ -15,7 +15,7 @@ use crate::{
 
 /// One entry of a saved device: entries that did not change need not be written again. Some hold private keys:
 /// keep all of them under encryption.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The key, unique for the device.
     pub key: String,
@@ -33,9 +33,9 @@ pub enum RestoreError {
     /// It was saved by a later version.
     #[error("the device was saved by a later version ({0})")]
     Version(u32),
-    /// An entry is damaged.
-    #[error("entry {0} is damaged")]
-    Damaged(String),
+    /// An entry of this kind is damaged.
+    #[error("an entry of kind {0} is damaged")]
+    Damaged(&'static str),
 }
 
 const VERSION: u32 = 1;
@@ -53,6 +53,7 @@ struct Core {
     waiting: Vec<(RequestId, Option<FlowId>)>,
     events: Vec<(EventId, Event)>,
     timers: Vec<(Timestamp, FlowId)>,
+    asked_in: Vec<RoomUri>,
     next: u64,
 }
 
@@ -68,6 +69,7 @@ struct CoreRef<'a> {
     waiting: Vec<(RequestId, Option<FlowId>)>,
     events: Vec<(EventId, &'a Event)>,
     timers: Vec<(Timestamp, FlowId)>,
+    asked_in: Vec<&'a RoomUri>,
     next: u64,
 }
 
@@ -85,6 +87,7 @@ impl Device {
             waiting: self.outstanding.iter().map(|(id, outstanding)| (*id, outstanding.flow)).collect(),
             events: self.events.iter().map(|(id, event)| (*id, event)).collect(),
             timers: self.timers.iter().copied().collect(),
+            asked_in: self.asked_in.iter().collect(),
             next: self.next,
         };
         // All of it is plain data: writing it as JSON cannot fail.
@@ -119,7 +122,8 @@ impl Device {
     pub fn restore(entries: impl IntoIterator<Item = Entry>) -> Result<Self, RestoreError> {
         let mut by_key: BTreeMap<String, Vec<u8>> = entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
         let core = by_key.remove(CORE).ok_or(RestoreError::Missing)?;
-        let damaged = |key: &str| RestoreError::Damaged(key.to_owned());
+        // Keys have URIs in them: an error names the kind of entry alone.
+        let damaged = |key: &str| RestoreError::Damaged(kind(key));
         #[derive(Deserialize)]
         struct Version {
             version: u32,
@@ -154,7 +158,7 @@ impl Device {
         }
         let mut outstanding = BTreeMap::new();
         for (id, flow) in core.waiting {
-            let request = requests.remove(&id).ok_or_else(|| damaged(&format!("request/{}", id.0)))?;
+            let request = requests.remove(&id).ok_or_else(|| damaged("request/"))?;
             outstanding.insert(id, Outstanding { request, flow });
         }
         let events: BTreeMap<_, _> = core.events.into_iter().collect();
@@ -164,8 +168,15 @@ impl Device {
         queue.extend(timers.first().map(|(at, _)| Queued::Wake(*at)));
         let profile = Profile { user: core.user, client: core.client, suite: core.suite, hub, delays: core.delays };
         let flows = core.flows.into_iter().collect();
-        Ok(Self { profile, wallet, rooms, flows, outstanding, events, timers, next: core.next, queue })
+        let asked_in = core.asked_in.into_iter().collect();
+        Ok(Self { profile, wallet, rooms, flows, outstanding, events, timers, asked_in, next: core.next, queue })
     }
+}
+
+fn kind(key: &str) -> &'static str {
+    let kind = key.split_once('/').map_or(key, |(kind, _)| kind);
+    let known = [CORE, "held", "asked", "key-package", "room", "request"];
+    known.into_iter().find(|known| *known == kind).unwrap_or("unknown")
 }
 
 /// Calls a closure that changes what it captures.

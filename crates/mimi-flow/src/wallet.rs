@@ -1,8 +1,9 @@
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use mimi_credential::CertificateChain;
+use mimi_disclosure::{DisclosurePolicy, IdentityCredential, Selection};
 use mimi_mls::{Identity, KeyPackageSecret};
-use mimi_pseudonym::{DecodeError, Reader, SigningKey, UserUri, Wire, Writer};
+use mimi_pseudonym::{ClaimName, DecodeError, Reader, SigningKey, Timestamp, UserUri, Wire, Writer};
 use serde::{Deserialize, Serialize};
 
 /// Where a pseudonym stands.
@@ -30,7 +31,12 @@ pub(crate) struct Held {
 pub(crate) struct HeldKeyPackage {
     pub(crate) owner: UserUri,
     pub(crate) secret: KeyPackageSecret,
+    /// When nobody may use the KeyPackage any more.
+    pub(crate) not_after: Timestamp,
 }
+
+/// How long after a KeyPackage's end its private keys are kept, for a Welcome that is on its way: 30 days.
+const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 /// Everything the account has on this device. The account and its pseudonyms stand side by side here and nowhere else.
 #[derive(Default)]
@@ -53,6 +59,20 @@ impl Wallet {
         let (user, held) = self.held.iter_mut().find(|(user, held)| user.is_pseudonym() && held.is_choosable())?;
         held.state = PseudonymState::Used;
         Some(user.clone())
+    }
+
+    /// Whether exactly these claims can be disclosed with the pseudonym that would be chosen next.
+    pub(crate) fn discloses(&self, wanted: &[ClaimName]) -> bool {
+        let next = self.held.iter().find(|(user, held)| user.is_pseudonym() && held.is_choosable());
+        let Some(chain) = next.and_then(|(_, held)| held.disclosure.clone()) else { return false };
+        let selection = Selection::new(wanted.iter().copied(), &DisclosurePolicy::connection());
+        let names = IdentityCredential::x509(chain).names();
+        matches!((selection, names), (Ok(selection), Ok(names)) if *selection.names() == names)
+    }
+
+    /// Overwrites the private keys of KeyPackages that nobody can use any more.
+    pub(crate) fn forget_expired(&mut self, now: Timestamp) {
+        self.key_packages.retain(|_, held| now < held.not_after.after(KEPT));
     }
 
     pub(crate) fn identity(&self, user: &UserUri) -> Option<&Identity> {
@@ -102,12 +122,14 @@ impl Wire for HeldKeyPackage {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let owner = UserUri::read(reader)?;
-        Ok(Self { owner, secret: KeyPackageSecret::from_bytes(reader.vector()?.to_vec()) })
+        let secret = KeyPackageSecret::from_bytes(reader.vector()?.to_vec());
+        Ok(Self { owner, secret, not_after: Timestamp::read(reader)? })
     }
 
     fn write(&self, writer: &mut Writer) {
         self.owner.write(writer);
         writer.vector(self.secret.as_bytes());
+        self.not_after.write(writer);
     }
 }
 

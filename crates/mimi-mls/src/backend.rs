@@ -7,6 +7,7 @@ use openmls::prelude::{Ciphersuite, OpenMlsCrypto, OpenMlsProvider, SignatureSch
 use openmls_memory_storage::MemoryStorage;
 use openmls_rust_crypto::RustCrypto;
 use openmls_traits::signatures::SignerError;
+use ring::digest::{SHA256, digest};
 
 use crate::crypto::Crypto;
 
@@ -50,6 +51,8 @@ impl Backend {
 }
 
 /// openmls' state of one group or KeyPackage as keys and values. Holds private keys.
+///
+/// Its encoding ends with a digest: openmls' storage panics on values that it did not write itself.
 #[derive(Clone, Default)]
 pub(crate) struct SavedState(HashMap<Vec<u8>, Vec<u8>>);
 
@@ -57,7 +60,11 @@ impl Wire for SavedState {
     const MAX_LEN: usize = 1 << 28;
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut inner = Reader::new(reader.vector()?);
+        let octets = reader.vector()?;
+        if digest(&SHA256, octets).as_ref() != reader.take(SHA256.output_len())? {
+            return Err(DecodeError::Rule { field: "state", rule: "the digest is another" });
+        }
+        let mut inner = Reader::new(octets);
         let mut values = HashMap::new();
         while !inner.is_empty() {
             values.insert(inner.vector()?.to_vec(), inner.vector()?.to_vec());
@@ -73,7 +80,9 @@ impl Wire for SavedState {
             inner.vector(key);
             inner.vector(value);
         }
-        writer.vector(&inner.into_octets());
+        let octets = inner.into_octets();
+        writer.vector(&octets);
+        writer.raw(digest(&SHA256, &octets).as_ref());
     }
 }
 

@@ -6,7 +6,8 @@ use openmls::prelude::{LeafNodeIndex, OpenMlsProvider, tls_codec::Serialize as _
 use crate::{
     Room, VerifiedKeyPackage,
     backend::SignerAdapter,
-    group::{dictionary_changes, effect, proposals, room_state, update_roster},
+    group::{dictionary_changes, proposals, room_state, update_roster},
+    known::KnownCommit,
 };
 use mimi_credential::TrustStore;
 
@@ -64,6 +65,7 @@ impl Room {
         let (change, removed) = self.change(&wanted, &members)?;
         let actor = Actor::client(self.identity.user().clone(), self.identity.client().clone());
         let next = self.state.apply(&actor, How::Commit, &change)?;
+        let added = wanted.add.iter().map(|key_package| key_package.leaf.clone()).collect();
         let signer = SignerAdapter(self.identity.signer());
         let mut stage = self
             .group
@@ -88,29 +90,26 @@ impl Room {
             self.commit_refused();
             return Err(CommitError::Mls);
         };
-        self.pending = Some(made.commit.as_bytes().to_vec());
+        self.pending = Some(KnownCommit { commit: made.commit.clone(), added });
         Ok(made)
     }
 
     /// The commit that waits, for sending it again.
     pub fn pending_commit(&self) -> Option<MlsMessage> {
-        MlsMessage::decode(self.pending.as_deref()?).ok()
+        self.pending.as_ref().map(|pending| pending.commit.clone())
     }
 
     /// The hub has accepted the commit: the room moves to its epoch. Does nothing if none waits.
     ///
+    /// Every credential in it was verified when it was made, and is not verified again: what the hub has accepted
+    /// holds, even if a certificate has run out since.
+    ///
     /// # Errors
     /// [`CommitError::Mls`] if openmls cannot merge it.
-    pub fn commit_accepted(&mut self, trust: &TrustStore, now: Timestamp) -> Result<(), CommitError> {
-        if self.pending.is_none() {
-            return Ok(());
-        }
-        let own = self.roster.leaf(self.group.own_leaf_index().u32()).ok_or(CommitError::Mls)?;
-        let staged = self.group.pending_commit().ok_or(CommitError::Mls)?;
-        let effect =
-            effect(staged, own, &self.roster, self.identity.suite(), trust, now).map_err(|_| CommitError::Mls)?;
+    pub fn commit_accepted(&mut self, _trust: &TrustStore, _now: Timestamp) -> Result<(), CommitError> {
+        let Some(pending) = self.pending.take() else { return Ok(()) };
+        let effect = pending.effect(self.group.pending_commit().ok_or(CommitError::Mls)?);
         self.group.merge_pending_commit(&self.backend).map_err(|_| CommitError::Mls)?;
-        self.pending = None;
         self.state = room_state(&self.uri, self.group.extensions()).map_err(|_| CommitError::Mls)?;
         update_roster(&mut self.roster, effect, self.group.members());
         self.derive_binding();

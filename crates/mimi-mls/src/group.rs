@@ -8,7 +8,7 @@ use openmls::{
     group::{AppDataDictionaryUpdater, AppDataUpdates, GroupContext, StagedCommit},
     prelude::{
         AppDataUpdateOperation, AppDataUpdateProposal, Capabilities, CredentialType, ExtensionType, Extensions,
-        GroupId, Member, Proposal, ProposalType, Sender,
+        GroupId, LeafNode, Member, Proposal, ProposalType, Sender, tls_codec::Size as _,
     },
 };
 
@@ -25,9 +25,11 @@ pub(crate) fn capabilities() -> Capabilities {
     )
 }
 
+/// The room whose group has this id.
 pub(crate) fn room_of(group: &GroupId) -> Option<RoomUri> {
     let uri: GroupUri = std::str::from_utf8(group.as_slice()).ok()?.parse().ok()?;
-    Some(uri.room())
+    // Parsing is lenient about capitals; an id is compared octet by octet.
+    Some(uri.room()).filter(|room| group_of(room) == *group)
 }
 
 pub(crate) fn group_of(room: &RoomUri) -> GroupId {
@@ -107,6 +109,8 @@ pub(crate) enum EffectError {
     Proposal,
     #[error("a credential was replaced")]
     CredentialReplaced,
+    #[error("a leaf is too large")]
+    Size,
     #[error(transparent)]
     Credential(#[from] CredentialError),
 }
@@ -131,6 +135,7 @@ pub(crate) fn effect(
         match queued.proposal() {
             Proposal::Add(add) => {
                 let node = add.key_package().leaf_node();
+                check_size(node)?;
                 let leaf = Leaf::verify(node.credential(), node.signature_key().as_slice(), suite, trust, now)?;
                 let purpose = purpose(add.key_package()).ok_or(EffectError::Proposal)?;
                 incoming.push(ClientRef {
@@ -161,7 +166,17 @@ pub(crate) fn effect(
     Ok(Effect { updates, incoming, outgoing, added, removed })
 }
 
-fn unchanged(node: &openmls::prelude::LeafNode, leaf: &Leaf) -> Result<(), EffectError> {
+/// Octets that a leaf may have besides its certificates.
+const LEAF_MAX: usize = 4096;
+
+/// Whether a leaf is as small as leaves are. Everyone who joins later has to fetch it, whatever its owner puts in.
+pub(crate) fn check_size(node: &LeafNode) -> Result<(), EffectError> {
+    let certificates = node.credential().serialized_content().len();
+    if node.tls_serialized_len() > certificates + LEAF_MAX { Err(EffectError::Size) } else { Ok(()) }
+}
+
+fn unchanged(node: &LeafNode, leaf: &Leaf) -> Result<(), EffectError> {
+    check_size(node)?;
     let same_key = node.signature_key().as_slice() == leaf.key.as_bytes();
     let same_certificates = crate::identity::certificates(node.credential()).is_some_and(|c| c == leaf.certificates);
     if same_key && same_certificates { Ok(()) } else { Err(EffectError::CredentialReplaced) }

@@ -29,6 +29,8 @@ pub struct HubRoom {
     pub(crate) state: RoomState,
     pub(crate) roster: Roster,
     pub(crate) suite: CipherSuite,
+    /// Octets of the ratchet tree.
+    pub(crate) tree_len: usize,
 }
 
 /// Why a hub does not take a new room.
@@ -76,14 +78,20 @@ pub enum HubRestoreError {
     Damaged,
 }
 
-/// A hub's room as octets. Nothing in it is secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A hub's room as octets. Nothing in it is secret; `Debug` shows the length.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Snapshot(pub(crate) Vec<u8>);
 
 impl Snapshot {
     /// The octets.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Snapshot({} octets)", self.0.len())
     }
 }
 
@@ -104,6 +112,7 @@ impl HubRoom {
         let backend = Backend::default();
         let info =
             VerifiableGroupInfo::tls_deserialize_exact(group_info.as_bytes()).map_err(|_| HubCreateError::Mls)?;
+        let tree_len = tree.as_bytes().len();
         let tree = RatchetTreeIn::tls_deserialize_exact(tree.as_bytes()).map_err(|_| HubCreateError::Mls)?;
         let suite = CipherSuite::from_code(u16::from(info.ciphersuite())).ok_or(HubCreateError::Suite)?;
         let (group, _) =
@@ -128,8 +137,10 @@ impl HubRoom {
         if roster.iter().any(|(_, leaf)| state.participants().role_of(&leaf.user).is_none()) {
             return Err(HubCreateError::NotParticipant);
         }
+        state.check(&roster.clients())?;
         let snapshot = snapshot(room, &backend.save(), &roster);
-        Ok((Self { crypto: Crypto::default(), group, uri: room.clone(), state, roster, suite }, snapshot))
+        let uri = room.clone();
+        Ok((Self { crypto: Crypto::default(), group, uri, state, roster, suite, tree_len }, snapshot))
     }
 
     /// Reads a room from a snapshot and the log entries that came after it, in order.
@@ -146,10 +157,11 @@ impl HubRoom {
         let group = group.ok_or(HubRestoreError::Damaged)?;
         let suite = CipherSuite::from_code(u16::from(group.ciphersuite())).ok_or(HubRestoreError::Damaged)?;
         let state = room_state(&uri, group.group_context().extensions()).map_err(|_| HubRestoreError::Damaged)?;
-        let mut room = Self { crypto: Crypto::default(), group, uri, state, roster, suite };
+        let mut room = Self { crypto: Crypto::default(), group, uri, state, roster, suite, tree_len: 0 };
         for entry in log {
             room.replay(entry)?;
         }
+        room.tree_len = room.ratchet_tree().ok_or(HubRestoreError::Damaged)?.as_bytes().len();
         Ok(room)
     }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use mimi_credential::{CredentialError, TrustStore};
-use mimi_pseudonym::{ClientUri, DecodeError, Domain, Reader, Timestamp, Wire, Writer};
+use mimi_pseudonym::{CipherSuite, ClientUri, DecodeError, Domain, Reader, Timestamp, Wire, Writer};
 use mimi_room::{Actor, How, Refusal, RoomState};
 use mimi_wire::{KeyPackageRef, MlsMessage, RatchetTree, Welcome, label::verify_with_label};
 use openmls::{
@@ -16,8 +16,8 @@ use crate::{
     forgetful::Forgetful,
     group::{Effect, EffectError, component_updates, dictionary_changes, effect, update_roster},
     hub::snapshot,
-    hub_restore::LogEntry,
     identity::Leaf,
+    known::KnownCommit,
 };
 
 /// Why a hub does not accept a commit. Nothing has changed then.
@@ -57,6 +57,10 @@ pub enum CommitRefusal {
     /// The room's policy does not allow it.
     #[error("not allowed: {0}")]
     NotAllowed(#[from] Refusal),
+    /// A leaf has more than 4,096 octets besides its certificates, or the ratchet tree could become longer than can
+    /// be sent: [`RatchetTree`] has a limit, and commits that add clients may use three quarters of it.
+    #[error("a leaf or the ratchet tree would be too large")]
+    TooLarge,
     /// The Welcome is not for exactly the clients that are added.
     #[error("the Welcome is not for exactly the clients that the commit adds")]
     Welcome,
@@ -109,13 +113,15 @@ impl HubRoom {
         let members = self.roster.clients();
         self.state.apply(&actor, How::Commit, &effect.change(&members))?;
         let added = self.references(&staged, &effect)?;
-        check_welcome(bundle.welcome.as_ref(), &added)?;
+        check_welcome(bundle.welcome.as_ref(), &added, self.suite)?;
         check_group_info(bundle, &staged, &committer)?;
+        self.check_tree(bundle, added.len())?;
         let recipients = self.domains();
         let removed = effect.outgoing.iter().map(|(_, client)| client.clone()).collect();
-        let log_entry = LogEntry { commit: bundle.commit.clone(), added: effect.added.clone() }.encode();
+        let log_entry = KnownCommit { commit: bundle.commit.clone(), added: effect.added.clone() }.encode();
         let saved = self.merge(staged, next, effect, with_snapshot)?;
         let ratchet_tree = self.ratchet_tree().ok_or(CommitRefusal::Mls)?;
+        self.tree_len = ratchet_tree.as_bytes().len();
         let epoch = self.epoch();
         Ok(AcceptedCommit { log_entry, recipients, added, removed, ratchet_tree, epoch, snapshot: saved })
     }
@@ -186,6 +192,18 @@ impl HubRoom {
         Ok(backend.map(|backend| snapshot(&self.uri, &backend.save(), &self.roster)))
     }
 
+    /// Whether the ratchet tree behind the commit can still be sent. A commit holds every leaf and every key that it
+    /// brings into the tree; besides, a parent has a hash, and names each new leaf below it.
+    fn check_tree(&self, bundle: &CommitBundle, added: usize) -> Result<(), CommitRefusal> {
+        const LEVELS: usize = 32;
+        const HASH: usize = 64;
+        const UNMERGED: usize = 8;
+        let grown = self.tree_len + bundle.commit.as_bytes().len() + LEVELS * (HASH + UNMERGED * added);
+        // The last quarter is for those who make the room smaller or renew their keys.
+        let limit = if added > 0 { RatchetTree::MAX_LEN / 4 * 3 } else { RatchetTree::MAX_LEN };
+        if grown > limit { Err(CommitRefusal::TooLarge) } else { Ok(()) }
+    }
+
     fn references(
         &self,
         staged: &StagedCommit,
@@ -205,10 +223,24 @@ impl HubRoom {
     }
 }
 
-fn check_welcome(welcome: Option<&Welcome>, added: &[(KeyPackageRef, ClientUri)]) -> Result<(), CommitRefusal> {
-    let named: BTreeSet<_> = welcome.map(|welcome| welcome.key_package_refs().iter().collect()).unwrap_or_default();
-    let wanted: BTreeSet<_> = added.iter().map(|(reference, _)| reference).collect();
-    if named == wanted { Ok(()) } else { Err(CommitRefusal::Welcome) }
+/// A Welcome comes if anyone is added, is of the room's suite, and names everyone who is added once.
+fn check_welcome(
+    welcome: Option<&Welcome>,
+    added: &[(KeyPackageRef, ClientUri)],
+    suite: CipherSuite,
+) -> Result<(), CommitRefusal> {
+    let fits = match welcome {
+        None => added.is_empty(),
+        Some(welcome) => {
+            let named: BTreeSet<_> = welcome.key_package_refs().iter().collect();
+            let wanted: BTreeSet<_> = added.iter().map(|(reference, _)| reference).collect();
+            !added.is_empty()
+                && welcome.cipher_suite_code() == suite.code()
+                && welcome.key_package_refs().len() == added.len()
+                && named == wanted
+        }
+    };
+    if fits { Ok(()) } else { Err(CommitRefusal::Welcome) }
 }
 
 /// The parts of a GroupInfo (RFC 9420, section 12.4.3) behind its GroupContext.
@@ -227,6 +259,9 @@ fn tail<'a>(reader: &mut Reader<'a>) -> Result<InfoTail<'a>, DecodeError> {
 /// commit itself leads to, and the signature the committer's.
 fn check_group_info(bundle: &CommitBundle, staged: &StagedCommit, committer: &Leaf) -> Result<(), CommitRefusal> {
     use mimi_wire::SenderType;
+    if bundle.group_info.has_ratchet_tree() {
+        return Err(CommitRefusal::GroupInfo);
+    }
     let octets = bundle.group_info.as_bytes();
     let context = staged.group_context().tls_serialize_detached().map_err(|_| CommitRefusal::Mls)?;
     let rest = octets.strip_prefix(context.as_slice()).ok_or(CommitRefusal::GroupInfo)?;
@@ -247,7 +282,70 @@ impl From<EffectError> for CommitRefusal {
         match error {
             EffectError::Proposal => Self::Proposal,
             EffectError::CredentialReplaced => Self::CredentialReplaced,
+            EffectError::Size => Self::TooLarge,
             EffectError::Credential(error) => Self::Credential(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Identity, NewKeyPackage, Room, UnverifiedKeyPackage, Wanted};
+    use mimi_credential::{Issuer, Validity};
+    use mimi_pseudonym::{Entropy, RoomUri, SeededEntropy, Signer, SigningKey, UserUri};
+    use mimi_room::KeyPackagePurpose;
+    use mimi_wire::{Credential, ExternalSender};
+    use std::{sync::Arc, time::Duration};
+
+    #[test]
+    fn a_tree_that_is_nearly_too_long_gets_no_more_leaves_but_can_still_shrink() {
+        let mut entropy = SeededEntropy::new([4; 32]);
+        let suite = CipherSuite::X25519Aes128Ed25519;
+        // openmls compares lifetimes with the system's clock.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let now = Timestamp::from_secs(now.as_secs());
+        let (begin, end) = (now.before(Duration::from_secs(60)), now.after(Duration::from_secs(3_600)));
+        let validity = Validity { not_before: begin, not_after: end };
+        let domain: Domain = "a.example".parse().unwrap();
+        let mut key = || SigningKey::generate(suite.signature_scheme(), &mut entropy).unwrap();
+        let (authority, hub_key, first_key, second_key) = (key(), key(), key(), key());
+        let issuer = Issuer::create(domain.clone(), Arc::new(authority), [1; 16], validity).unwrap();
+        let trust = TrustStore::default().with_anchor(issuer.certificate(), [domain.clone()]).unwrap();
+        let alice = UserUri::pseudonym(&domain, entropy.bits128());
+        let mut identity = |key: SigningKey| {
+            let client = ClientUri::pseudonym(&domain, entropy.bits128());
+            let chain = issuer.issue_leaf(&alice, &client, key.public_key(), [2; 16], validity).unwrap();
+            Identity::new(suite, key, chain, &trust, now).unwrap()
+        };
+        let (first, second) = (identity(first_key), identity(second_key));
+        let sender = ExternalSender {
+            signature_key: hub_key.public_key().as_bytes().to_vec(),
+            credential: Credential::x509(vec![issuer.certificate().to_vec()]),
+        };
+        let state = RoomState::private(RoomUri::pseudonym(&domain, [3; 16]), alice.clone()).unwrap();
+        let (mut room, new) = Room::create(first, state, &sender, now).unwrap();
+        let (mut hub, _) =
+            HubRoom::create(room.uri(), &new.group_info, &new.ratchet_tree, &sender, &trust, now).unwrap();
+        assert_eq!(hub.tree_len, new.ratchet_tree.as_bytes().len());
+
+        let new = NewKeyPackage::create(&second, KeyPackagePurpose::Any, begin, end).unwrap();
+        let verified = UnverifiedKeyPackage::new(new.key_package).verify(&alice, suite, &trust, now).unwrap();
+        let adding = room.commit(Wanted { add: vec![verified], ..Wanted::default() }).unwrap();
+        let tree_len = hub.tree_len;
+        hub.tree_len = RatchetTree::MAX_LEN / 4 * 3 - 1_000;
+        let refused = hub.accept(&adding, &domain, false, &trust, now).unwrap_err();
+        assert_eq!((refused, hub.epoch()), (CommitRefusal::TooLarge, 0));
+        room.commit_refused();
+        let renewing = room.commit(Wanted::default()).unwrap();
+        let accepted = hub.accept(&renewing, &domain, false, &trust, now).unwrap();
+        assert_eq!(hub.tree_len, accepted.ratchet_tree.as_bytes().len());
+        assert!(hub.tree_len.abs_diff(tree_len) < 100);
+        room.commit_accepted(&trust, now).unwrap();
+
+        hub.tree_len = RatchetTree::MAX_LEN - 1_000;
+        let renewing = room.commit(Wanted::default()).unwrap();
+        let refused = hub.accept(&renewing, &domain, false, &trust, now).unwrap_err();
+        assert_eq!((refused, hub.epoch()), (CommitRefusal::TooLarge, 1));
     }
 }

@@ -5,8 +5,8 @@ use mimi_pseudonym::{CipherSuite, ClientUri, Timestamp, UserUri, Wire};
 use mimi_room::{ComponentId, KeyPackagePurpose};
 use mimi_wire::{KeyPackage, KeyPackageRef};
 use openmls::prelude::{
-    AppDataDictionary, AppDataDictionaryExtension, Extension, ExtensionType, Extensions, KeyPackageIn, Lifetime,
-    OpenMlsProvider, ProtocolVersion,
+    AppDataDictionary, AppDataDictionaryExtension, CredentialType, Extension, ExtensionType, Extensions, KeyPackageIn,
+    Lifetime, OpenMlsProvider, ProposalType, ProtocolVersion,
     tls_codec::{Deserialize as _, Serialize as _},
 };
 use zeroize::Zeroizing;
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::{
     backend::{Backend, SavedState, SignerAdapter, ciphersuite, supports},
     crypto::Crypto,
-    group::capabilities,
+    group::{capabilities, check_size},
     identity::{Identity, Leaf},
 };
 
@@ -136,6 +136,9 @@ pub enum KeyPackageRefusal {
     /// It lacks a capability that every MIMI room needs.
     #[error("the KeyPackage lacks a capability that the room needs")]
     Capabilities,
+    /// Its leaf has more than 4,096 octets besides its certificates: no hub would let it into a room.
+    #[error("the KeyPackage's leaf is too large")]
+    TooLarge,
 }
 
 /// The longest lifetime of a KeyPackage that is accepted: 84 days and an hour.
@@ -181,7 +184,12 @@ impl UnverifiedKeyPackage {
             .validate(&crypto, ProtocolVersion::Mls10)
             .map_err(|_| KeyPackageRefusal::Invalid)?;
         let node = inner.leaf_node();
-        if !node.capabilities().extensions().contains(&ExtensionType::AppDataDictionary) {
+        check_size(node).map_err(|_| KeyPackageRefusal::TooLarge)?;
+        let able = node.capabilities();
+        if !able.extensions().contains(&ExtensionType::AppDataDictionary)
+            || !able.proposals().contains(&ProposalType::AppDataUpdate)
+            || !able.credentials().contains(&CredentialType::X509)
+        {
             return Err(KeyPackageRefusal::Capabilities);
         }
         let leaf = Leaf::verify(node.credential(), node.signature_key().as_slice(), suite, trust, now)?;

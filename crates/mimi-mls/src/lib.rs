@@ -11,6 +11,7 @@ mod hub_commit;
 mod hub_restore;
 mod identity;
 mod key_package;
+mod known;
 mod message;
 mod room;
 mod roster;

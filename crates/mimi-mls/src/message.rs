@@ -47,7 +47,7 @@ pub enum Opened {
     Duplicate,
 }
 
-/// Why a message is not opened. Nothing has changed then.
+/// Why a message is not opened. Nothing has changed then, save that the key of a message without framing is spent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -116,10 +116,12 @@ impl Room {
         }
         self.state.may_send(self.identity.user()).map_err(SealError::NotAllowed)?;
         let context = self.own_context().ok_or(SealError::Mls)?;
-        let content = make(&context)?;
+        let content = make(&context)?.encode();
+        if content.len() > Content::MAX_LEN {
+            return Err(SealError::TooLong.into());
+        }
         let signer = SignerAdapter(self.identity.signer());
-        let message =
-            self.group.create_message(&self.backend, &signer, &content.encode()).map_err(|_| SealError::Mls)?;
+        let message = self.group.create_message(&self.backend, &signer, &content).map_err(|_| SealError::Mls)?;
         let octets = message.tls_serialize_detached().map_err(|_| SealError::Mls)?;
         let message = MlsMessage::decode(&octets).map_err(|_| SealError::Mls)?;
         self.seen.insert(&message);
@@ -129,14 +131,17 @@ impl Room {
     /// Opens a message of this room that the hub has fanned out.
     ///
     /// # Errors
-    /// [`OpenError`]; the room is unchanged then.
+    /// [`OpenError`]; the room is unchanged then, save for [`OpenError::Framing`].
     pub fn open(&mut self, message: &MlsMessage, trust: &TrustStore, now: Timestamp) -> Result<Opened, OpenError> {
-        if self.pending.as_deref() == Some(message.as_bytes()) {
+        if self.pending.as_ref().is_some_and(|pending| pending.commit == *message) {
             self.commit_accepted(trust, now).map_err(|_| OpenError::Mls)?;
             return Ok(Opened::OwnCommit);
         }
         if self.seen.contains(message) {
             return Ok(Opened::Duplicate);
+        }
+        if message.group_id() != Some(self.group.group_id().as_slice()) {
+            return Err(OpenError::Mls);
         }
         let protocol = protocol_message(message).ok_or(OpenError::Mls)?;
         let (epoch, present) = (protocol.epoch().as_u64(), self.epoch());
@@ -172,6 +177,8 @@ impl Room {
                     .map_err(|_| OpenError::Mls)?;
                 self.take_commit(staged, &leaf, next, trust, now)
             }
+            // Sent before the last messages that are remembered. Nothing in it has been verified.
+            ProcessedMessageContent::OwnPrivateMessage => Ok(Opened::Duplicate),
             _ => Err(OpenError::Commit),
         }
     }

@@ -24,6 +24,7 @@ use crate::{
     group::{capabilities, group_of, room_of, room_state},
     identity::Identity,
     key_package::MAX_LIFETIME_SECS,
+    known::KnownCommit,
     roster::Roster,
     seen::Seen,
 };
@@ -41,7 +42,7 @@ pub struct Room {
     pub(crate) roster: Roster,
     pub(crate) binding: BindingSecrets,
     /// The commit that has been made and is neither accepted nor refused yet.
-    pub(crate) pending: Option<Vec<u8>>,
+    pub(crate) pending: Option<KnownCommit>,
     pub(crate) seen: Seen,
 }
 
@@ -61,7 +62,7 @@ pub enum CreateError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// The Welcome, the tree or the KeyPackage's private keys do not fit each other.
+    /// The Welcome, the tree, the KeyPackage's private keys and the identity do not fit each other.
     #[error("the Welcome, the ratchet tree and the KeyPackage do not fit each other")]
     Welcome,
     /// The group is no MIMI room, or the room that the Welcome came for is another.
@@ -183,6 +184,9 @@ impl Room {
             .and_then(|builder| builder.with_ratchet_tree(tree).skip_lifetime_validation().build())
             .and_then(|staged| staged.into_group(&backend))
             .map_err(|_| JoinError::Welcome)?;
+        if !is_ours(&group, &identity) {
+            return Err(JoinError::Welcome);
+        }
         let uri = room_of(group.group_id()).filter(|uri| uri == room).ok_or(JoinError::OtherRoom)?;
         let state = room_state(&uri, group.extensions())?;
         let roster = Roster::verify(group.members(), identity.suite(), trust, now)?;
@@ -296,6 +300,15 @@ impl fmt::Debug for Room {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Room").field("uri", &self.uri).field("epoch", &self.epoch()).finish_non_exhaustive()
     }
+}
+
+/// Whether our leaf in the group is the identity's.
+fn is_ours(group: &MlsGroup, identity: &Identity) -> bool {
+    let own = identity.credential();
+    group.ciphersuite() == ciphersuite(identity.suite())
+        && group
+            .own_leaf_node()
+            .is_some_and(|leaf| *leaf.credential() == own.credential && *leaf.signature_key() == own.signature_key)
 }
 
 fn own_leaf(identity: &Identity) -> crate::identity::Leaf {

@@ -37,8 +37,7 @@ fn a_room_in_order_is_taken() {
         let (state, rogue) = room_of(&mut world);
         let first = rogue.first();
         let (info, tree) = (&first.group_info, &first.ratchet_tree);
-        let (hub, snapshot) =
-            HubRoom::create(state.room(), info, tree, &world.hub, &world.trust, world.now).unwrap();
+        let (hub, snapshot) = HubRoom::create(state.room(), info, tree, &world.hub, &world.trust, world.now).unwrap();
         assert_eq!((hub.epoch(), hub.suite(), hub.state()), (0, suite, &state));
         assert_eq!(hub.ratchet_tree().as_ref(), Some(tree));
         let restored = HubRoom::restore(snapshot.as_bytes(), []).unwrap();

@@ -62,7 +62,13 @@ impl Invitation {
         CipherSuite::ALL.into_iter().map(Self::new)
     }
 
-    fn join(&self, secret: &KeyPackageSecret, room: &RoomUri, welcome: &Welcome, tree: &RatchetTree) -> Result<Room, JoinError> {
+    fn join(
+        &self,
+        secret: &KeyPackageSecret,
+        room: &RoomUri,
+        welcome: &Welcome,
+        tree: &RatchetTree,
+    ) -> Result<Room, JoinError> {
         let World { trust, now, .. } = &self.world;
         Room::join(self.identity.clone(), secret, room, welcome, tree, trust, *now)
     }
@@ -320,8 +326,7 @@ fn a_message_opened_late_has_the_nonce_it_was_sealed_with() {
         invitation.open(&mut bob, &bundle.commit).unwrap();
         let (tree, welcome) = (invitation.rogue.tree(), bundle.welcome.unwrap());
         let World { trust, now, .. } = &invitation.world;
-        let mut cathy =
-            Room::join(identity, &new.secret, bob.uri(), &welcome, &tree, trust, *now).unwrap();
+        let mut cathy = Room::join(identity, &new.secret, bob.uri(), &welcome, &tree, trust, *now).unwrap();
 
         let mut sealed = None;
         let message = cathy

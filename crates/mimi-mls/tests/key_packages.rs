@@ -17,7 +17,7 @@ use mimi_room::{ComponentId, KeyPackagePurpose as Purpose, Refusal, RoomState};
 use mimi_wire::{DecodeError, KeyPackage, Wire};
 use openmls::prelude::{
     AppDataDictionary, AppDataDictionaryExtension, Capabilities, CredentialType, Extension, ExtensionType, Extensions,
-    Lifetime, ProposalType,
+    Lifetime, ProposalType, UnknownExtension,
 };
 use openmls_rust_crypto::OpenMlsRustCrypto;
 
@@ -91,7 +91,9 @@ fn its_lifetime_counts_at_the_given_time() {
         assert_eq!(verify(&world, &new, begin.before(second)).unwrap_err(), Refused::NotYetValid);
 
         let longest = world.now.before(DAY).as_secs() + MAX_LIFETIME_SECS;
-        for (end, expected) in [(longest, None), (longest + 1, Some(Refused::Lifetime)), (u64::MAX, Some(Refused::Lifetime))] {
+        for (end, expected) in
+            [(longest, None), (longest + 1, Some(Refused::Lifetime)), (u64::MAX, Some(Refused::Lifetime))]
+        {
             let new = NewKeyPackage::create(&identity, Purpose::Any, begin, Timestamp::from_secs(end)).unwrap();
             assert_eq!(verify(&world, &new.key_package, world.now).err(), expected);
         }
@@ -199,6 +201,26 @@ fn each_capability_that_a_room_needs_has_to_be_there() {
         for lacking in [no_dictionary, no_update] {
             let key_package = raw(&world, &identity, lacking, None);
             assert_eq!(verify(&world, &key_package, world.now).unwrap_err(), Refused::Capabilities);
+        }
+    }
+}
+
+#[test]
+fn a_swollen_leaf_is_refused() {
+    for suite in CipherSuite::ALL {
+        let mut world = World::new(suite);
+        let identity = world.client(&bob());
+        let provider = OpenMlsRustCrypto::default();
+        for (size, expected) in [(2_000, None), (4_096, Some(Refused::TooLarge))] {
+            let swollen = Extension::Unknown(0xff01, UnknownExtension(vec![7; size]));
+            let made = openmls::prelude::KeyPackage::builder()
+                .leaf_node_capabilities(common::rogue::capabilities())
+                .leaf_node_extensions(Extensions::from_vec(vec![swollen]).unwrap())
+                .key_package_lifetime(Lifetime::new(86_400))
+                .build(ciphersuite(suite), &provider, &Key(&identity), credential(&identity))
+                .unwrap();
+            let key_package = KeyPackage::decode(&octets(made.key_package())).unwrap();
+            assert_eq!(verify(&world, &key_package, world.now).err(), expected);
         }
     }
 }

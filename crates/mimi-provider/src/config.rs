@@ -152,8 +152,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the file, or the line and key.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
         Self::parse(&text, path.parent().unwrap_or(Path::new(".")))
     }
 

@@ -3,13 +3,16 @@ use mimi_wire::{DecodeError, Problem};
 use crate::store::StoreError;
 
 /// Why a request has no answer but a problem document.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Fail {
     /// The requester is told which.
+    #[error("{}", .0.code())]
     Problem(Problem),
     /// Something is wrong here: it is logged, and the requester is told no more than that.
+    #[error(transparent)]
     Store(StoreError),
     /// As [`Fail::Store`].
+    #[error("{0}")]
     Fault(&'static str),
 }
 

@@ -53,12 +53,7 @@ fn user_of(handle: &str, own: &Domain) -> Option<UserUri> {
 
 fn response(code: IdentifierQueryCode, user: Option<UserUri>) -> IdentifierResponse {
     let profiles = user.iter().map(|user| UserProfile { stable_uri: user.clone(), fields: Vec::new() }).collect();
-    IdentifierResponse {
-        code,
-        uris: user.into_iter().collect(),
-        profiles,
-        extensions: AppDataDictionary::default(),
-    }
+    IdentifierResponse { code, uris: user.into_iter().collect(), profiles, extensions: AppDataDictionary::default() }
 }
 
 #[cfg(test)]
@@ -72,7 +67,8 @@ mod tests {
         assert_eq!(user_of("im:alice@a.example", &own), Some(alice.clone()));
         assert_eq!(user_of("im:Alice@A.example", &own), Some(alice));
         let pseudonym = "im:~00000000-0000-0000-0000-000000000000@a.example";
-        for bad in ["alice@a.example", "im:alice", "im:alice@b.example", "im:@a.example", "im:a/b@a.example", pseudonym] {
+        for bad in ["alice@a.example", "im:alice", "im:alice@b.example", "im:@a.example", "im:a/b@a.example", pseudonym]
+        {
             assert_eq!(user_of(bad, &own), None, "{bad}");
         }
     }

@@ -24,12 +24,7 @@ const EVENTS_MAX: usize = 1024;
 const OCTETS_MAX: usize = 16 << 20;
 
 /// The events behind a sequence number. If there are none, waits for one.
-pub(crate) async fn read(
-    inner: &Arc<Inner>,
-    device: Device,
-    after: u64,
-    wait_millis: u64,
-) -> Result<Reply, Fail> {
+pub(crate) async fn read(inner: &Arc<Inner>, device: Device, after: u64, wait_millis: u64) -> Result<Reply, Fail> {
     let until = Instant::now() + Duration::from_millis(wait_millis);
     let news = inner.wakers.device(device.id);
     let mut stopping = inner.stopping.clone();

@@ -61,7 +61,7 @@ pub(crate) async fn claim_own(inner: &Arc<Inner>, device: Device, request: Claim
                 owner: request.user.clone(),
                 initial_only: false,
                 suites: request.cipher_suite_codes,
-                except: Some(device.id),
+                except: None,
                 except_client: request.exclude,
             };
             let claimed = inner.store.claim(&claim, inner.now())?;
@@ -166,8 +166,7 @@ async fn serve(inner: &Arc<Inner>, target: UserUri, suites: Vec<u16>) -> Result<
     }
     inner
         .blocking(move |inner| {
-            let claim =
-                Claim { owner: target.clone(), initial_only: true, suites, except: None, except_client: None };
+            let claim = Claim { owner: target.clone(), initial_only: true, suites, except: None, except_client: None };
             match inner.store.claim(&claim, inner.now())? {
                 claimed if claimed.is_empty() => no_consent(target),
                 claimed => response(target, claimed),

@@ -67,8 +67,7 @@ pub(crate) async fn register(inner: &Arc<Inner>, request: RegisterAccountRequest
     if user.is_pseudonym() {
         return Err(Problem::Malformed.into());
     }
-    let profile =
-        AccountProfile { user: user.clone(), display_name: request.display_name, email: request.email };
+    let profile = AccountProfile { user: user.clone(), display_name: request.display_name, email: request.email };
     let fresh = Fresh::new(inner, request.device_name);
     let device = fresh.device.clone();
     let registered = inner.blocking(move |inner| Ok(inner.store.register(&profile, &device)?)).await?;
@@ -85,11 +84,7 @@ pub(crate) async fn add_device(inner: &Arc<Inner>, request: AddDeviceRequest) ->
 }
 
 /// Makes pseudonyms: random, and tied to the account nowhere but in one table.
-pub(crate) async fn pseudonyms(
-    inner: &Arc<Inner>,
-    device: Device,
-    request: PseudonymsRequest,
-) -> Result<Reply, Fail> {
+pub(crate) async fn pseudonyms(inner: &Arc<Inner>, device: Device, request: PseudonymsRequest) -> Result<Reply, Fail> {
     let mut entropy = OsEntropy;
     let fresh = (0..request.count).map(|_| UserUri::pseudonym(inner.domain(), entropy.bits128()));
     let pseudonyms: Vec<_> = fresh.collect();
@@ -110,9 +105,9 @@ pub(crate) async fn update(
     room: RoomUri,
     request: UpdateRequest,
 ) -> Result<Reply, Fail> {
-    let device = in_room(inner, device, &room).await?;
+    check_in_room(inner, device, &room).await?;
     if room.domain() == inner.domain() {
-        let response = hub::update(inner, Requester::Device(device), room, request).await?;
+        let response = hub::update(inner, Requester::Own, room, request).await?;
         return Ok(Reply::message(&response));
     }
     forward::<UpdateRoomResponse>(inner, Endpoint::Update, &room, request.encode()).await
@@ -125,23 +120,22 @@ pub(crate) async fn submit(
     room: RoomUri,
     request: SubmitMessageRequest,
 ) -> Result<Reply, Fail> {
-    let device = in_room(inner, device, &room).await?;
     let (account, user) = (device.account, request.sending_user.clone());
+    check_in_room(inner, device, &room).await?;
     if !inner.blocking(move |inner| Ok(inner.store.owns(account, &user)?)).await? {
         return Err(Problem::ForeignUser.into());
     }
     if room.domain() == inner.domain() {
-        let response = hub::submit(inner, Requester::Device(device), room, request).await?;
+        let response = hub::submit(inner, Requester::Own, room, request).await?;
         return Ok(Reply::message(&response));
     }
     forward::<SubmitMessageResponse>(inner, Endpoint::SubmitMessage, &room, request.encode()).await
 }
 
-async fn in_room(inner: &Arc<Inner>, device: Device, room: &RoomUri) -> Result<Device, Fail> {
+async fn check_in_room(inner: &Arc<Inner>, device: Device, room: &RoomUri) -> Result<(), Fail> {
     let room = room.clone();
-    let asked = device.clone();
-    let inside = inner.blocking(move |inner| Ok(inner.store.is_in_room(&asked, &room)?)).await?;
-    if inside { Ok(device) } else { Err(Problem::UnknownRoom.into()) }
+    let inside = inner.blocking(move |inner| Ok(inner.store.is_in_room(&device, &room)?)).await?;
+    if inside { Ok(()) } else { Err(Problem::UnknownRoom.into()) }
 }
 
 /// Brings a request to the room's hub, and its answer back.

@@ -132,7 +132,9 @@ mod tests {
 
     #[test]
     fn wrong_arguments_are_refused() {
-        for wrong in [&["run"][..], &["--config", "a"], &["run", "run"], &["walk"], &["run", "--clock-offset", "x"], &[]] {
+        for wrong in
+            [&["run"][..], &["--config", "a"], &["run", "run"], &["walk"], &["run", "--clock-offset", "x"], &[]]
+        {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
         #[cfg(not(feature = "record"))]

@@ -3,12 +3,7 @@ use std::{sync::Arc, time::Duration};
 use mimi_pseudonym::Domain;
 use mimi_wire::Endpoint;
 
-use crate::{
-    fail::Fail,
-    peers::PeerError,
-    provider::Inner,
-    store::OutboxRow,
-};
+use crate::{fail::Fail, peers::PeerError, provider::Inner, store::OutboxRow};
 
 const BATCH_ROWS: usize = 64;
 const BATCH_OCTETS: usize = 4 << 20;
@@ -93,6 +88,6 @@ async fn dropped(inner: &Arc<Inner>, peer: &Domain, rows: Vec<OutboxRow>, error:
 }
 
 fn fault(inner: &Inner, error: &Fail) -> Step {
-    inner.log.fault(format_args!("outbox: {error:?}"));
+    inner.log.fault(format_args!("outbox: {error}"));
     Step::Later
 }

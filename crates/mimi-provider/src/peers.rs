@@ -160,9 +160,8 @@ impl Peers {
             return Ok(Arc::clone(directory));
         }
         let body = Vec::new();
-        let octets = self
-            .exchange(peer, peer.port, Method::GET, DIRECTORY_PATH, "directory", body, DIRECTORY_MAX_LEN)
-            .await?;
+        let octets =
+            self.exchange(peer, peer.port, Method::GET, DIRECTORY_PATH, "directory", body, DIRECTORY_MAX_LEN).await?;
         let directory = Arc::new(Directory::from_json(&octets).map_err(|_| PeerError::Nonsense)?);
         *cached = Some((Instant::now(), Arc::clone(&directory)));
         Ok(directory)

@@ -3,7 +3,11 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 use mimi_credential::{Issuer, TrustStore};
 use mimi_pseudonym::{CipherSuite, Clock, Domain, Timestamp};
 use mimi_wire::ExternalSender;
-use tokio::{net::TcpListener, sync::{Semaphore, watch}, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{

@@ -2,12 +2,12 @@ use super::{Arrow, Finding, Mark};
 use crate::record::Actor;
 
 /// Characters between two lifelines.
-const GAP: usize = 20;
+const GAP: usize = 16;
 /// Characters before the first lifeline.
 const INDENT: usize = 2;
 const GAPS: usize = 3;
-/// Characters of a line without the margin.
-const WIDTH: usize = INDENT + GAPS * (GAP + 1) + 1;
+/// Characters of a line without the margin; the last heading goes beyond the last lifeline.
+const WIDTH: usize = INDENT + GAPS * (GAP + 1) + 7;
 const COLUMNS: [&str; GAPS + 1] = ["ClientA*", "ServerA", "ServerB", "ClientB*"];
 
 /// Draws arrows and marks in the draft's layout. An arrow that is one of the draft's has the draft's label and, in the
@@ -20,7 +20,10 @@ pub fn draw(arrows: &[Arrow], findings: &[Finding], marks: &[Mark]) -> String {
             canvas.mark(&mark.text);
         }
         let drafts: Vec<_> = findings.iter().filter(|found| found.place == Some(at)).map(|found| found.draft).collect();
-        let label = drafts.iter().map(|draft| draft.label).find(|label| !label.is_empty()).unwrap_or(&arrow.label);
+        // Between providers an answer keeps what was really answered.
+        let own = arrow.answer && arrow.from.is_server() && arrow.to.is_server();
+        let label = drafts.iter().map(|draft| draft.label).find(|label| !own && !label.is_empty());
+        let label = label.unwrap_or(&arrow.label);
         let client = [arrow.from, arrow.to].into_iter().find(|actor| !actor.is_server());
         let client = client.map(|client| client.to_string()).unwrap_or_default();
         let numbers: Vec<_> = drafts.iter().map(|draft| format!("{}.{}", draft.number.0, draft.number.1)).collect();
@@ -36,7 +39,7 @@ pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -176,14 +179,14 @@ mod tests {
         arrows.truncate(2);
         let drawn = draw(&arrows, &[], &[Mark { at_ms: 9, text: "60 days pass".into() }]);
         let expected = "\
-ClientA*             ServerA              ServerB              ClientB*  octets client   draft
-  |                    |                    |            request |
-  |                    |                    |<~~~~~~~~~~~~~~~~~~~+    1,000 ClientB1
-  |                    |                    | answer             |
-  |                    |                    +~~~~~~~~~~~~~~~~~~~>|        0 ClientB1
-  |                    |                    |                    |
-  |        ...         | 60 days pass       |        ...         |
-  |                    |                    |                    |
+ClientA*         ServerA          ServerB          ClientB*    octets client   draft
+  |                |                |        request |
+  |                |                |<~~~~~~~~~~~~~~~+          1,000 ClientB1
+  |                |                | answer         |
+  |                |                +~~~~~~~~~~~~~~~>|              0 ClientB1
+  |                |                |                |
+  |      ...       | 60 days pass   |      ...       |
+  |                |                |                |
 ";
         assert_eq!(drawn, expected);
     }
@@ -199,10 +202,10 @@ ClientA*             ServerA              ServerB              ClientB*  octets 
                 assert_eq!(lines.iter().filter(|line| line.ends_with(&tag)).count(), 1, "{tag}\n{drawn}");
             }
         }
-        for label in ["| Add Alice's", "| other clients", "| /idQuery ", " connect KPs |", "| AliceID, KPs "] {
+        for label in ["| Add Alice's", "| other clients", " /idQuery ", " connect KPs |", " AliceID, KPs "] {
             assert!(drawn.contains(label), "{label}\n{drawn}");
         }
-        assert!(drawn.contains("+------------------->|") && drawn.contains("|<-------------------+"), "{drawn}");
+        assert!(drawn.contains("+--------------->|") && drawn.contains("|<---------------+"), "{drawn}");
     }
 
     #[test]

@@ -33,9 +33,9 @@ pub fn in_order(exchanges: &[Exchange]) -> Vec<Step> {
     for stage in (1..=LAST_STAGE).rev() {
         for (load, carriers) in &carriers {
             for effect in carriers.iter().copied().filter(|at| stages.get(*at) == Some(&stage)) {
-                for cause in causes(exchanges, &stages, load.kind, carriers, effect) {
-                    let begin = begins.get(effect).copied();
-                    if let (Some(begin), Some(slot)) = (begin, begins.get_mut(cause)) {
+                let begin = begins.get(effect).copied().unwrap_or(effect);
+                for cause in causes(exchanges, &stages, load.kind, carriers, (begin, effect)) {
+                    if let Some(slot) = begins.get_mut(cause) {
                         *slot = begin.min(*slot);
                     }
                 }
@@ -51,8 +51,15 @@ pub fn in_order(exchanges: &[Exchange]) -> Vec<Step> {
     steps.into_iter().map(|(_, step)| step).collect()
 }
 
-/// The exchanges that ended after `effect` and must have begun before it, among those that carried the same.
-fn causes(exchanges: &[Exchange], stages: &[u8], kind: Kind, carriers: &[usize], effect: usize) -> Vec<usize> {
+/// The exchanges that must have begun before `effect`, which began at `begin`, and ended later, among those that carried
+/// the same.
+fn causes(
+    exchanges: &[Exchange],
+    stages: &[u8],
+    kind: Kind,
+    carriers: &[usize],
+    (begin, effect): (usize, usize),
+) -> Vec<usize> {
     let (Some(own), Some(own_stage)) = (exchanges.get(effect), stages.get(effect)) else { return Vec::new() };
     // The provider that passed it on.
     let via = if own.call == Call::Inbox { own.to } else { own.from };
@@ -65,7 +72,7 @@ fn causes(exchanges: &[Exchange], stages: &[u8], kind: Kind, carriers: &[usize],
             // A question is passed on in the midst of the exchange that asked it.
             Kind::Question => causes.find(|at| *at > effect),
             // Whoever carried it first, unless that was over by then.
-            _ => causes.next().filter(|at| *at > effect),
+            _ => causes.next().filter(|at| *at > begin),
         }
     };
     (0..*own_stage).filter_map(cause).collect()
@@ -104,11 +111,11 @@ mod tests {
     fn a_question_is_passed_on_while_it_is_asked() {
         let (asked, forwarded) = sample::query("bob");
         let query = |at| exchange(at, ClientA1, ServerA, Call::IdentifierQuery, &asked, b"");
-        let passed_on =
-            |at| exchange(at, ServerA, ServerB, Call::Peer(Endpoint::IdentifierQuery), &forwarded, b"");
+        let passed_on = |at| exchange(at, ServerA, ServerB, Call::Peer(Endpoint::IdentifierQuery), &forwarded, b"");
         // The same question twice: each is passed on within its own exchange.
         let order = in_order(&[passed_on(1), query(2), passed_on(3), query(4)]);
-        let once = |inner, outer| [Step::Request(outer), Step::Request(inner), Step::Answer(inner), Step::Answer(outer)];
+        let once =
+            |inner, outer| [Step::Request(outer), Step::Request(inner), Step::Answer(inner), Step::Answer(outer)];
         assert_eq!(order, [once(0, 1), once(2, 3)].concat());
     }
 
@@ -118,14 +125,8 @@ mod tests {
         let notify = exchange(2, ServerA, ServerB, Call::Peer(Endpoint::Notify), &sample::notify(&[b"m"]), b"");
         let submit = exchange(3, ClientA1, ServerA, Call::SubmitMessage, &sample::submit(b"m"), b"");
         let order = in_order(&[delivery, notify, submit]);
-        let expected = [
-            Step::Request(2),
-            Step::Request(1),
-            Step::Request(0),
-            Step::Answer(0),
-            Step::Answer(1),
-            Step::Answer(2),
-        ];
+        let expected =
+            [Step::Request(2), Step::Request(1), Step::Request(0), Step::Answer(0), Step::Answer(1), Step::Answer(2)];
         assert_eq!(order, expected);
     }
 
@@ -135,12 +136,7 @@ mod tests {
         let submit = exchange(2, ClientA1, ServerA, Call::SubmitMessage, &sample::submit(b"m"), b"");
         let notify = exchange(3, ServerA, ServerB, Call::Peer(Endpoint::Notify), &sample::notify(&[b"m"]), b"");
         let order = in_order(&[delivery, submit, notify]);
-        assert_eq!(order.split_at(4).0, [
-            Step::Request(1),
-            Step::Request(2),
-            Step::Request(0),
-            Step::Answer(0),
-        ]);
+        assert_eq!(order.split_at(4).0, [Step::Request(1), Step::Request(2), Step::Request(0), Step::Answer(0),]);
     }
 
     #[test]
@@ -157,8 +153,7 @@ mod tests {
         let notify = |at| exchange(at, ServerA, ServerB, Call::Peer(Endpoint::Notify), &sample::notify(&[b"m"]), b"");
         let delivery = exchange(2, ClientB1, ServerB, Call::Inbox, b"", &sample::inbox(&[(1, b"m")]));
         let order = in_order(&[notify(1), delivery, notify(3)]);
-        let expected =
-            [0, 1, 2].into_iter().flat_map(|at| [Step::Request(at), Step::Answer(at)]).collect::<Vec<_>>();
+        let expected = [0, 1, 2].into_iter().flat_map(|at| [Step::Request(at), Step::Answer(at)]).collect::<Vec<_>>();
         assert_eq!(order, expected);
     }
 }

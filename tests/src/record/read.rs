@@ -67,7 +67,8 @@ fn exchange(value: &Value) -> Result<Line> {
 }
 
 fn hex_octets(text: &str) -> Option<Vec<u8>> {
-    let mut digits = text.bytes().map(|digit| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok()));
+    let mut digits =
+        text.bytes().map(|digit| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok()));
     let mut octets = Vec::with_capacity(text.len() / 2);
     while let Some(high) = digits.next() {
         octets.push(high? * 16 + digits.next()??);

@@ -11,8 +11,7 @@ use openmls::{
         AppDataDictionary, AppDataDictionaryExtension, AppDataUpdateProposal, Capabilities, Ciphersuite, Credential,
         CredentialType, CredentialWithKey, Extension, ExtensionType, Extensions, ExternalSender, GroupContext, GroupId,
         KeyPackageIn, LeafNodeIndex, LeafNodeParameters, MlsGroup, MlsMessageOut, OpenMlsProvider, Proposal,
-        ProposalType, ProtocolVersion, RequiredCapabilitiesExtension, SignatureScheme,
-        tls_codec::Deserialize as _,
+        ProposalType, ProtocolVersion, RequiredCapabilitiesExtension, SignatureScheme, tls_codec::Deserialize as _,
     },
 };
 use openmls_rust_crypto::OpenMlsRustCrypto;

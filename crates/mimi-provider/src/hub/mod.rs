@@ -15,15 +15,15 @@ pub(crate) use rooms::Rooms;
 pub(crate) use submit::submit;
 pub(crate) use update::update;
 
-use crate::{fail::Fail, provider::Inner, server::Peer, store::Device};
+use crate::{fail::Fail, provider::Inner, server::Peer};
 
 /// Who wants something of a room.
 #[derive(Debug, Clone)]
 pub(crate) enum Requester {
     /// Another provider, for one of its users.
     Peer(Peer),
-    /// A device of this provider, of which is known that it has a client in the room.
-    Device(Device),
+    /// A device of this provider, of which it is known that it has a client in the room.
+    Own,
 }
 
 impl Requester {
@@ -31,7 +31,7 @@ impl Requester {
     fn domain<'a>(&'a self, inner: &'a Inner) -> &'a Domain {
         match self {
             Self::Peer(peer) => peer.domain(),
-            Self::Device(_) => inner.domain(),
+            Self::Own => inner.domain(),
         }
     }
 }

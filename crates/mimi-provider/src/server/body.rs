@@ -30,7 +30,8 @@ mod tests {
 
     #[test]
     fn the_media_type_may_have_parameters_but_be_no_other() {
-        let check = |value: &str| check_media_type(&[(header::CONTENT_TYPE, value.parse().unwrap())].into_iter().collect());
+        let check =
+            |value: &str| check_media_type(&[(header::CONTENT_TYPE, value.parse().unwrap())].into_iter().collect());
         assert_eq!(check("application/mimi-protocol"), Ok(()));
         assert_eq!(check("Application/MIMI-protocol; version=1"), Ok(()));
         assert_eq!(check("application/json"), Err(Problem::UnsupportedMediaType));

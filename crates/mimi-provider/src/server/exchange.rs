@@ -35,9 +35,8 @@ pub(super) async fn answer(
     let mut seen = Seen { endpoint: "-", who: "-".into(), request: Bytes::new() };
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let result = handle(inner, certificate, request, &mut seen).await;
-    if let Err(Fail::Store(_) | Fail::Fault(_)) = &result {
-        let error = result.as_ref().err();
-        inner.log.fault(format_args!("{}: {error:?}", seen.endpoint));
+    if let Err(error @ (Fail::Store(_) | Fail::Fault(_))) = &result {
+        inner.log.fault(format_args!("{}: {error}", seen.endpoint));
     }
     let (response, body) = reply::response(result.map_err(|error| error.problem()));
     let status = response.status().as_u16();

@@ -11,10 +11,7 @@ pub(crate) struct Peer(Domain);
 impl Peer {
     /// Compares the From header (draft-ietf-mimi-protocol-06, section 5) with the certificate of the connection, whose
     /// path the TLS handshake has verified.
-    pub(crate) fn authenticate(
-        headers: &HeaderMap,
-        certificate: Option<&CertificateDer<'_>>,
-    ) -> Result<Self, Problem> {
+    pub(crate) fn authenticate(headers: &HeaderMap, certificate: Option<&CertificateDer<'_>>) -> Result<Self, Problem> {
         let mut values = headers.get_all(header::FROM).iter();
         let (Some(from), None) = (values.next(), values.next()) else { return Err(Problem::FromMissing) };
         let domain = from.to_str().ok().and_then(|from| from.strip_prefix("mimi@")).unwrap_or_default();

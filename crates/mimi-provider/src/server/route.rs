@@ -6,8 +6,10 @@ use mimi_wire::{
     Endpoint, FanoutMessages, IdentifierRequest, Problem, SubmitMessageRequest, UnverifiedKeyMaterialRequest,
     UpdateRequest,
     directory::{DIRECTORY_PATH, percent_decode},
-    local::{self, AckRequest, AddDeviceRequest, ClaimOwnRequest, CreateRoomRequest, CredentialsRequest,
-        HubKeyMaterialRequest, LocalIdentifierQuery, PseudonymsRequest, RegisterAccountRequest, UploadKeyPackages},
+    local::{
+        self, AckRequest, AddDeviceRequest, ClaimOwnRequest, CreateRoomRequest, CredentialsRequest,
+        HubKeyMaterialRequest, LocalIdentifierQuery, PseudonymsRequest, RegisterAccountRequest, UploadKeyPackages,
+    },
 };
 
 /// Where the endpoints for other providers are.
@@ -230,7 +232,9 @@ mod tests {
 
     #[test]
     fn other_paths_methods_and_variables_are_refused() {
-        for path in ["/", "", "/mimi/v1/", "/mimi/v1/groupInfo/x", "/mimi/v1/proxyDownload/x", "/client/v1/nothing", "/x/y"] {
+        for path in
+            ["/", "", "/mimi/v1/", "/mimi/v1/groupInfo/x", "/mimi/v1/proxyDownload/x", "/client/v1/nothing", "/x/y"]
+        {
             assert_eq!(parse(Method::POST, path), Err(Problem::NotFound), "{path}");
         }
         assert_eq!(parse(Method::GET, "/mimi/v1/update/x"), Err(Problem::MethodNotAllowed));

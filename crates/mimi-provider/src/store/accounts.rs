@@ -53,7 +53,8 @@ impl Store {
     pub(crate) fn device_by_token(&self, token: &Hash) -> Result<Option<Device>, StoreError> {
         self.read(|db| {
             let mut query = db.prepare_cached("SELECT id, account, client FROM devices WHERE token_hash = ?1")?;
-            let row = query.query_row([token], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?))).maybe()?;
+            let row =
+                query.query_row([token], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?))).maybe()?;
             let device = |(id, account, client): (i64, i64, String)| {
                 let client = parsed(&client, "client")?;
                 Ok(Device { id: DeviceId(id), account: AccountId(account), client })

@@ -187,6 +187,13 @@ pub(super) fn devices_in_room(db: &Transaction<'_>, room: &RoomUri) -> Result<BT
     Ok(devices.collect::<Result<_, _>>()?)
 }
 
+/// The devices that have not acknowledged everything that came from a room.
+pub(super) fn devices_with_mail(db: &Transaction<'_>, room: &RoomUri) -> Result<BTreeSet<DeviceId>, StoreError> {
+    let mut query = db.prepare_cached("SELECT DISTINCT device FROM inbox WHERE room = ?1")?;
+    let devices = query.query_map([room.as_str()], |row| row.get(0).map(DeviceId))?;
+    Ok(devices.collect::<Result<_, _>>()?)
+}
+
 /// Appends an event to a device's inbox, under its next number.
 pub(super) fn put_in_inbox(
     db: &Transaction<'_>,
@@ -194,9 +201,8 @@ pub(super) fn put_in_inbox(
     room: Option<&RoomUri>,
     body: &[u8],
 ) -> Result<(), StoreError> {
-    let mut next = db.prepare_cached(
-        "UPDATE devices SET last_sequence = last_sequence + 1 WHERE id = ?1 RETURNING last_sequence",
-    )?;
+    let mut next = db
+        .prepare_cached("UPDATE devices SET last_sequence = last_sequence + 1 WHERE id = ?1 RETURNING last_sequence")?;
     let sequence: i64 = next.query_row([device.0], |row| row.get(0))?;
     let mut insert = db.prepare_cached("INSERT INTO inbox (device, sequence, room, body) VALUES (?1, ?2, ?3, ?4)")?;
     insert.execute((device.0, sequence, room.map(RoomUri::as_str), body))?;
@@ -214,4 +220,3 @@ pub(super) fn put_in_outbox(
     }
     Ok(messages.iter().map(|(peer, _)| peer.clone()).collect())
 }
-

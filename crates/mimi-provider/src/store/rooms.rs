@@ -7,7 +7,7 @@ use rusqlite::Transaction;
 use super::{
     Device, DeviceId, Hash, MaybeRow, Store, StoreError, Wake,
     accounts::device_of,
-    delivery::{devices_in_room, put_in_inbox, put_in_outbox},
+    delivery::{devices_in_room, devices_with_mail, put_in_inbox, put_in_outbox},
     millis, timestamp,
 };
 
@@ -147,10 +147,13 @@ impl Store {
     }
 
     /// Forgets a room, all but what still waits to be taken by other providers, and tells our clients that were in it.
-    /// What was deleted is overwritten, in the database and in its log.
+    /// The database is written anew: SQLite overwrites what is deleted, but not the copies it leaves behind in a page when
+    /// rows move to another one.
     pub(crate) fn destroy_room(&self, room: &RoomUri) -> Result<Wake, StoreError> {
         let wake = self.write(|db| {
-            let devices = devices_in_room(db, room)?;
+            // Those who were removed shortly before, and have not read of it, are told as well.
+            let mut devices = devices_in_room(db, room)?;
+            devices.extend(devices_with_mail(db, room)?);
             for table in ["hub_rooms", "hub_log", "hub_seen", "room_clients", "inbox"] {
                 db.execute(&format!("DELETE FROM {table} WHERE room = ?1"), [room.as_str()])?;
             }

@@ -1,0 +1,127 @@
+//! What is left behind when a flow ends before its aim, and how it is put away.
+
+use mimi_pseudonym::{RoomUri, UserUri};
+
+use crate::{Call, Context, Device, Event, FailureReason, FlowId, Request, connect::Connect, device::Flow};
+
+/// What a flow leaves behind if its next step fails.
+pub(crate) enum Remains {
+    Nothing,
+    /// Subjects whose keys wait for a credential.
+    Subjects(Vec<UserUri>),
+    /// A temporary room, perhaps with others in it.
+    Connect(Box<Connect>),
+    /// A room that was to be for two.
+    Room(RoomUri),
+}
+
+impl Flow {
+    /// Whether an answer to this call is what the flow waits for.
+    pub(crate) fn expects(&self, call: &Call) -> bool {
+        match self {
+            Self::Prepare(_) => matches!(call, Call::Pseudonyms | Call::Credentials | Call::UploadKeyPackages),
+            Self::Connect(flow) => flow.expects(call),
+            Self::Respond(flow) => flow.expects(call),
+            Self::Say(_) => matches!(call, Call::SubmitMessage(_)),
+        }
+    }
+
+    /// Whether the flow's step is one that time ends.
+    pub(crate) fn is_timed(&self) -> bool {
+        matches!(self, Self::Connect(flow) if flow.is_timed())
+    }
+
+    /// The room that the flow works in.
+    pub(crate) fn room(&self) -> Option<&RoomUri> {
+        match self {
+            Self::Prepare(_) => None,
+            Self::Connect(flow) => Some(flow.room()),
+            Self::Respond(flow) => flow.room(),
+            Self::Say(flow) => Some(flow.room()),
+        }
+    }
+
+    /// Whether the flow was waiting for the room to move, and does so no longer.
+    pub(crate) fn unblock(&mut self, room: &RoomUri) -> bool {
+        match self {
+            Self::Prepare(_) => false,
+            Self::Connect(flow) => flow.unblock(room),
+            Self::Respond(flow) => flow.unblock(room),
+            Self::Say(flow) => flow.unblock(room),
+        }
+    }
+
+    fn remains(&self) -> Remains {
+        match self {
+            Self::Prepare(flow) => Remains::Subjects(flow.subjects().to_vec()),
+            Self::Connect(flow) => Remains::Connect(flow.clone()),
+            Self::Respond(flow) => flow.room().map_or(Remains::Nothing, |room| Remains::Room(room.clone())),
+            Self::Say(_) => Remains::Nothing,
+        }
+    }
+}
+
+impl Device {
+    pub(crate) fn remains(&self, flow: FlowId) -> Remains {
+        self.flows.get(&flow).map_or(Remains::Nothing, Flow::remains)
+    }
+
+    /// Ends a flow that has failed, and puts away what it leaves.
+    pub(crate) fn settle(
+        &mut self,
+        id: FlowId,
+        remains: Remains,
+        outcome: Result<(), FailureReason>,
+        cx: &mut Context<'_>,
+    ) {
+        let Err(reason) = outcome else { return };
+        self.flows.remove(&id);
+        self.forget_timers(id);
+        match remains {
+            Remains::Nothing => {}
+            Remains::Subjects(subjects) => {
+                for subject in subjects {
+                    self.wallet.asked.remove(&subject);
+                }
+            }
+            // Where the other side is in the room already, the room has its use.
+            Remains::Room(room) => {
+                if self.rooms.get(&room).is_some_and(|room| room.clients().len() < 2) {
+                    self.give_up(&room);
+                }
+            }
+            Remains::Connect(flow) => {
+                if flow.has_ended() {
+                    self.give_up(flow.room());
+                    return;
+                }
+                let room = flow.room().clone();
+                self.tell(Event::Failed { flow: id, reason });
+                if let Some(ending) = flow.ending() {
+                    let others = self.rooms.get_mut(&room).is_some_and(|room| {
+                        room.commit_refused();
+                        room.clients().len() > 1
+                    });
+                    if others && self.connect_step(id, Box::new(ending), cx).is_ok() {
+                        return;
+                    }
+                }
+                self.flows.remove(&id);
+                self.give_up(&room);
+                return;
+            }
+        }
+        self.tell(Event::Failed { flow: id, reason });
+    }
+
+    pub(crate) fn forget_timers(&mut self, flow: FlowId) {
+        self.timers.retain(|(_, timed)| *timed != flow);
+    }
+
+    /// Forgets a room, and has the hub forget it.
+    fn give_up(&mut self, room: &RoomUri) {
+        if self.rooms.remove(room).is_some() {
+            self.request(Request { call: Call::DestroyRoom(room.clone()), body: Vec::new() }, None);
+        }
+    }
+}

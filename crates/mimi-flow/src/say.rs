@@ -1,0 +1,98 @@
+//! A message of the application's, sealed again if the room has moved on meanwhile.
+
+use mimi_mls::Room;
+use mimi_pseudonym::{Content, RoomUri, Wire};
+use mimi_wire::{ApplicationMessage, SubmitMessageRequest, SubmitMessageResponse};
+use serde::{Deserialize, Serialize};
+
+use crate::{Call, CommandError, Device, FailureReason, FlowId, Request, device::Flow};
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Say {
+    room: RoomUri,
+    media_type: String,
+    body: Vec<u8>,
+    /// Waits for the room to reach another epoch.
+    blocked: bool,
+}
+
+impl Say {
+    pub(crate) fn room(&self) -> &RoomUri {
+        &self.room
+    }
+
+    pub(crate) fn unblock(&mut self, room: &RoomUri) -> bool {
+        let unblocked = self.blocked && self.room == *room;
+        self.blocked &= !unblocked;
+        unblocked
+    }
+}
+
+impl Device {
+    pub(crate) fn send(&mut self, room: RoomUri, content: Content) -> Result<FlowId, CommandError> {
+        let request = match self.rooms.get_mut(&room) {
+            Some(open) => sealed(open, &content).ok_or(CommandError::NotAllowed)?,
+            None => return Err(CommandError::NoSuchRoom),
+        };
+        let id = FlowId(self.number());
+        let Content { media_type, body } = content;
+        self.flows.insert(id, Flow::Say(Say { room, media_type, body, blocked: false }));
+        self.request(request, Some(id));
+        Ok(id)
+    }
+
+    /// Seals the message once more, in the room's present epoch.
+    pub(crate) fn say_step(&mut self, id: FlowId, flow: Say) -> Result<(), FailureReason> {
+        let open = self.rooms.get_mut(&flow.room).ok_or(FailureReason::RoomClosed)?;
+        let content = Content { media_type: flow.media_type.clone(), body: flow.body.clone() };
+        let request = sealed(open, &content).ok_or(FailureReason::NotAllowed)?;
+        self.request(request, Some(id));
+        self.flows.insert(id, Flow::Say(flow));
+        Ok(())
+    }
+
+    pub(crate) fn say_answered(&mut self, id: FlowId, mut flow: Say, body: &[u8]) -> Result<(), FailureReason> {
+        match submitted(body)? {
+            Submitted::Accepted => Ok(()),
+            Submitted::Late { current } if self.is_behind(&flow.room, current) => {
+                flow.blocked = true;
+                self.flows.insert(id, Flow::Say(flow));
+                Ok(())
+            }
+            Submitted::Late { .. } => self.say_step(id, flow),
+        }
+    }
+
+    /// Whether the room has not reached this epoch yet.
+    pub(crate) fn is_behind(&self, room: &RoomUri, epoch: u64) -> bool {
+        self.rooms.get(room).is_some_and(|room| room.epoch() < epoch)
+    }
+}
+
+/// What came of a message.
+pub(crate) enum Submitted {
+    /// It was accepted.
+    Accepted,
+    /// It was sealed in an epoch that is gone.
+    Late {
+        /// The hub's epoch.
+        current: u64,
+    },
+}
+
+pub(crate) fn submitted(body: &[u8]) -> Result<Submitted, FailureReason> {
+    match SubmitMessageResponse::decode(body) {
+        Ok(SubmitMessageResponse::Accepted { .. }) => Ok(Submitted::Accepted),
+        Ok(SubmitMessageResponse::NotAllowed) => Err(FailureReason::NotAllowed),
+        Ok(SubmitMessageResponse::EpochTooOld { current_epoch }) => Ok(Submitted::Late { current: current_epoch }),
+        Err(_) => Err(FailureReason::Answer { call: "submitMessage".to_owned() }),
+    }
+}
+
+/// The request that sends this content to the room; `None` if the room does not let it.
+pub(crate) fn sealed(room: &mut Room, content: &Content) -> Option<Request> {
+    let message = ApplicationMessage::try_from(room.seal(content).ok()?).ok()?;
+    let sending_user = room.identity().user().clone();
+    let body = SubmitMessageRequest { message, sending_user }.encode();
+    Some(Request { call: Call::SubmitMessage(room.uri().clone()), body })
+}

@@ -1,0 +1,431 @@
+//! A provider in memory that answers a device's calls as the messages of `mimi_wire::local` say.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use mimi_credential::{Issuer, Validity};
+use mimi_flow::{Answer, Call, Request};
+use mimi_mls::{CommitBundle, CommitRefusal, HubRoom, UnverifiedKeyPackage};
+use mimi_pseudonym::{
+    CipherSuite, ClaimName, Claims, ClientUri, Domain, Entropy, RoomUri, SignatureScheme, Signer, SigningKey,
+    Timestamp, UserUri, Wire,
+};
+use mimi_room::KeyPackagePurpose;
+use mimi_wire::{
+    ClientKeyMaterial, ClientMaterial, Credential, ExternalSender, FanoutEvent, FanoutMessage, GroupInfoOption,
+    IdentifierQueryCode, IdentifierResponse, KeyMaterialResponse, KeyMaterialUserCode, KeyPackage, KeyPackageRef,
+    Problem, RatchetTreeOption, SubmitMessageRequest, SubmitMessageResponse, UpdateOutcome, UpdateRequest,
+    UpdateRoomResponse,
+    local::{
+        Accepted, ClaimOwnRequest, CreateRoomRequest, CredentialsRequest, CredentialsResponse, HubKeyMaterialRequest,
+        InboxBody, IssuedCredential, LocalIdentifierQuery, PseudonymsRequest, PseudonymsResponse, UploadKeyPackages,
+        UploadResponse,
+    },
+};
+
+use super::{DAY, World};
+
+pub struct Stored {
+    pub reference: KeyPackageRef,
+    owner: UserUri,
+    client: ClientUri,
+    device: usize,
+    suite: u16,
+    initial_only: bool,
+    not_after: Timestamp,
+    claimed: bool,
+    key_package: KeyPackage,
+}
+
+pub struct Provider {
+    pub domain: Domain,
+    pub issuer: Issuer,
+    pub sender: ExternalSender,
+    /// Account, and its devices.
+    pub accounts: BTreeMap<UserUri, Vec<usize>>,
+    pub pseudonyms: BTreeMap<UserUri, UserUri>,
+    clients: BTreeMap<(usize, UserUri), ClientUri>,
+    pub key_packages: Vec<Stored>,
+    pub rooms: BTreeMap<RoomUri, HubRoom>,
+    /// Own clients in rooms of any hub.
+    pub members: BTreeMap<RoomUri, BTreeMap<ClientUri, usize>>,
+    /// Messages that were accepted.
+    seen: BTreeMap<(RoomUri, Vec<u8>), Timestamp>,
+    /// Answers to claims, given once more to the same request.
+    claims: BTreeMap<(usize, Vec<u8>), Vec<u8>>,
+}
+
+pub fn issuer(name: &str, entropy: &mut dyn Entropy, now: Timestamp) -> Issuer {
+    let key = SigningKey::generate(SignatureScheme::EcdsaP256Sha256, entropy).unwrap();
+    let validity = Validity { not_before: now.before(DAY), not_after: now.after(DAY * 3650) };
+    Issuer::create(name.parse().unwrap(), Arc::new(key), serial(entropy), validity).unwrap()
+}
+
+/// A serial number is positive.
+pub fn serial(entropy: &mut dyn Entropy) -> [u8; 16] {
+    let mut bits = entropy.bits128();
+    bits[0] = bits[0] & 0x7f | 0x40;
+    bits
+}
+
+pub fn claims_of(user: &UserUri) -> Claims {
+    let mut claims = Claims::default();
+    claims.insert(ClaimName::UserUri, user.as_str());
+    claims.insert(ClaimName::Handle, format!("im:{}@{}", user.name(), user.domain()));
+    claims.insert(ClaimName::DisplayName, user.name());
+    claims.insert(ClaimName::Email, format!("{}@{}", user.name(), user.domain()));
+    claims
+}
+
+impl Provider {
+    pub fn new(name: &str, suite: CipherSuite, entropy: &mut dyn Entropy, now: Timestamp) -> Self {
+        let issuer = issuer(name, entropy, now);
+        let key = SigningKey::generate(suite.signature_scheme(), entropy).unwrap();
+        let sender = ExternalSender {
+            signature_key: key.public_key().as_bytes().to_vec(),
+            credential: Credential::x509(vec![issuer.certificate().to_vec()]),
+        };
+        Self {
+            domain: name.parse().unwrap(),
+            issuer,
+            sender,
+            accounts: BTreeMap::new(),
+            pseudonyms: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            key_packages: Vec::new(),
+            rooms: BTreeMap::new(),
+            members: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            claims: BTreeMap::new(),
+        }
+    }
+
+    fn account_of(&self, device: usize) -> UserUri {
+        let found = self.accounts.iter().find(|(_, devices)| devices.contains(&device));
+        found.map(|(user, _)| user.clone()).unwrap()
+    }
+
+    fn owns(&self, device: usize, user: &UserUri) -> bool {
+        let account = self.account_of(device);
+        *user == account || self.pseudonyms.get(user) == Some(&account)
+    }
+
+    fn is_in_room(&self, device: usize, room: &RoomUri) -> bool {
+        self.members.get(room).is_some_and(|clients| clients.values().any(|other| *other == device))
+    }
+
+    fn claim(
+        &mut self,
+        owner: &UserUri,
+        initial_only: bool,
+        suites: &[u16],
+        exclude: Option<&ClientUri>,
+        now: Timestamp,
+    ) -> KeyMaterialResponse {
+        let mut taken = BTreeSet::new();
+        let mut clients = Vec::new();
+        for stored in &mut self.key_packages {
+            let fits = stored.owner == *owner
+                && stored.initial_only == initial_only
+                && suites.contains(&stored.suite)
+                && exclude != Some(&stored.client)
+                && !stored.claimed
+                && now < stored.not_after;
+            if fits && taken.insert(stored.device) {
+                stored.claimed = true;
+                let material = ClientMaterial::KeyPackage(stored.key_package.clone());
+                clients.push(ClientKeyMaterial { client: stored.client.clone(), material });
+            }
+        }
+        let status = match clients.is_empty() {
+            true => KeyMaterialUserCode::NoCompatibleMaterial,
+            false => KeyMaterialUserCode::Success,
+        };
+        KeyMaterialResponse::new(status, owner.clone(), clients).unwrap()
+    }
+}
+
+type Served = Result<Vec<u8>, Problem>;
+
+impl World {
+    /// What the device's provider answers.
+    pub fn serve(&mut self, device: usize, request: &Request) -> Answer {
+        let own = self.profiles[device].domain().clone();
+        let body = request.body.as_slice();
+        let served = match &request.call {
+            Call::Pseudonyms => self.pseudonyms(device, &own, body),
+            Call::Credentials => self.credentials(device, &own, body),
+            Call::UploadKeyPackages => self.upload(device, &own, body),
+            Call::ClaimOwn => self.claim_own(device, &own, body),
+            Call::CreateRoom => self.create_room(device, &own, body),
+            Call::DestroyRoom(room) => self.destroy_room(device, &own, room),
+            Call::KeyMaterial => self.key_material(device, &own, body),
+            Call::IdentifierQuery => self.identifier_query(body),
+            Call::Update(room) if self.providers[&own].is_in_room(device, room) => self.update(&own, room, body),
+            Call::SubmitMessage(room) if self.providers[&own].is_in_room(device, room) => {
+                let request = SubmitMessageRequest::decode(body).unwrap();
+                assert!(self.providers[&own].owns(device, &request.sending_user));
+                self.submit(room, request)
+            }
+            _ => Err(Problem::UnknownRoom),
+        };
+        match served {
+            Ok(body) => Answer::Done(body),
+            Err(problem) => Answer::Refused(problem),
+        }
+    }
+
+    fn pseudonyms(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
+        let count = PseudonymsRequest::decode(body).map_err(|_| Problem::Malformed)?.count;
+        let pseudonyms: Vec<_> = (0..count).map(|_| UserUri::pseudonym(own, self.entropy.bits128())).collect();
+        let provider = self.providers.get_mut(own).unwrap();
+        let account = provider.account_of(device);
+        for pseudonym in &pseudonyms {
+            provider.pseudonyms.insert(pseudonym.clone(), account.clone());
+        }
+        let others: Vec<_> = provider.accounts[&account].iter().copied().filter(|other| *other != device).collect();
+        for other in others {
+            self.put(other, InboxBody::PseudonymsAssigned { pseudonyms: pseudonyms.clone() });
+        }
+        Ok(PseudonymsResponse { pseudonyms }.encode())
+    }
+
+    fn credentials(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
+        let request = CredentialsRequest::decode(body).map_err(|_| Problem::Malformed)?;
+        let validity = Validity { not_before: self.now.before(DAY / 24), not_after: self.now.after(DAY * 90) };
+        let provider = self.providers.get_mut(own).unwrap();
+        let account = provider.account_of(device);
+        let mut items = Vec::new();
+        for item in request.items {
+            let item = item.verify().map_err(|_| Problem::SignatureInvalid)?;
+            let tbs = item.tbs();
+            if !provider.owns(device, &tbs.subject) {
+                return Err(Problem::ForeignUser);
+            }
+            let fresh = ClientUri::pseudonym(own, self.entropy.bits128());
+            let client = provider.clients.entry((device, tbs.subject.clone())).or_insert(fresh).clone();
+            let serials = (serial(&mut self.entropy), serial(&mut self.entropy));
+            let leaf = provider.issuer.issue_leaf(&tbs.subject, &client, &tbs.public_key, serials.0, validity).unwrap();
+            let claims = claims_of(&account);
+            let disclosure = (!tbs.disclose.is_empty()).then(|| {
+                let wanted = claims.iter().filter(|(name, _)| tbs.disclose.contains(name));
+                let claims: Claims = wanted.map(|(name, value)| (name, value.to_owned())).collect();
+                let chain = provider.issuer.issue_identity(&claims, &tbs.public_key, serials.1, validity).unwrap();
+                chain.certificates().to_vec()
+            });
+            items.push(IssuedCredential { client, leaf: leaf.certificates().to_vec(), disclosure });
+        }
+        Ok(CredentialsResponse { items }.encode())
+    }
+
+    fn upload(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
+        let request = UploadKeyPackages::decode(body).map_err(|_| Problem::Malformed)?;
+        let provider = self.providers.get_mut(own).unwrap();
+        assert!(provider.owns(device, &request.owner));
+        let accepted = u32::try_from(request.key_packages.len()).unwrap();
+        for key_package in request.key_packages {
+            let verified = UnverifiedKeyPackage::new(key_package.clone());
+            let verified = verified.verify(&request.owner, self.suite, &self.trust, self.now);
+            let verified = verified.map_err(|_| Problem::SignatureInvalid)?;
+            if provider.key_packages.iter().any(|stored| stored.reference == *verified.reference()) {
+                continue;
+            }
+            provider.key_packages.push(Stored {
+                reference: verified.reference().clone(),
+                owner: verified.user().clone(),
+                client: verified.client().clone(),
+                device,
+                suite: self.suite.code(),
+                initial_only: verified.purpose() == KeyPackagePurpose::InitialOnly,
+                not_after: verified.not_after(),
+                claimed: false,
+                key_package,
+            });
+        }
+        Ok(UploadResponse { accepted }.encode())
+    }
+
+    fn claim_own(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
+        let request = ClaimOwnRequest::decode(body).map_err(|_| Problem::Malformed)?;
+        let now = self.now;
+        let provider = self.providers.get_mut(own).unwrap();
+        assert!(provider.owns(device, &request.user));
+        if let Some(answer) = provider.claims.get(&(device, body.to_vec())) {
+            return Ok(answer.clone());
+        }
+        let exclude = request.exclude.as_ref();
+        let answer = provider.claim(&request.user, false, &request.cipher_suite_codes, exclude, now).encode();
+        provider.claims.insert((device, body.to_vec()), answer.clone());
+        Ok(answer)
+    }
+
+    fn key_material(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
+        let request = HubKeyMaterialRequest::decode(body).map_err(|_| Problem::Malformed)?;
+        let now = self.now;
+        assert_eq!(request.hub.as_ref(), Some(own));
+        let request = request.request.verify().map_err(|_| Problem::SignatureInvalid)?;
+        let tbs = request.tbs();
+        let provider = &self.providers[own];
+        assert!(provider.owns(device, &tbs.requesting_user));
+        let room = provider.rooms.get(tbs.room.as_ref().unwrap()).ok_or(Problem::UnknownRoom)?;
+        assert!(room.state().participants().role_of(&tbs.requesting_user).is_some());
+        let target = self.providers.get_mut(tbs.target_user.domain()).ok_or(Problem::UnknownRoom)?;
+        if let Some(answer) = target.claims.get(&(device, body.to_vec())) {
+            return Ok(answer.clone());
+        }
+        let answer = target.claim(&tbs.target_user, true, &tbs.acceptable_cipher_suites, None, now).encode();
+        target.claims.insert((device, body.to_vec()), answer.clone());
+        Ok(answer)
+    }
+
+    fn identifier_query(&mut self, body: &[u8]) -> Served {
+        let query = LocalIdentifierQuery::decode(body).map_err(|_| Problem::Malformed)?;
+        let provider = self.providers.get(&query.domain).ok_or(Problem::Unavailable)?;
+        let wanted = &query.request.elements[0].value;
+        let handle = |user: &&UserUri| format!("im:{}@{}", user.name(), user.domain()) == *wanted;
+        let uris: Vec<_> = provider.accounts.keys().filter(handle).cloned().collect();
+        let code = if uris.is_empty() { IdentifierQueryCode::NotFound } else { IdentifierQueryCode::Success };
+        Ok(IdentifierResponse { code, uris, profiles: Vec::new(), extensions: Default::default() }.encode())
+    }
+
+    fn create_room(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
+        let CreateRoomRequest { room, group_info, ratchet_tree } =
+            CreateRoomRequest::decode(body).map_err(|_| Problem::Malformed)?;
+        let (trust, now) = (self.trust.clone(), self.now);
+        let provider = self.providers.get_mut(own).unwrap();
+        let key = (room.clone(), body.to_vec());
+        if let Some(accepted) = provider.seen.get(&key) {
+            return Ok(Accepted { accepted: *accepted }.encode());
+        }
+        let hub = HubRoom::create(&room, &group_info, &ratchet_tree, &provider.sender, &trust, now).unwrap().0;
+        let client = hub.clients()[0].1.clone();
+        provider.members.entry(room.clone()).or_default().insert(client, device);
+        assert!(provider.rooms.insert(room, hub).is_none(), "a room is made twice");
+        provider.seen.insert(key, now);
+        Ok(Accepted { accepted: now }.encode())
+    }
+
+    fn destroy_room(&mut self, device: usize, own: &Domain, room: &RoomUri) -> Served {
+        let provider = self.providers.get_mut(own).unwrap();
+        if !provider.is_in_room(device, room) {
+            return Err(Problem::UnknownRoom);
+        }
+        if room.domain() != own {
+            let clients = provider.members.get_mut(room).unwrap();
+            clients.retain(|_, other| *other != device);
+            return Ok(Vec::new());
+        }
+        let hub = provider.rooms.remove(room).ok_or(Problem::UnknownRoom)?;
+        let mine = provider.members.remove(room).unwrap();
+        let may = hub
+            .clients()
+            .iter()
+            .any(|(user, client)| mine.get(client) == Some(&device) && hub.state().may_destroy(user).is_ok());
+        assert!(may);
+        provider.seen.retain(|(other, _), _| other != room);
+        let mut told: BTreeSet<_> = mine.into_values().collect();
+        // Whoever has not read everything of the room will not do so now.
+        for device in provider.accounts.values().flatten() {
+            let inbox = &mut self.inboxes[*device];
+            let before = inbox.len();
+            inbox.retain(|event| !matches!(&event.body, InboxBody::Fanout { room: of, .. } if of == room));
+            if inbox.len() < before {
+                told.insert(*device);
+            }
+        }
+        for device in told {
+            self.put(device, InboxBody::RoomDestroyed { room: room.clone() });
+        }
+        Ok(Vec::new())
+    }
+
+    /// A commit at the room's hub.
+    pub fn update(&mut self, from: &Domain, room: &RoomUri, body: &[u8]) -> Served {
+        let UpdateRequest::Commit { commit, welcome, group_info: GroupInfoOption::Full(group_info), .. } =
+            UpdateRequest::decode(body).map_err(|_| Problem::Malformed)?
+        else {
+            return Err(Problem::Malformed);
+        };
+        let (trust, now) = (self.trust.clone(), self.now);
+        let provider = self.providers.get_mut(room.domain()).unwrap();
+        let key = (room.clone(), commit.encode());
+        let answer = |outcome| Ok(UpdateRoomResponse { description: String::new(), outcome }.encode());
+        if let Some(accepted) = provider.seen.get(&key) {
+            return answer(UpdateOutcome::Accepted { accepted: *accepted });
+        }
+        let hub = provider.rooms.get_mut(room).ok_or(Problem::UnknownRoom)?;
+        let bundle = CommitBundle { commit: commit.clone().into_message(), welcome: welcome.clone(), group_info };
+        let accepted = match hub.accept(&bundle, from, false, &trust, now) {
+            Ok(accepted) => accepted,
+            Err(CommitRefusal::WrongEpoch { current }) => {
+                return answer(UpdateOutcome::WrongEpoch { current_epoch: current });
+            }
+            Err(refusal) => {
+                self.refusals.push(refusal);
+                return answer(UpdateOutcome::NotAllowed);
+            }
+        };
+        provider.seen.insert(key, now);
+        self.fan_out(room, FanoutEvent::Commit { commit, external_proposals: Vec::new() }, &accepted.recipients);
+        for provider in self.providers.values_mut() {
+            if let Some(clients) = provider.members.get_mut(room) {
+                // A follower's clients stay until they say that they have gone.
+                if provider.domain == *room.domain() {
+                    clients.retain(|client, _| !accepted.removed.contains(client));
+                }
+            }
+        }
+        if let Some(welcome) = welcome {
+            let ratchet_tree = RatchetTreeOption::Full(accepted.ratchet_tree.clone());
+            let mut to = BTreeSet::new();
+            for provider in self.providers.values_mut() {
+                for (reference, client) in &accepted.added {
+                    let found = provider.key_packages.iter_mut().find(|stored| stored.reference == *reference);
+                    if let Some(stored) = found {
+                        stored.claimed = true;
+                        provider.members.entry(room.clone()).or_default().insert(client.clone(), stored.device);
+                        to.insert(stored.device);
+                    }
+                }
+            }
+            let event = FanoutEvent::Welcome { welcome, ratchet_tree };
+            for device in to {
+                let message = FanoutMessage { timestamp: now, event: event.clone() };
+                self.put(device, InboxBody::Fanout { room: room.clone(), message });
+            }
+        }
+        answer(UpdateOutcome::Accepted { accepted: now })
+    }
+
+    /// A message at the room's hub.
+    pub fn submit(&mut self, room: &RoomUri, request: SubmitMessageRequest) -> Served {
+        let now = self.now;
+        let provider = self.providers.get_mut(room.domain()).unwrap();
+        let hub = provider.rooms.get(room).ok_or(Problem::UnknownRoom)?;
+        let key = (room.clone(), request.message.encode());
+        if let Some(accepted) = provider.seen.get(&key) {
+            return Ok(SubmitMessageResponse::Accepted { accepted: *accepted, frank: None }.encode());
+        }
+        if request.message.message().epoch() != Some(hub.epoch()) {
+            return Ok(SubmitMessageResponse::EpochTooOld { current_epoch: hub.epoch() }.encode());
+        }
+        if hub.state().may_send(&request.sending_user).is_err() {
+            return Ok(SubmitMessageResponse::NotAllowed.encode());
+        }
+        let domains = hub.domains();
+        provider.seen.insert(key, now);
+        self.fan_out(room, FanoutEvent::Application { message: request.message, frank: None }, &domains);
+        Ok(SubmitMessageResponse::Accepted { accepted: now, frank: None }.encode())
+    }
+
+    fn fan_out(&mut self, room: &RoomUri, event: FanoutEvent, domains: &BTreeSet<Domain>) {
+        let members = domains.iter().filter_map(|domain| self.providers[domain].members.get(room));
+        let devices: BTreeSet<usize> = members.flat_map(|clients| clients.values().copied()).collect();
+        for device in devices {
+            let message = FanoutMessage { timestamp: self.now, event: event.clone() };
+            self.put(device, InboxBody::Fanout { room: room.clone(), message });
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The connection flow (draft-mahy-mimi-pseudonyms-00, section 3.1) with both ends in one process.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+
+use common::{A1, A2, ALL, B1, B2, DAY, SUITES, Trouble, World, provider::claims_of};
+use mimi_flow::{Event, FailureReason};
+use mimi_pseudonym::{CipherSuite, SeededEntropy, UserUri};
+
+const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
+
+/// The flow up to the greeting.
+fn connected(world: &mut World) {
+    world.command(A1, World::connect()).unwrap();
+    world.run();
+    world.accept(B1);
+    world.run();
+}
+
+/// What everyone sees when the flow is over.
+fn end(world: &World) {
+    let room = ("Ordinary".to_owned(), 1, 2, 4);
+    assert_eq!(world.outline(), vec![vec![room]; 4]);
+    assert_eq!(world.hub_rooms(), 1);
+    assert_eq!(world.refusals, []);
+}
+
+fn is_greeting(event: &Event) -> bool {
+    matches!(event, Event::Message { body, media_type, .. } if body == b"hello Alice" && media_type == "text/plain")
+}
+
+#[test]
+fn two_people_connect() {
+    for suite in SUITES {
+        let mut world = World::ready(suite);
+        world.command(A1, World::connect()).unwrap();
+        world.run();
+        let alice: UserUri = "mimi://a.example/u/alice".parse().unwrap();
+        for bob in [B1, B2] {
+            let [Event::ConnectionRequested { from, note, .. }] = world.told[bob].as_slice() else {
+                panic!("{:?}", world.told[bob]);
+            };
+            assert_eq!(from.claims, claims_of(&alice));
+            assert_eq!(from.issuer.as_str(), "a.example");
+            assert_eq!(note, "it is me");
+        }
+        assert_eq!(world.outline(), vec![vec![("Connection".to_owned(), 2, 2, 4)]; 4]);
+        world.accept(B1);
+        world.run();
+        for device in ALL {
+            let known: Vec<_> = world.told[device]
+                .iter()
+                .filter_map(|event| match event {
+                    Event::Connected { known_as, peer, .. } => Some((known_as, peer)),
+                    _ => None,
+                })
+                .collect();
+            let [(known_as, peer)] = known.as_slice() else { panic!("connected once") };
+            assert!(peer.is_pseudonym());
+            // Bob knows whom he has accepted; to Alice nothing but a pseudonym is said.
+            assert_eq!(known_as.is_some(), [B1, B2].contains(&device));
+            assert_eq!(world.told[device].iter().filter(|event| is_greeting(event)).count(), usize::from(device != B1));
+        }
+        assert_eq!(world.hub_rooms(), 2);
+        world.advance(DAY);
+        assert!(world.hub_rooms() == 2 || world.hub_rooms() == 1);
+        world.advance(DAY * 7);
+        end(&world);
+        let alice = [
+            "createRoom",
+            "claimOwn",
+            "update",
+            "identifierQuery",
+            "keyMaterial",
+            "update",
+            "claimOwn",
+            "submitMessage",
+            "update",
+            "destroyRoom",
+        ];
+        assert_eq!(world.calls[A1], alice);
+        assert_eq!(world.calls[B1], ["createRoom", "claimOwn", "update", "submitMessage", "destroyRoom"]);
+        assert_eq!((&*world.calls[A2], &*world.calls[B2]), (&["destroyRoom"][..], &["destroyRoom"][..]));
+    }
+}
+
+#[test]
+fn the_greeting_comes_back_to_its_sender_as_nothing_new() {
+    let mut world = World::ready(SUITE);
+    connected(&mut world);
+    assert!(!world.told[B1].iter().any(is_greeting));
+}
+
+#[test]
+fn getting_ready_is_three_calls_for_each_device() {
+    let mut world = World::new(SUITE);
+    world.command(A1, mimi_flow::Command::Prepare { pseudonyms: 2 }).unwrap();
+    world.run();
+    assert_eq!(world.calls[A1], ["pseudonyms", "credentials", "keyPackages", "keyPackages"]);
+    assert_eq!(world.calls[A2], ["credentials", "keyPackages", "keyPackages"]);
+    assert_eq!(world.told[A1], [Event::Ready { fresh: 2 }]);
+    assert_eq!(world.told[A2], [], "they are for the other device to choose");
+    assert_eq!((world.devices[A1].fresh_pseudonyms(), world.devices[A2].fresh_pseudonyms()), (2, 0));
+}
+
+#[test]
+fn the_first_room_lasts_a_day_at_least_and_eight_at_most() {
+    let mut world = World::ready(SUITE);
+    connected(&mut world);
+    world.advance(DAY - std::time::Duration::from_secs(1));
+    assert_eq!(world.hub_rooms(), 2);
+    world.advance(DAY * 7 + std::time::Duration::from_secs(1));
+    end(&world);
+    assert_eq!(world.told[A1].iter().filter(|event| matches!(event, Event::Closed { .. })).count(), 1);
+}
+
+#[test]
+fn acceptance_may_come_after_two_months() {
+    for suite in SUITES {
+        let mut world = World::ready(suite);
+        world.command(A1, World::connect()).unwrap();
+        world.run();
+        world.advance(DAY * 59);
+        world.accept(B1);
+        world.run();
+        assert!(world.told[A2].iter().any(is_greeting));
+        world.advance(DAY * 8);
+        end(&world);
+    }
+}
+
+#[test]
+fn acceptance_after_the_key_packages_have_expired_makes_nothing() {
+    let mut world = World::ready(SUITE);
+    let flow = world.command(A1, World::connect()).unwrap().unwrap();
+    world.run();
+    let request = world.request(B1);
+    world.now = world.now.after(DAY * 85);
+    world.forget();
+    let fresh = world.devices[B1].fresh_pseudonyms();
+    let rooms = world.outline();
+    let waiting = world.devices[B1].save().len();
+    let accept = mimi_flow::Command::Accept { request, greeting: common::text("hello") };
+    assert_eq!(world.command(B1, accept), Ok(Some(request)));
+    world.run();
+    assert_eq!(world.told[B1], [Event::Failed { flow: request, reason: FailureReason::KeyPackageExpired }]);
+    assert_eq!(world.calls[B1], Vec::<&str>::new());
+    assert_eq!(world.devices[B1].fresh_pseudonyms(), fresh);
+    assert_eq!(world.outline(), rooms);
+    assert_eq!(world.devices[B1].save().len(), waiting);
+    // Alice gives up too, and her temporary room goes.
+    world.advance(DAY);
+    assert_eq!(world.told[A1], [Event::Failed { flow, reason: FailureReason::KeyPackageExpired }]);
+    assert_eq!(world.hub_rooms(), 0);
+    assert_eq!(world.outline(), vec![vec![]; 4]);
+}
+
+#[test]
+fn saving_and_restoring_after_every_step_changes_nothing() {
+    for suite in SUITES {
+        let mut world = World::new(suite);
+        world.trouble = Trouble { restored: true, ..Trouble::default() };
+        world.prepare(2);
+        connected(&mut world);
+        assert!([A1, A2, B2].iter().all(|device| world.told[*device].iter().any(is_greeting)));
+        world.advance(DAY * 8);
+        end(&world);
+        assert_eq!(world.devices[A1].fresh_pseudonyms(), 0);
+        assert_eq!(world.devices[B1].fresh_pseudonyms(), 1);
+    }
+}
+
+#[test]
+fn what_was_done_before_a_crash_is_not_done_twice() {
+    for restored in [false, true] {
+        let mut world = World::ready(SUITE);
+        world.trouble = Trouble { crashes: true, restored, ..Trouble::default() };
+        connected(&mut world);
+        for device in [A1, A2, B2] {
+            assert_eq!(world.told[device].iter().filter(|event| is_greeting(event)).count(), 1);
+        }
+        world.advance(DAY * 8);
+        end(&world);
+    }
+}
+
+#[test]
+fn any_order_leads_to_the_same_end() {
+    for seed in 0..30 {
+        let mut world = World::ready(SUITE);
+        world.order = Some(SeededEntropy::new([seed; 32]));
+        world.trouble =
+            Trouble { doubled: true, answered_twice: true, crashes: seed % 2 == 0, restored: seed % 3 == 0 };
+        connected(&mut world);
+        for device in ALL {
+            let count = |test: &dyn Fn(&Event) -> bool| world.told[device].iter().filter(|event| test(event)).count();
+            assert_eq!(count(&|event| matches!(event, Event::Connected { .. })), 1, "seed {seed}, device {device}");
+            assert_eq!(count(&is_greeting), usize::from(device != B1), "seed {seed}, device {device}");
+            assert_eq!(count(&|event| matches!(event, Event::Failed { .. })), 0, "seed {seed}, device {device}");
+        }
+        world.advance(DAY * 8);
+        end(&world);
+    }
+}
+
+#[test]
+fn an_answer_may_overtake_the_hubs_word_on_the_disclosure() {
+    let mut world = World::ready(SUITE);
+    world.hold_answer = Some((A1, "submitMessage"));
+    connected(&mut world);
+    assert!(world.told[A1].iter().any(is_greeting));
+    world.hold_answer = None;
+    world.run();
+    world.advance(DAY * 8);
+    end(&world);
+    assert!(!world.told[A1].iter().any(|event| matches!(event, Event::Failed { .. })));
+}
+
+#[test]
+fn the_echo_of_a_commit_may_overtake_the_hubs_answer() {
+    let mut world = World::ready(SUITE);
+    world.hold_answer = Some((A1, "update"));
+    world.command(A1, World::connect()).unwrap();
+    world.run();
+    assert_eq!(world.outline()[A1], [("Connection".to_owned(), 1, 1, 2)]);
+    world.hold_answer = None;
+    world.run();
+    world.accept(B2);
+    world.run();
+    world.advance(DAY * 8);
+    end(&world);
+}

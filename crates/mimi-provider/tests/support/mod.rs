@@ -1,0 +1,301 @@
+//! A provider in this process, a throw-away authority, and a client that sends whatever octets it is told to.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Once},
+    time::Duration,
+};
+
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use mimi_credential::{CertificateChain, Issuer, TrustStore, Validity};
+use mimi_provider::{Config, Options, OsEntropy, Provider};
+use mimi_pseudonym::{
+    CipherSuite, ClientUri, Clock, Domain, Entropy, SignatureScheme, Signer, SigningKey, Timestamp, UserUri,
+};
+use mimi_wire::{
+    MEDIA_TYPE, Problem, ProblemDocument, Wire,
+    local::{self, DeviceToken, RegisterAccountRequest, RegisterResponse},
+};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
+use rustls::{ClientConfig, RootCertStore, version::TLS13};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::{net::TcpStream, sync::oneshot};
+use tokio_rustls::TlsConnector;
+
+pub const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
+
+pub fn domain(text: &str) -> Domain {
+    text.parse().unwrap()
+}
+
+/// A certificate for TLS.
+pub struct Tls {
+    certificate: CertificateDer<'static>,
+    key: KeyPair,
+}
+
+/// What a request shows of who sends it.
+#[derive(Clone, Copy, Default)]
+pub struct Shown<'a> {
+    pub certificate: Option<&'a Tls>,
+    pub from: Option<&'a str>,
+    pub token: Option<&'a DeviceToken>,
+}
+
+pub struct World {
+    pub folder: PathBuf,
+    pub address: SocketAddr,
+    pub b: Tls,
+    pub c: Tls,
+    /// The authority of b.example's users.
+    pub issuer_b: Issuer,
+    pub trust: TrustStore,
+    pub now: Timestamp,
+    root: CertificateDer<'static>,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<tokio::task::JoinHandle<()>>,
+}
+
+fn tls(name: &str, ca: &CertifiedIssuer<'_, KeyPair>) -> Tls {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, ca).unwrap();
+    Tls { certificate: certificate.der().clone(), key }
+}
+
+fn authority(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(vec![]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = format!("-----BEGIN {label}-----\n");
+    let body: String =
+        der.chunks(3)
+            .flat_map(|chunk| {
+                let bits =
+                    chunk.iter().enumerate().fold(0_u32, |sum, (at, octet)| sum | u32::from(*octet) << (16 - 8 * at));
+                (0..4).map(move |at| {
+                    if at <= chunk.len() { char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]) } else { '=' }
+                })
+            })
+            .collect();
+    for line in body.as_bytes().chunks(64) {
+        text.push_str(std::str::from_utf8(line).unwrap());
+        text.push('\n');
+    }
+    text + &format!("-----END {label}-----\n")
+}
+
+impl World {
+    /// A provider of a.example that knows b.example and c.example.
+    pub async fn start(name: &str) -> Self {
+        static PROVIDER: Once = Once::new();
+        PROVIDER.call_once(|| {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        });
+        let folder = std::env::temp_dir().join(format!("mimi-provider-wire-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let write = |file: &str, text: &str| std::fs::write(folder.join(file), text).unwrap();
+        let ca = CertifiedIssuer::self_signed(authority("root"), KeyPair::generate().unwrap()).unwrap();
+        let (a, b, c) = (tls("a.example", &ca), tls("b.example", &ca), tls("c.example", &ca));
+        write("roots.pem", &pem("CERTIFICATE", ca.as_ref().der()));
+        write("tls.pem", &pem("CERTIFICATE", &a.certificate));
+        write("tls.key", &a.key.serialize_pem());
+        let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let issuer_a = authority("a.example").self_signed(&key).unwrap();
+        write("issuer.pem", &pem("CERTIFICATE", issuer_a.der()));
+        write("issuer.key", &key.serialize_pem());
+        let now = mimi_provider::OffsetClock::default().now();
+        let day = Duration::from_secs(86_400);
+        let key = SigningKey::generate(SignatureScheme::EcdsaP256Sha256, &mut OsEntropy).unwrap();
+        let validity = Validity { not_before: now.before(day), not_after: now.after(day * 365) };
+        let issuer_b = Issuer::create(domain("b.example"), Arc::new(key), [1; 16], validity).unwrap();
+        write("b.pem", &pem("CERTIFICATE", issuer_b.certificate()));
+        write("provider.toml", CONFIG);
+        let trust = TrustStore::default().with_anchor(issuer_a.der(), [domain("a.example")]).unwrap();
+        let trust = trust.with_anchor(issuer_b.certificate(), [domain("b.example")]).unwrap();
+        let mut world = Self {
+            folder,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            b,
+            c,
+            issuer_b,
+            trust,
+            now,
+            root: ca.as_ref().der().clone(),
+            stop: None,
+            task: None,
+        };
+        world.restart().await;
+        world
+    }
+
+    /// Ends the provider, if it runs, and starts it on the same files.
+    pub async fn restart(&mut self) {
+        self.end().await;
+        let config = Config::load(&self.folder.join("provider.toml")).unwrap();
+        let provider = Provider::start(config, Options::default().quiet()).await.unwrap();
+        self.address = provider.local_addr();
+        let (stop, stopped) = oneshot::channel();
+        self.stop = Some(stop);
+        self.task = Some(tokio::spawn(provider.serve(async {
+            let _ = stopped.await;
+        })));
+    }
+
+    async fn end(&mut self) {
+        if let (Some(stop), Some(task)) = (self.stop.take(), self.task.take()) {
+            stop.send(()).unwrap();
+            task.await.unwrap();
+        }
+    }
+
+    /// Sends a request on a connection of its own; status and body of the answer.
+    pub async fn send(&self, shown: Shown<'_>, method: Method, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
+        self.send_as(shown, method, path, body, MEDIA_TYPE, "a.example").await
+    }
+
+    pub async fn send_as(
+        &self,
+        shown: Shown<'_>,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        media_type: &str,
+        host: &str,
+    ) -> (u16, Vec<u8>) {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).unwrap();
+        let builder = ClientConfig::builder_with_protocol_versions(&[&TLS13]).with_root_certificates(roots);
+        let mut config = match shown.certificate {
+            Some(tls) => {
+                let key = PrivateKeyDer::Pkcs8(tls.key.serialize_der().into());
+                builder.with_client_auth_cert(vec![tls.certificate.clone()], key).unwrap()
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let tcp = TcpStream::connect(self.address).await.unwrap();
+        let name = ServerName::try_from("a.example").unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::builder().method(method).uri(format!("https://{host}{path}"));
+        request = request.header("content-type", media_type);
+        if let Some(from) = shown.from {
+            request = request.header("from", from);
+        }
+        if let Some(token) = shown.token {
+            let token: String = token.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let response = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.into_body().collect().await.unwrap().to_bytes().to_vec())
+    }
+
+    /// Sends a message and reads the answer.
+    pub async fn post<R: Wire>(&self, shown: Shown<'_>, path: &str, message: &impl Wire) -> Result<R, Problem> {
+        let (status, body) = self.send(shown, Method::POST, path, message.encode()).await;
+        if status == 200 { Ok(R::decode(&body).unwrap()) } else { Err(problem(status, &body)) }
+    }
+
+    pub async fn register(&self, handle: &str) -> RegisterResponse {
+        let request = RegisterAccountRequest {
+            handle: handle.into(),
+            display_name: "Alice".into(),
+            email: "alice@a.example".into(),
+            device_name: "telephone".into(),
+        };
+        self.post(Shown::default(), local::REGISTER_PATH, &request).await.unwrap()
+    }
+
+    /// As b.example.
+    pub fn peer_b(&self) -> Shown<'_> {
+        Shown { certificate: Some(&self.b), from: Some("mimi@b.example"), token: None }
+    }
+
+    /// A client of a user of b.example.
+    pub fn client_b(&self, user: &UserUri) -> (SigningKey, CertificateChain) {
+        let key = SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap();
+        let client = ClientUri::pseudonym(user.domain(), OsEntropy.bits128());
+        let day = Duration::from_secs(86_400);
+        let validity = Validity { not_before: self.now.before(day), not_after: self.now.after(day * 90) };
+        let chain = self.issuer_b.issue_leaf(user, &client, key.public_key(), [2; 16], validity).unwrap();
+        (key, chain)
+    }
+
+    /// Every row of every table.
+    pub fn dump(&self) -> Vec<String> {
+        let path: &Path = &self.folder.join("data/provider.sqlite");
+        let db = rusqlite::Connection::open(path).unwrap();
+        let mut tables = db.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").unwrap();
+        let names: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let mut rows = Vec::new();
+        for name in names {
+            let mut all = db.prepare(&format!("SELECT * FROM {name}")).unwrap();
+            let columns = all.column_count();
+            let found = all.query_map([], |row| {
+                let values = (0..columns).map(|at| row.get::<_, rusqlite::types::Value>(at));
+                Ok(format!("{name}: {:?}", values.collect::<Result<Vec<_>, _>>()?))
+            });
+            rows.extend(found.unwrap().map(Result::unwrap));
+        }
+        rows.sort();
+        rows
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The problem in an answer.
+pub fn problem(status: u16, body: &[u8]) -> Problem {
+    let document = ProblemDocument::from_json(body).unwrap_or_else(|_| panic!("status {status} without a problem"));
+    assert_eq!(document.problem.status(), status);
+    assert_eq!(document.detail, None);
+    document.problem
+}
+
+const CONFIG: &str = r#"
+domain = "a.example"
+listen = "127.0.0.1:0"
+data = "data"
+registration = "open"
+
+[tls]
+certificate = "tls.pem"
+key = "tls.key"
+roots = "roots.pem"
+
+[issuer]
+certificate = "issuer.pem"
+key = "issuer.key"
+
+[[anchors]]
+certificate = "issuer.pem"
+domains = ["a.example"]
+
+[[anchors]]
+certificate = "b.pem"
+domains = ["b.example"]
+
+[[peers]]
+domain = "b.example"
+address = "127.0.0.1:9"
+"#;

@@ -1,0 +1,379 @@
+//! Alice and Bob with two devices each, as applications of `mimi-client`.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use mimi_client::{Account, Client, ProviderAddress, StoreKey, Surroundings, SystemClock, SystemEntropy};
+use mimi_credential::TrustStore;
+use mimi_flow::{Command, Delays, Event, FlowId};
+use mimi_pseudonym::{CipherSuite, ClaimName, Clock, Content, RoomUri, Timestamp};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+use crate::fixture::Fixture;
+
+/// How long a device may find nothing to do before it counts as quiet.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// What Alice is called, and where: the values that nobody but her provider and Bob may learn.
+pub mod alice {
+    /// The name part of her handle.
+    pub const HANDLE: &str = "alice.wonder";
+    /// Her account.
+    pub const URI: &str = "mimi://a.example/u/alice.wonder";
+    /// The name she shows.
+    pub const DISPLAY_NAME: &str = "Alice Canary-Liddell";
+    /// Her address.
+    pub const EMAIL: &str = "a.liddell@mail.example";
+    /// What she writes to Bob.
+    pub const NOTE: &str = "We met at the canary tea party";
+}
+
+/// What Bob is called, and where.
+pub mod bob {
+    /// The name part of his handle.
+    pub const HANDLE: &str = "bob.builder";
+    /// His handle, as Alice knows it.
+    pub const IM_URI: &str = "im:bob.builder@b.example";
+    /// His account.
+    pub const URI: &str = "mimi://b.example/u/bob.builder";
+    /// The name he shows.
+    pub const DISPLAY_NAME: &str = "Bob Canary-Hatter";
+    /// His address.
+    pub const EMAIL: &str = "b.hatter@mail.example";
+    /// What he answers.
+    pub const GREETING: &str = "Good to hear from you, canary";
+}
+
+/// The system's clock, moved.
+#[derive(Debug, Default)]
+pub struct MovedClock(AtomicI64);
+
+impl MovedClock {
+    /// A clock that is ahead by so many seconds; behind, if negative.
+    pub fn new(seconds: i64) -> Self {
+        Self(AtomicI64::new(seconds))
+    }
+
+    /// Moves it.
+    pub fn set(&self, seconds: i64) {
+        self.0.store(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for MovedClock {
+    fn now(&self) -> Timestamp {
+        let seconds = self.0.load(Ordering::SeqCst);
+        let by = Duration::from_secs(seconds.unsigned_abs());
+        let now = SystemClock.now();
+        if seconds < 0 { now.before(by) } else { now.after(by) }
+    }
+}
+
+/// A device of someone's.
+pub struct Device {
+    /// Its name in the draft, for example ClientA1.
+    pub name: &'static str,
+    /// The client.
+    pub client: Client,
+}
+
+/// Alice and Bob with their devices.
+pub struct People {
+    /// ClientA1, ClientA2, ClientB1, ClientB2.
+    pub devices: [Device; 4],
+    /// Their clock.
+    pub clock: Arc<MovedClock>,
+    /// What each was told.
+    pub told: Vec<(&'static str, Event)>,
+}
+
+/// Which of the devices.
+pub const A1: usize = 0;
+/// Which of the devices.
+pub const A2: usize = 1;
+/// Which of the devices.
+pub const B1: usize = 2;
+/// Which of the devices.
+pub const B2: usize = 3;
+const NAMES: [&str; 4] = ["ClientA1", "ClientA2", "ClientB1", "ClientB2"];
+
+/// Destruction after a day or two, so that a moved clock reaches it.
+fn delays() -> Delays {
+    let day = Duration::from_secs(86_400);
+    Delays { destroy_after: day, destroy_spread: day, ..Delays::default() }
+}
+
+fn surroundings(fixture: &Fixture, domain: &str, clock: &Arc<MovedClock>) -> Result<Surroundings> {
+    let mut trust = TrustStore::default();
+    for site in fixture.sites() {
+        let issuer = CertificateDer::from_pem_file(site.issuer())?;
+        trust = trust.with_anchor(&issuer, [site.domain().clone()])?;
+    }
+    let site = fixture.site(domain)?;
+    Ok(Surroundings {
+        provider: ProviderAddress {
+            domain: site.domain().clone(),
+            port: site.address().port(),
+            address: Some(site.address()),
+            roots: std::fs::read(fixture.roots())?,
+        },
+        trust,
+        clock: clock.clone(),
+        entropy: Box::new(SystemEntropy::default()),
+        store_key: StoreKey::from_bytes([42; 32]),
+    })
+}
+
+fn store(fixture: &Fixture, name: &str) -> PathBuf {
+    fixture.root().join(format!("{name}.sqlite"))
+}
+
+impl People {
+    /// Registers both accounts with two devices each.
+    ///
+    /// # Errors
+    /// If a provider refuses.
+    pub async fn register(fixture: &Fixture, suite: CipherSuite, clock: Arc<MovedClock>) -> Result<Self> {
+        let account = |handle: &str, display_name: &str, email: &str| Account {
+            handle: handle.to_owned(),
+            display_name: display_name.to_owned(),
+            email: email.to_owned(),
+            device_name: "first".to_owned(),
+        };
+        let mut clients = Vec::new();
+        let people = [
+            ("a.example", account(alice::HANDLE, alice::DISPLAY_NAME, alice::EMAIL)),
+            ("b.example", account(bob::HANDLE, bob::DISPLAY_NAME, bob::EMAIL)),
+        ];
+        for ((domain, account), names) in people.into_iter().zip(NAMES.chunks(2)) {
+            let [first, second] = names else { bail!("two devices each") };
+            let around = surroundings(fixture, domain, &clock)?;
+            let (one, code) = Client::register(&store(fixture, first), account, suite, delays(), around)
+                .await
+                .with_context(|| format!("{first} cannot be registered"))?;
+            let around = surroundings(fixture, domain, &clock)?;
+            let path = store(fixture, second);
+            let two = Client::add_device(&path, code, "second", suite, delays(), around)
+                .await
+                .with_context(|| format!("{second} cannot be added"))?;
+            clients.extend([Device { name: first, client: one }, Device { name: second, client: two }]);
+        }
+        let devices = clients.try_into().map_err(|_| anyhow::anyhow!("four devices"))?;
+        Ok(Self { devices, clock, told: Vec::new() })
+    }
+
+    /// Opens all devices again from what is on disk, as after a crash.
+    ///
+    /// # Errors
+    /// If a store cannot be read.
+    pub fn reopen(self, fixture: &Fixture) -> Result<Self> {
+        let Self { devices, clock, told } = self;
+        drop(devices);
+        let mut opened = Vec::new();
+        for name in NAMES {
+            let domain = if name.starts_with("ClientA") { "a.example" } else { "b.example" };
+            let client = Client::open(&store(fixture, name), surroundings(fixture, domain, &clock)?)?;
+            opened.push(Device { name, client });
+        }
+        let devices = opened.try_into().map_err(|_| anyhow::anyhow!("four devices"))?;
+        Ok(Self { devices, clock, told })
+    }
+
+    /// Carries out a command on one device.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub fn command(&mut self, device: usize, command: Command) -> Result<Option<FlowId>> {
+        let device = self.devices.get_mut(device).context("there are four devices")?;
+        device.client.command(command).with_context(|| format!("{} refuses the command", device.name))
+    }
+
+    /// Lets all devices do what they have to do until all are quiet at once.
+    ///
+    /// # Errors
+    /// If a device cannot go on.
+    pub async fn settle(&mut self) -> Result<()> {
+        self.settle_where(|_| true).await
+    }
+
+    /// Lets some of the devices do what they have to do until all of those are quiet at once.
+    ///
+    /// # Errors
+    /// If a device cannot go on.
+    pub async fn settle_where(&mut self, which: impl Fn(usize) -> bool) -> Result<()> {
+        loop {
+            let mut quiet = true;
+            for (index, device) in self.devices.iter_mut().enumerate().filter(|(index, _)| which(*index)) {
+                while let Some(event) = device.client.next_event(QUIET).await? {
+                    if let Event::Failed { reason, .. } = &event {
+                        bail!("{}: {reason}", device.name);
+                    }
+                    quiet = false;
+                    let _ = index;
+                    self.told.push((device.name, event));
+                }
+            }
+            if quiet {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets all devices go on until something has been told, or the time is over.
+    ///
+    /// # Errors
+    /// If a device cannot go on, or the time is over.
+    pub async fn until(&mut self, patience: Duration, done: impl Fn(&[(&'static str, Event)]) -> bool) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + patience;
+        while !done(&self.told) {
+            if tokio::time::Instant::now() > deadline {
+                let names: Vec<_> = self.told.iter().map(|(name, event)| format!("{name}: {event:?}")).collect();
+                bail!("the time is over; told so far:\n{}", names.join("\n"));
+            }
+            for device in &mut self.devices {
+                if let Some(event) = device.client.next_event(Duration::from_millis(50)).await? {
+                    if let Event::Failed { reason, .. } = &event {
+                        bail!("{}: {reason}", device.name);
+                    }
+                    self.told.push((device.name, event));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first diagram: both get pseudonyms and credentials, and store KeyPackages.
+    ///
+    /// # Errors
+    /// If a device cannot go on.
+    pub async fn prepare(&mut self) -> Result<()> {
+        for device in [B1, B2] {
+            self.command(device, Command::Publish { key_packages: 2 })?;
+        }
+        self.command(A1, Command::Prepare { pseudonyms: 3 })?;
+        self.command(B1, Command::Prepare { pseudonyms: 2 })?;
+        self.settle().await
+    }
+
+    /// The second diagram: Alice connects. Returns the request that Bob's first device was told of.
+    ///
+    /// # Errors
+    /// If a device cannot go on, or Bob is told something else.
+    pub async fn connect(&mut self) -> Result<FlowId> {
+        self.command(
+            A1,
+            Command::Connect {
+                handle: bob::IM_URI.to_owned(),
+                domain: "b.example".parse()?,
+                disclose: ClaimName::ALL.to_vec(),
+                note: alice::NOTE.to_owned(),
+            },
+        )?;
+        let asked = |name: &str, told: &[(&'static str, Event)]| {
+            told.iter().any(|(who, event)| *who == name && matches!(event, Event::ConnectionRequested { .. }))
+        };
+        let patience = Duration::from_secs(60);
+        self.until(patience, |told| asked("ClientB1", told) && asked("ClientB2", told)).await?;
+        self.settle().await?;
+        self.request()
+    }
+
+    fn request(&self) -> Result<FlowId> {
+        let requests = self.told.iter().filter_map(|(name, event)| match event {
+            Event::ConnectionRequested { request, from, note } if *name == "ClientB1" => Some((request, from, note)),
+            _ => None,
+        });
+        let requests: Vec<_> = requests.collect();
+        let [(request, from, note)] = requests.as_slice() else { bail!("Bob was asked {} times", requests.len()) };
+        let claims: Vec<_> = from.claims.iter().collect();
+        let expected = [
+            (ClaimName::UserUri, alice::URI),
+            (ClaimName::Handle, "im:alice.wonder@a.example"),
+            (ClaimName::DisplayName, alice::DISPLAY_NAME),
+            (ClaimName::Email, alice::EMAIL),
+        ];
+        if claims != expected || from.issuer.as_str() != "a.example" || note.as_str() != alice::NOTE {
+            bail!("Bob was told something else than what Alice disclosed");
+        }
+        Ok(**request)
+    }
+
+    /// The third diagram: Bob accepts, and Alice gets his message. Returns the new room.
+    ///
+    /// # Errors
+    /// If a device cannot go on, or is told something else.
+    pub async fn accept(&mut self, request: FlowId) -> Result<RoomUri> {
+        let greeting = Content { media_type: "text/plain".to_owned(), body: bob::GREETING.as_bytes().to_vec() };
+        self.command(B1, Command::Accept { request, greeting })?;
+        let greeted = |name: &str, told: &[(&'static str, Event)]| {
+            told.iter().any(|(who, event)| *who == name && matches!(event, Event::Message { .. }))
+        };
+        let patience = Duration::from_secs(60);
+        self.until(patience, |told| ["ClientA1", "ClientA2", "ClientB2"].iter().all(|name| greeted(name, told)))
+            .await?;
+        self.settle().await?;
+        self.second_room()
+    }
+
+    /// The room in which both are by now: all four devices, once each, in one epoch.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub fn second_room(&self) -> Result<RoomUri> {
+        let connected: Vec<_> = self
+            .told
+            .iter()
+            .filter_map(|(name, event)| match event {
+                Event::Connected { room, .. } => Some((*name, room.clone())),
+                _ => None,
+            })
+            .collect();
+        let Some((_, room)) = connected.first().cloned() else { bail!("nobody is connected") };
+        for name in NAMES {
+            let rooms: Vec<_> = connected.iter().filter(|(who, _)| *who == name).collect();
+            if rooms.len() != 1 || rooms.iter().any(|(_, one)| *one != room) {
+                bail!("{name} was told {} times that it is connected", rooms.len());
+            }
+        }
+        let views: Vec<_> = self.devices.iter().map(|device| device.client.device().clients(&room)).collect();
+        if views.iter().any(|view| view.len() != 4 || Some(view) != views.first()) {
+            bail!("the devices do not agree on who is in the room");
+        }
+        if views.iter().flatten().any(|(user, _)| !user.is_pseudonym()) {
+            bail!("someone is in the second room without a pseudonym");
+        }
+        let greetings = self.told.iter().filter(|(_, event)| {
+            matches!(event, Event::Message { room: one, body, .. } if *one == room && body == bob::GREETING.as_bytes())
+        });
+        match greetings.count() {
+            3 => Ok(room),
+            count => bail!("the greeting was told {count} times to three devices"),
+        }
+    }
+
+    /// The temporary room goes at its random time.
+    ///
+    /// # Errors
+    /// If a device cannot go on, or keeps the room.
+    pub async fn destroy_first_room(&mut self) -> Result<()> {
+        let closed = |told: &[(&'static str, Event)]| {
+            told.iter().any(|(name, event)| *name == "ClientA1" && matches!(event, Event::Closed { .. }))
+        };
+        self.until(Duration::from_secs(60), closed).await?;
+        self.settle().await?;
+        for device in &self.devices {
+            let rooms = device.client.device().rooms().count();
+            if rooms != 1 {
+                bail!("{} is in {rooms} rooms", device.name);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! The scenarios, and what each gives back for printing.
+
+pub mod connection;
+mod world;
+
+use std::{fmt, path::PathBuf};
+
+use anyhow::Result;
+use mimi_pseudonym::CipherSuite;
+
+pub use self::world::World;
+use crate::{
+    bench::{Costs, traffic},
+    fixture::Keep,
+    ladder::{Finding, Mark, arrows, check, draw},
+    record::{Actor, Cast, Exchange, Line, merge, read},
+    sight::Sight,
+};
+
+/// What a scenario found out.
+#[derive(Debug)]
+pub struct Report {
+    /// The scenario and its variant.
+    pub name: String,
+    /// Every exchange, by the time of its end.
+    pub exchanges: Vec<Exchange>,
+    /// Moments to see in the diagram.
+    pub marks: Vec<Mark>,
+    /// The draft's arrows and where they were found.
+    pub findings: Vec<Finding>,
+    /// What each provider could see.
+    pub sight: Option<Sight>,
+    /// What it cost.
+    pub costs: Costs,
+    /// What went wrong besides.
+    pub failures: Vec<String>,
+    /// Where databases and logs were left.
+    pub kept: Option<PathBuf>,
+}
+
+/// Runs scenarios with these suites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variant {
+    /// The MLS suite.
+    pub suite: CipherSuite,
+    /// Whether databases and logs are left.
+    pub keep: Keep,
+}
+
+impl Report {
+    /// Everything that is not as it should be, each as a line.
+    ///
+    /// # Errors
+    /// If the table of what each provider could see is incomplete.
+    pub fn failures(&self) -> Result<Vec<String>> {
+        let mut failures = self.failures.clone();
+        for Finding { draft, .. } in self.findings.iter().filter(|finding| finding.place.is_none()) {
+            let (diagram, number) = draft.number;
+            let label = if draft.label.is_empty() { "(answer)" } else { draft.label };
+            let (from, to) = (draft.from.name(), draft.to.name());
+            failures.push(format!("missing: arrow {diagram}.{number} of section 3.1, {from} to {to}: {label}"));
+        }
+        match &self.sight {
+            Some(sight) => failures.extend(sight.failures()?),
+            None => failures.push("nothing was searched for in what the providers saw".into()),
+        }
+        Ok(failures)
+    }
+}
+
+/// Diagram, table and what they cost. The verdict is [`Report::failures`].
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arrows = arrows(&self.exchanges);
+        writeln!(f, "{}", draw(&arrows, &self.findings, &self.marks))?;
+        if let Some(sight) = &self.sight {
+            writeln!(f, "{sight}")?;
+        }
+        let found = self.findings.iter().filter(|finding| finding.place.is_some()).count();
+        let extra = arrows.len().saturating_sub(found);
+        writeln!(f, "{found} of {} arrows of section 3.1 happened, and {extra} others", self.findings.len())
+    }
+}
+
+/// What the clients' part of a scenario tells of itself, for the report.
+#[derive(Debug, Default)]
+pub struct Story {
+    /// Moments to see in the diagram.
+    pub marks: Vec<Mark>,
+    /// What to look for in what the providers saw, with what is expected.
+    pub sight: Option<Sight>,
+    /// What went wrong.
+    pub failures: Vec<String>,
+}
+
+/// Puts the report together from what the providers left behind.
+async fn report(name: String, mut world: World, story: Story, keep: Keep) -> Result<Report> {
+    let [a, b] = world.domains();
+    let (elapsed, processes) = (world.elapsed(), world.usage());
+    world.stop().await?;
+    let fixture = world.fixture();
+    let mut sight = story.sight;
+    let mut recordings: Vec<Vec<Line>> = Vec::new();
+    for site in fixture.sites() {
+        let lines = read(&site.exchanges())?;
+        if let Some(sight) = &mut sight {
+            sight.look_at_exchanges(site.domain().as_str(), &lines);
+            sight.look_at_files(site.domain().as_str(), &site.data(), &site.log())?;
+        }
+        // What was asked before the story began was no part of it.
+        recordings.push(lines.into_iter().filter(|line| line.at_ms >= world.ready_ms()).collect());
+    }
+    let lines = |at: usize| recordings.get(at).map(Vec::as_slice).unwrap_or_default();
+    let cast = Cast::new(&a, &b)
+        .with_registered(lines(0), &[Actor::ClientA1, Actor::ClientA2])
+        .with_registered(lines(1), &[Actor::ClientB1, Actor::ClientB2]);
+    let exchanges = merge(&cast, &[(&a, lines(0)), (&b, lines(1))])?;
+    let costs = Costs { elapsed, traffic: traffic(&exchanges), processes, operations: Vec::new() };
+    Ok(Report {
+        name,
+        findings: check(&arrows(&exchanges)),
+        exchanges,
+        marks: story.marks,
+        sight,
+        costs,
+        failures: story.failures,
+        kept: (keep == Keep::Yes).then(|| fixture.root().to_owned()),
+    })
+}

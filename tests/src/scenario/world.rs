@@ -1,0 +1,173 @@
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use mimi_wire::{
+    AppDataDictionary, Directory, Endpoint, IdentifierQueryCode, IdentifierRequest, IdentifierResponse, MEDIA_TYPE,
+    QueryElement, SearchField, Wire, directory::DIRECTORY_PATH,
+};
+
+use crate::{
+    fixture::{Fixture, Keep, Site},
+    process::{ProviderProcess, Usage},
+};
+
+/// Two providers that run. Their processes and, if it is not kept, their folder are gone when it is dropped.
+#[derive(Debug)]
+pub struct World {
+    // In this order: processes end before their files go.
+    processes: [ProviderProcess; 2],
+    fixture: Fixture,
+    begun: Instant,
+    /// Seconds of processor time of the process of clients and scenario when the story began.
+    clients_before: f64,
+    ready_ms: u64,
+}
+
+/// The domains of the two providers: Alice's and Bob's.
+const DOMAINS: [&str; 2] = ["a.example", "b.example"];
+/// How often other ports are tried.
+const ATTEMPTS: usize = 5;
+
+impl World {
+    /// Starts both providers and checks that they answer.
+    ///
+    /// # Errors
+    /// If they do not start, or do not answer as they should.
+    pub async fn start(scenario: &str, keep: Keep) -> Result<Self> {
+        let mut fixture = Fixture::create(scenario, &DOMAINS, keep)?;
+        let processes = start_both(&mut fixture).await?;
+        let mut world = Self { processes, fixture, begun: Instant::now(), clients_before: 0.0, ready_ms: 0 };
+        for (asked, asking) in [(0, 1), (1, 0)] {
+            let [asked, asking] = [asked, asking].map(|at| world.fixture.sites().get(at));
+            let (Some(asked), Some(asking)) = (asked, asking) else { bail!("two providers are needed") };
+            let context = || format!("{} does not answer {}", asked.domain(), asking.domain());
+            answers(&world.fixture, asked, asking).await.with_context(context)?;
+        }
+        // The next millisecond is the first one of the story: nothing of the above ends in it.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        world.ready_ms = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+        world.begun = Instant::now();
+        world.clients_before = Usage::of_process(std::process::id()).cpu_seconds;
+        Ok(world)
+    }
+
+    /// The files.
+    pub fn fixture(&self) -> &Fixture {
+        &self.fixture
+    }
+
+    /// The domains: Alice's provider, Bob's provider.
+    pub fn domains(&self) -> [String; 2] {
+        DOMAINS.map(str::to_owned)
+    }
+
+    /// A provider's process, to kill it and start it again.
+    ///
+    /// # Errors
+    /// If there is none for this domain.
+    pub fn process(&mut self, domain: &str) -> Result<&mut ProviderProcess> {
+        let found = self.processes.iter_mut().find(|process| process.domain() == domain);
+        found.ok_or_else(|| anyhow!("no provider {domain}"))
+    }
+
+    /// Starts both providers again with their clocks ahead by so many seconds.
+    ///
+    /// # Errors
+    /// If one does not start.
+    pub async fn move_clocks(&mut self, offset: i64) -> Result<()> {
+        for process in &mut self.processes {
+            process.stop().await?;
+            process.restart(offset).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks both to end.
+    ///
+    /// # Errors
+    /// If one does not, or not well.
+    pub async fn stop(&mut self) -> Result<()> {
+        for process in &mut self.processes {
+            process.stop().await?;
+        }
+        Ok(())
+    }
+
+    /// When both were found ready: milliseconds since 1970 by the machine's clock.
+    pub fn ready_ms(&self) -> u64 {
+        self.ready_ms
+    }
+
+    /// How long ago that was.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// What each process used: the providers since they started, the one of the clients since the providers were ready.
+    pub fn usage(&self) -> Vec<(String, Usage)> {
+        let clients = Usage::of_process(std::process::id());
+        let clients = Usage { cpu_seconds: clients.cpu_seconds - self.clients_before, ..clients };
+        let providers = self.processes.iter().map(|process| (process.domain().to_owned(), process.usage()));
+        providers.chain([("clients".to_owned(), clients)]).collect()
+    }
+}
+
+/// Starts both; with other ports if one was taken meanwhile.
+async fn start_both(fixture: &mut Fixture) -> Result<[ProviderProcess; 2]> {
+    let mut attempt = 1;
+    loop {
+        let [a, b] = DOMAINS.map(|domain| fixture.launch(domain));
+        let started = match ProviderProcess::start(a?, 0).await {
+            Ok(a) => ProviderProcess::start(b?, 0).await.map(|b| [a, b]),
+            Err(error) => Err(error),
+        };
+        match started {
+            Err(error) if attempt < ATTEMPTS && error.to_string().contains("in use") => fixture.choose_ports()?,
+            started => return started,
+        }
+        attempt += 1;
+    }
+}
+
+/// Checks that a provider has a directory, and an endpoint for other providers that opens to the certificate of one and
+/// not to none.
+async fn answers(fixture: &Fixture, asked: &Site, asking: &Site) -> Result<()> {
+    let peer = fixture.peer(asking.domain().as_str())?;
+    let document = peer.get(asked.url(DIRECTORY_PATH)).send().await?.error_for_status()?.bytes().await?;
+    let directory = Directory::from_json(&document)?;
+    let url = directory.expand(Endpoint::IdentifierQuery, asked.domain().as_str());
+    let url = url.ok_or_else(|| anyhow!("it has no endpoint for queries"))?;
+    ensure!(url.starts_with(&asked.url("/")), "its endpoint is elsewhere: {url}");
+    let elements = vec![QueryElement { field: SearchField::Handle, value: "im:nobody@nowhere.example".into() }];
+    let query = IdentifierRequest { elements, extensions: AppDataDictionary::default() }.encode();
+    let ask = |client: &reqwest::Client| {
+        let request = client.post(&url).header("from", format!("mimi@{}", asking.domain()));
+        request.header("content-type", MEDIA_TYPE).body(query.clone()).send()
+    };
+    let answer = ask(&peer).await?.error_for_status()?.bytes().await?;
+    let code = IdentifierResponse::decode(&answer)?.code;
+    ensure!(code == IdentifierQueryCode::NotFound, "a query for nobody gives {code:?}");
+    let refused = ask(&fixture.anonymous()?).await?.status();
+    ensure!(refused.is_client_error(), "a query without a certificate gives {refused}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod temporary {
+    use super::*;
+    #[tokio::test]
+    async fn real() {
+        let mut world = World::start("temporary", Keep::No).await.unwrap();
+        world.process("a.example").unwrap().kill().unwrap();
+        world.process("a.example").unwrap().restart(-5).await.unwrap();
+        world.move_clocks(86_400 * 60).await.unwrap();
+        eprintln!("{:?}", world.usage());
+        let site = world.fixture().site("a.example").unwrap().clone();
+        eprintln!("{}", std::fs::read_to_string(site.log()).unwrap());
+        let lines = crate::record::read(&site.exchanges()).unwrap();
+        for l in &lines {
+            eprintln!("{} {} {} {}", l.server, l.peer, l.path, l.status);
+        }
+        world.stop().await.unwrap();
+    }
+}
