@@ -2,7 +2,7 @@
 //!
 //! A [`scenario`] starts providers in a folder of its own ([`fixture`], [`process`]). They write down every exchange
 //! ([`record`]), from which come the ladder diagram ([`ladder`]), the table of what each provider could see ([`sight`])
-//! and the costs ([`bench`]).
+//! and the costs ([`mod@bench`]).
 
 pub mod bench;
 pub mod call;

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use mimi_client::{Account, Client, ProviderAddress, StoreKey, Surroundings, SystemClock, SystemEntropy};
 use mimi_credential::TrustStore;
 use mimi_flow::{Command, Delays, Event, FlowId};
-use mimi_pseudonym::{CipherSuite, ClaimName, Clock, Content, RoomUri, Timestamp};
+use mimi_pseudonym::{CipherSuite, ClaimName, Clock, Content, RoomUri, Timestamp, UserUri};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use crate::fixture::Fixture;
@@ -210,13 +210,13 @@ impl People {
     pub async fn settle_where(&mut self, which: impl Fn(usize) -> bool) -> Result<()> {
         loop {
             let mut quiet = true;
-            for (index, device) in self.devices.iter_mut().enumerate().filter(|(index, _)| which(*index)) {
+            let chosen = self.devices.iter_mut().enumerate().filter(|(index, _)| which(*index));
+            for (_, device) in chosen {
                 while let Some(event) = device.client.next_event(QUIET).await? {
                     if let Event::Failed { reason, .. } = &event {
                         bail!("{}: {reason}", device.name);
                     }
                     quiet = false;
-                    let _ = index;
                     self.told.push((device.name, event));
                 }
             }
@@ -320,6 +320,41 @@ impl People {
             .await?;
         self.settle().await?;
         self.second_room()
+    }
+
+    /// The temporary room, which only the devices know of, and Alice's pseudonym in it.
+    ///
+    /// # Errors
+    /// If Alice's first device is not in exactly one room.
+    pub fn first_room(&self) -> Result<(RoomUri, UserUri)> {
+        let [device, ..] = &self.devices;
+        let rooms: Vec<_> = device.client.device().rooms().collect();
+        let [(room, state)] = rooms.as_slice() else { bail!("ClientA1 is in {} rooms", rooms.len()) };
+        let alice = state.participants().iter().find(|(user, _)| user.domain().as_str() == "a.example");
+        let (alice, _) = alice.context("Alice is in the room")?;
+        Ok(((*room).clone(), alice.clone()))
+    }
+
+    /// The pseudonyms of Alice and Bob in a room.
+    ///
+    /// # Errors
+    /// If they are not the two participants.
+    pub fn pseudonyms_in(&self, room: &RoomUri) -> Result<[UserUri; 2]> {
+        let [device, ..] = &self.devices;
+        let mut users: Vec<_> = device.client.device().clients(room).into_iter().map(|(user, _)| user).collect();
+        users.sort();
+        users.dedup();
+        users.try_into().map_err(|_| anyhow::anyhow!("two users are in the room"))
+    }
+
+    /// Alice's account and her clients, Bob's account and his clients, by what their providers call them.
+    pub fn accounts(&self) -> [Vec<String>; 4] {
+        let profile = |at: usize| self.devices.get(at).map(|device| device.client.device().profile());
+        let user = |at| profile(at).map(|profile| profile.user.to_string()).into_iter().collect();
+        let clients = |one, two| {
+            [one, two].into_iter().filter_map(profile).map(|profile| profile.client.to_string()).collect()
+        };
+        [user(A1), clients(A1, A2), user(B1), clients(B1, B2)]
     }
 
     /// The room in which both are by now: all four devices, once each, in one epoch.

@@ -285,3 +285,47 @@ pub(crate) fn verify_all(presentations: &[Content], context: &MessageContext, cx
 fn read(key_packages: &[Vec<u8>]) -> impl Iterator<Item = KeyPackage> {
     key_packages.iter().filter_map(|octets| KeyPackage::decode(octets).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Delays, Profile};
+    use mimi_pseudonym::{CipherSuite, Claims};
+    use mimi_wire::{Credential, ExternalSender};
+
+    #[test]
+    fn the_oldest_of_too_many_requests_goes() {
+        let domain: mimi_pseudonym::Domain = "a.example".parse().unwrap();
+        let mut device = Device::new(Profile {
+            user: "mimi://b.example/u/bob".parse().unwrap(),
+            client: "mimi://b.example/d/1".parse().unwrap(),
+            suite: CipherSuite::X25519Aes128Ed25519,
+            hub: ExternalSender { signature_key: vec![7; 32], credential: Credential::basic(b"b.example") },
+            delays: Delays::default(),
+        });
+        for number in 0..300_u16 {
+            let [high, low] = number.to_be_bytes();
+            let mut bits = [0; 16];
+            (bits[0], bits[1]) = (high, low);
+            let from = Verified { claims: Claims::default(), issuer: domain.clone() };
+            let flow = Respond {
+                step: Step::Asked,
+                reply_to: UserUri::pseudonym(&domain, bits),
+                offered: Vec::new(),
+                from: from.clone(),
+                answer: None,
+                own: Vec::new(),
+                blocked: false,
+            };
+            device.forget_oldest_request();
+            let request = FlowId(u64::from(number) + 1);
+            device.flows.insert(request, Flow::Respond(Box::new(flow)));
+            device.tell(Event::ConnectionRequested { request, from, note: String::new() });
+        }
+        assert_eq!(device.flows.len(), MAX_WAITING);
+        assert_eq!(device.flows.keys().next(), Some(&FlowId(45)));
+        assert_eq!(device.events.len(), MAX_WAITING);
+        assert_eq!(device.decline(FlowId(44)), Err(CommandError::NoSuchRequest));
+        assert_eq!(device.decline(FlowId(45)), Ok(()));
+    }
+}

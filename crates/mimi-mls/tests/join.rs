@@ -338,7 +338,7 @@ fn a_message_opened_late_has_the_nonce_it_was_sealed_with() {
         for _ in 0..5 {
             invitation.next_epoch(&mut bob);
         }
-        // Saved and restored in between, and with the sender gone from the group.
+        // One epoch more, in which the sender is removed, and the keys are gone.
         let index = bob.state().participants().index_of(cathy.identity().user()).unwrap();
         let list = ParticipantListUpdate { removed: vec![index], ..Default::default() };
         let update = ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, list.encode());
@@ -351,16 +351,12 @@ fn a_message_opened_late_has_the_nonce_it_was_sealed_with() {
         invitation.rogue.merge();
         invitation.open(&mut gone, &bundle.commit).unwrap();
         assert_eq!(invitation.refused(&mut gone, &message), OpenError::KeysGone);
-        let mut cathy_again = cathy.save();
-        assert!(cathy_again.pop().is_some());
-        assert!(Room::restore(&cathy_again).is_err());
     }
 }
 
 #[test]
 fn the_last_message_of_someone_who_was_removed_can_still_be_opened() {
     for suite in CipherSuite::ALL {
-        let invitation = &mut Invitation::new(suite);
         let mut world = World::new(suite);
         let (mut alice, mut hub) = common::alice_alone(&mut world);
         let identity = world.client(&bob());
@@ -388,7 +384,6 @@ fn the_last_message_of_someone_who_was_removed_can_still_be_opened() {
         let mut alice = Room::restore(&alice.save()).unwrap();
         let (body, context) = content(alice.open(&message, &world.trust, world.now).unwrap());
         assert_eq!((body, Some(context)), (text("bye"), sealed));
-        assert_eq!(invitation.joined().clients().len(), 2);
     }
 }
 

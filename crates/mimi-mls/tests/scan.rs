@@ -155,23 +155,16 @@ fn trees_with_parents_and_blanks() {
 #[test]
 fn commits_of_every_kind() {
     for suite in CipherSuite::ALL {
-        let (mut world, mut rogue, state) = scene(suite);
-        let add = vec![key_package(&mut world), key_package(&mut world)];
-        rogue.commit(Wild { add, ..Wild::default() });
-        rogue.merge();
-
+        let (mut world, founder, state) = of_three(suite);
         let metadata = RoomMetadata::new(state.room().clone()).encode();
         let external = PreSharedKeyId::external(b"id".to_vec(), vec![7; 32]);
-        external.store(&rogue.provider, b"secret").unwrap();
         let usage = ResumptionPskUsage::Application;
-        let resumption = PreSharedKeyId::resumption(usage, rogue.group.group_id().clone(), 1.into(), vec![8; 32]);
+        let resumption = PreSharedKeyId::resumption(usage, founder.group.group_id().clone(), 1.into(), vec![8; 32]);
         let application = PreSharedKeyId::application(0x8a77, b"id".to_vec(), vec![9; 32]);
-        application.store(&rogue.provider, b"secret").unwrap();
-        let psks = [external, resumption, application]
-            .map(|psk| Proposal::PreSharedKey(Box::new(PreSharedKeyProposal::new(psk))));
-        let mut wilds = vec![
-            Wild { context: Some(rogue.group.extensions().clone()), ..Wild::default() },
+        let psk = |id: &PreSharedKeyId| Proposal::PreSharedKey(Box::new(PreSharedKeyProposal::new(id.clone())));
+        let wilds = [
             Wild::default(),
+            Wild { context: Some(founder.group.extensions().clone()), ..Wild::default() },
             Wild { add: vec![key_package(&mut world), key_package(&mut world)], ..Wild::default() },
             Wild { remove: vec![1, 2], ..Wild::default() },
             Wild { add: vec![key_package(&mut world)], remove: vec![1], ..Wild::default() },
@@ -182,35 +175,38 @@ fn commits_of_every_kind() {
                 dictionary: vec![(ComponentId::ROOM_PURPOSE, None)],
                 ..Wild::default()
             },
-            Wild {
-                proposals: vec![Proposal::AppEphemeral(Box::new(AppEphemeralProposal::new(0x8a77, vec![1, 2, 3])))],
-                ..Wild::default()
-            },
+            Wild { proposals: [&external, &resumption, &application].map(psk).to_vec(), ..Wild::default() },
         ];
-        wilds.extend(psks.map(|psk| Wild { proposals: vec![psk], ..Wild::default() }));
         for wild in wilds {
-            let bundle = rogue.commit(wild);
-            let tag = bundle.commit.confirmation_tag().unwrap().to_vec();
-            public(bundle.commit.as_bytes(), ContentType::Commit, SenderType::Member(0), &rogue.group);
-            whole::<GroupInfo>(bundle.group_info.as_bytes());
-            rogue.merge();
-            let confirmed = octets(rogue.group.confirmation_tag());
-            assert_eq!(confirmed[confirmed.len() - tag.len()..], tag);
-            // The next kind begins from the same group of three.
-            if rogue.group.members().count() != 3 {
-                let (fresh_world, mut fresh, _) = scene(suite);
-                world = fresh_world;
-                let add = vec![key_package(&mut world), key_package(&mut world)];
-                fresh.commit(Wild { add, ..Wild::default() });
-                fresh.merge();
-                PreSharedKeyId::external(b"id".to_vec(), vec![7; 32]).store(&fresh.provider, b"secret").unwrap();
-                PreSharedKeyId::application(0x8a77, b"id".to_vec(), vec![9; 32])
-                    .store(&fresh.provider, b"secret")
-                    .unwrap();
-                rogue = fresh;
-            }
+            let (_, mut rogue, _) = of_three(suite);
+            external.store(&rogue.provider, b"secret").unwrap();
+            application.store(&rogue.provider, b"secret").unwrap();
+            commit_is_read(&mut rogue, wild);
         }
+        // The others cannot do this one.
+        let (_, mut rogue, _) = scene(suite);
+        let ephemeral = Proposal::AppEphemeral(Box::new(AppEphemeralProposal::new(0x8a77, vec![1, 2, 3])));
+        commit_is_read(&mut rogue, Wild { proposals: vec![ephemeral], ..Wild::default() });
     }
+}
+
+/// The same group every time, with two further clients.
+fn of_three(suite: CipherSuite) -> (World, Rogue, RoomState) {
+    let (mut world, mut rogue, state) = scene(suite);
+    let add = vec![key_package(&mut world), key_package(&mut world)];
+    rogue.commit(Wild { add, ..Wild::default() });
+    rogue.merge();
+    (world, rogue, state)
+}
+
+fn commit_is_read(rogue: &mut Rogue, wild: Wild) {
+    let bundle = rogue.commit(wild);
+    public(bundle.commit.as_bytes(), ContentType::Commit, SenderType::Member(0), &rogue.group);
+    whole::<GroupInfo>(bundle.group_info.as_bytes());
+    rogue.merge();
+    let tag = bundle.commit.confirmation_tag().unwrap();
+    let confirmed = octets(rogue.group.confirmation_tag());
+    assert_eq!(&confirmed[confirmed.len() - tag.len()..], tag);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod clock;
 mod config;
 mod credentials;
 mod fail;
+mod forget;
 mod hub;
 mod identifier;
 mod inbox;

@@ -1,4 +1,4 @@
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{future::Future, net::SocketAddr, path::Path, sync::Arc};
 
 use mimi_credential::{Issuer, TrustStore};
 use mimi_pseudonym::{CipherSuite, Clock, Domain, Timestamp};
@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     Config, KeyFileError, OffsetClock, StoreError,
     fail::Fail,
+    forget,
     hub::Rooms,
     keys,
     log::Logger,
@@ -121,7 +122,7 @@ impl Provider {
     /// # Errors
     /// [`StartError`] names what is missing.
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
-        std::fs::create_dir_all(&config.data).map_err(StartError::Data)?;
+        make_private_folder(&config.data).map_err(StartError::Data)?;
         let store = Store::open(&config.data.join("provider.sqlite"))?;
         let senders = keys::hub_senders(&store, &config.domain)?;
         let tls = TlsAcceptor::from(Arc::new(keys::server_tls(&config)?));
@@ -156,6 +157,8 @@ impl Provider {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, tls, inner, stop, .. } = self;
         let mut workers = JoinSet::new();
+        let forgetting = forget::run(Arc::clone(&inner));
+        workers.spawn(async { match forgetting.await {} });
         for peer in &inner.config.peers {
             workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));
         }
@@ -167,6 +170,15 @@ impl Provider {
         server::drained(&inner).await;
         workers.shutdown().await;
     }
+}
+
+/// Makes a folder that nobody else can read, unless it is there already.
+fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 impl std::fmt::Debug for Provider {

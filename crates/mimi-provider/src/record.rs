@@ -22,7 +22,7 @@ pub(crate) use nothing::Recorder;
 #[cfg(not(feature = "record"))]
 mod nothing {
     #[derive(Clone, Default)]
-    pub(crate) struct Recorder;
+    pub(crate) struct Recorder(());
 
     impl Recorder {
         pub(crate) fn append(&self, _: &super::Exchange<'_>) {}

@@ -163,8 +163,10 @@ fn welcome(alice: &Alice, world: &World) -> FanoutMessage {
     FanoutMessage { timestamp: world.now, event }
 }
 
-/// A path and a body that is fit for it, for every endpoint that has a body.
-fn requests(world: &World, alice: &mut Alice) -> (Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>)>) {
+type Requests = Vec<(String, Vec<u8>)>;
+
+/// A path and a body that is fit for it, for every endpoint that has a body: of peers, and of devices.
+fn requests(world: &World, alice: &mut Alice) -> (Requests, Requests) {
     let room = alice.room.uri().clone();
     let elsewhere = "mimi://b.example/r/club";
     let submit = alice.submit().encode();
@@ -210,7 +212,7 @@ async fn a_provider_that_does_not_show_who_it_is_gets_nothing() {
     ];
     for (path, body) in &peer {
         for (certificate, from, expected) in cases {
-            let shown = Shown { certificate, from, token: Some(&alice.token) };
+            let shown = Shown { certificate, from, token: Some(&alice.token), to_b: false };
             let (status, answer) = world.send(shown, Method::POST, path, body.clone()).await;
             assert_eq!(problem(status, &answer), expected, "{path} {from:?}");
         }

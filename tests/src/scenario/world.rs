@@ -151,23 +151,3 @@ async fn answers(fixture: &Fixture, asked: &Site, asking: &Site) -> Result<()> {
     ensure!(refused.is_client_error(), "a query without a certificate gives {refused}");
     Ok(())
 }
-
-#[cfg(test)]
-mod temporary {
-    use super::*;
-    #[tokio::test]
-    async fn real() {
-        let mut world = World::start("temporary", Keep::No).await.unwrap();
-        world.process("a.example").unwrap().kill().unwrap();
-        world.process("a.example").unwrap().restart(-5).await.unwrap();
-        world.move_clocks(86_400 * 60).await.unwrap();
-        eprintln!("{:?}", world.usage());
-        let site = world.fixture().site("a.example").unwrap().clone();
-        eprintln!("{}", std::fs::read_to_string(site.log()).unwrap());
-        let lines = crate::record::read(&site.exchanges()).unwrap();
-        for l in &lines {
-            eprintln!("{} {} {} {}", l.server, l.peer, l.path, l.status);
-        }
-        world.stop().await.unwrap();
-    }
-}

@@ -50,6 +50,8 @@ pub struct World {
     pub profiles: Vec<UserUri>,
     pub devices: Vec<Device>,
     pub inboxes: Vec<VecDeque<InboxEvent>>,
+    /// Everything that ever was in an inbox.
+    pub history: Vec<Vec<InboxEvent>>,
     pub sending: Vec<VecDeque<(RequestId, Request)>>,
     pub answers: Vec<VecDeque<(RequestId, Request, Answer)>>,
     /// Names of the calls that were served, in order.
@@ -104,6 +106,7 @@ impl World {
             profiles: Vec::new(),
             devices: Vec::new(),
             inboxes: Vec::new(),
+            history: Vec::new(),
             sending: Vec::new(),
             answers: Vec::new(),
             calls: Vec::new(),
@@ -138,6 +141,7 @@ impl World {
         self.devices.push(Device::new(profile));
         self.profiles.push(user);
         self.inboxes.push(VecDeque::new());
+        self.history.push(Vec::new());
         self.sending.push(VecDeque::new());
         self.answers.push(VecDeque::new());
         self.calls.push(Vec::new());
@@ -174,6 +178,10 @@ impl World {
         self.calls.iter_mut().for_each(Vec::clear);
     }
 
+    pub fn forget_calls(&mut self) {
+        self.calls.iter_mut().for_each(Vec::clear);
+    }
+
     pub fn connect() -> Command {
         Command::Connect {
             handle: "im:bob@b.example".into(),
@@ -186,6 +194,7 @@ impl World {
     pub fn put(&mut self, device: usize, body: InboxBody) {
         self.sequence += 1;
         let event = InboxEvent { sequence: self.sequence, body };
+        self.history[device].push(event.clone());
         if self.trouble.doubled {
             self.inboxes[device].push_back(event.clone());
         }
@@ -233,6 +242,11 @@ impl World {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    /// Takes what a restored device wants.
+    pub fn take(&mut self, device: usize) {
+        self.drain(device);
     }
 
     fn after(&mut self, device: usize) {

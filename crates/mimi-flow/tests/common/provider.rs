@@ -39,6 +39,12 @@ pub struct Stored {
     key_package: KeyPackage,
 }
 
+impl Stored {
+    pub fn owner(&self) -> &UserUri {
+        &self.owner
+    }
+}
+
 pub struct Provider {
     pub domain: Domain,
     pub issuer: Issuer,

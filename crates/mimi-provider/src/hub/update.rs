@@ -15,7 +15,7 @@ use crate::{
     store::{CommitRecord, Hash},
 };
 
-/// Commits between two snapshots of a room.
+/// The most commits between two snapshots of a room.
 const SNAPSHOT_EVERY: u64 = 32;
 
 /// A commit with what has to come with it.
@@ -51,7 +51,9 @@ pub(crate) async fn update(
         if let Some(accepted) = inner.store.accepted_at(&room, &hash)? {
             return Ok(taken(accepted));
         }
-        let with_snapshot = (hub.epoch() + 1).is_multiple_of(SNAPSHOT_EVERY);
+        // A commit that adds clients is never replayed from the log: KeyPackages are checked again then, and would be found
+        // expired one day.
+        let with_snapshot = offered.bundle.welcome.is_some() || (hub.epoch() + 1).is_multiple_of(SNAPSHOT_EVERY);
         let now = inner.now();
         let accepted = match hub.accept(&offered.bundle, from, with_snapshot, &inner.trust, now) {
             Ok(accepted) => accepted,

@@ -110,6 +110,7 @@ async fn authenticate(
             Ok(Caller::Peer(peer))
         }
         Route::Device(_) => {
+            seen.who = "client".into();
             let token = bearer(headers).ok_or(Problem::Unauthorized)?;
             let token = hash(&[&token]);
             seen.who = format!("client:{}", hex(token.get(..4).unwrap_or_default()));

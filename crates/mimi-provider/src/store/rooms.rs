@@ -175,8 +175,13 @@ impl Store {
         })
     }
 
+    /// How many rows were written since the database was opened.
+    pub(crate) fn changes(&self) -> u64 {
+        self.connection().total_changes()
+    }
+
     /// Moves SQLite's write-ahead log into the database and empties it.
-    pub(super) fn truncate_log(&self) -> Result<(), StoreError> {
+    pub(crate) fn truncate_log(&self) -> Result<(), StoreError> {
         Ok(self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
 }

@@ -46,11 +46,14 @@ pub struct Shown<'a> {
     pub certificate: Option<&'a Tls>,
     pub from: Option<&'a str>,
     pub token: Option<&'a DeviceToken>,
+    /// Sent to b.example instead of a.example.
+    pub to_b: bool,
 }
 
 pub struct World {
     pub folder: PathBuf,
     pub address: SocketAddr,
+    pub address_b: SocketAddr,
     pub b: Tls,
     pub c: Tls,
     /// The authority of b.example's users.
@@ -58,8 +61,25 @@ pub struct World {
     pub trust: TrustStore,
     pub now: Timestamp,
     root: CertificateDer<'static>,
-    stop: Option<oneshot::Sender<()>>,
-    task: Option<tokio::task::JoinHandle<()>>,
+    a: Option<Running>,
+}
+
+/// A provider that runs in this process.
+pub struct Running {
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    pub async fn end(self) {
+        self.stop.send(()).unwrap();
+        self.task.await.unwrap();
+    }
+}
+
+/// An address of this machine at which nobody listens.
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn tls(name: &str, ca: &CertifiedIssuer<'_, KeyPair>) -> Tls {
@@ -103,39 +123,49 @@ impl World {
         PROVIDER.call_once(|| {
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
-        let folder = std::env::temp_dir().join(format!("mimi-provider-wire-{}-{name}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("mimi-provider-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        let write = |file: &str, text: &str| std::fs::write(folder.join(file), text).unwrap();
         let ca = CertifiedIssuer::self_signed(authority("root"), KeyPair::generate().unwrap()).unwrap();
-        let (a, b, c) = (tls("a.example", &ca), tls("b.example", &ca), tls("c.example", &ca));
-        write("roots.pem", &pem("CERTIFICATE", ca.as_ref().der()));
-        write("tls.pem", &pem("CERTIFICATE", &a.certificate));
-        write("tls.key", &a.key.serialize_pem());
-        let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-        let issuer_a = authority("a.example").self_signed(&key).unwrap();
-        write("issuer.pem", &pem("CERTIFICATE", issuer_a.der()));
-        write("issuer.key", &key.serialize_pem());
-        let now = mimi_provider::OffsetClock::default().now();
-        let day = Duration::from_secs(86_400);
-        let key = SigningKey::generate(SignatureScheme::EcdsaP256Sha256, &mut OsEntropy).unwrap();
-        let validity = Validity { not_before: now.before(day), not_after: now.after(day * 365) };
-        let issuer_b = Issuer::create(domain("b.example"), Arc::new(key), [1; 16], validity).unwrap();
-        write("b.pem", &pem("CERTIFICATE", issuer_b.certificate()));
-        write("provider.toml", CONFIG);
+        let names = ["a.example", "b.example"];
+        let addresses = [free_address(), free_address()];
+        let keys = names.map(|_| KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap());
+        let [issuer_a, issuer_b] = [0, 1].map(|at| authority(names[at]).self_signed(&keys[at]).unwrap());
+        let certificates = names.map(|name| tls(name, &ca));
+        for at in [0, 1] {
+            let folder = folder.join(names[at]);
+            std::fs::create_dir_all(&folder).unwrap();
+            let write = |file: &str, text: &str| std::fs::write(folder.join(file), text).unwrap();
+            write("roots.pem", &pem("CERTIFICATE", ca.as_ref().der()));
+            write("tls.pem", &pem("CERTIFICATE", &certificates[at].certificate));
+            write("tls.key", &certificates[at].key.serialize_pem());
+            write("issuer.key", &keys[at].serialize_pem());
+            write("a.example.pem", &pem("CERTIFICATE", issuer_a.der()));
+            write("b.example.pem", &pem("CERTIFICATE", issuer_b.der()));
+            let config = CONFIG
+                .replace("OWN", names[at])
+                .replace("OTHER", names[1 - at])
+                .replace("LISTEN", &addresses[at].to_string())
+                .replace("PEER", &addresses[1 - at].to_string());
+            write("provider.toml", &config);
+        }
+        // In PKCS#8 as rcgen writes it, the seed has a fixed place.
+        let seed = keys[1].serialize_der()[16..48].try_into().unwrap();
+        let key = SigningKey::from_secret(SignatureScheme::Ed25519, &seed).unwrap();
         let trust = TrustStore::default().with_anchor(issuer_a.der(), [domain("a.example")]).unwrap();
-        let trust = trust.with_anchor(issuer_b.certificate(), [domain("b.example")]).unwrap();
+        let trust = trust.with_anchor(issuer_b.der(), [domain("b.example")]).unwrap();
+        let issuer_b = Issuer::load(domain("b.example"), Arc::new(key), vec![issuer_b.der().to_vec()]).unwrap();
+        let [_, b] = certificates;
         let mut world = Self {
             folder,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: addresses[0],
+            address_b: addresses[1],
+            c: tls("c.example", &ca),
             b,
-            c,
             issuer_b,
             trust,
-            now,
+            now: mimi_provider::OffsetClock::default().now(),
             root: ca.as_ref().der().clone(),
-            stop: None,
-            task: None,
+            a: None,
         };
         world.restart().await;
         world
@@ -143,27 +173,31 @@ impl World {
 
     /// Ends the provider, if it runs, and starts it on the same files.
     pub async fn restart(&mut self) {
-        self.end().await;
-        let config = Config::load(&self.folder.join("provider.toml")).unwrap();
-        let provider = Provider::start(config, Options::default().quiet()).await.unwrap();
-        self.address = provider.local_addr();
-        let (stop, stopped) = oneshot::channel();
-        self.stop = Some(stop);
-        self.task = Some(tokio::spawn(provider.serve(async {
-            let _ = stopped.await;
-        })));
+        if let Some(running) = self.a.take() {
+            running.end().await;
+        }
+        self.a = Some(self.run("a.example").await);
     }
 
-    async fn end(&mut self) {
-        if let (Some(stop), Some(task)) = (self.stop.take(), self.task.take()) {
-            stop.send(()).unwrap();
-            task.await.unwrap();
-        }
+    /// Starts the provider of b.example.
+    pub async fn run_b(&self) -> Running {
+        self.run("b.example").await
+    }
+
+    async fn run(&self, name: &str) -> Running {
+        let config = Config::load(&self.folder.join(name).join("provider.toml")).unwrap();
+        let provider = Provider::start(config, Options::default().quiet()).await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(provider.serve(async {
+            let _ = stopped.await;
+        }));
+        Running { stop, task }
     }
 
     /// Sends a request on a connection of its own; status and body of the answer.
     pub async fn send(&self, shown: Shown<'_>, method: Method, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
-        self.send_as(shown, method, path, body, MEDIA_TYPE, "a.example").await
+        let host = if shown.to_b { "b.example" } else { "a.example" };
+        self.send_as(shown, method, path, body, MEDIA_TYPE, host).await
     }
 
     pub async fn send_as(
@@ -186,8 +220,9 @@ impl World {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"h2".to_vec()];
-        let tcp = TcpStream::connect(self.address).await.unwrap();
-        let name = ServerName::try_from("a.example").unwrap();
+        let to_b = shown.to_b;
+        let tcp = TcpStream::connect(if to_b { self.address_b } else { self.address }).await.unwrap();
+        let name = ServerName::try_from(if to_b { "b.example" } else { "a.example" }).unwrap();
         let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -213,18 +248,22 @@ impl World {
     }
 
     pub async fn register(&self, handle: &str) -> RegisterResponse {
+        self.register_at(Shown::default(), handle).await
+    }
+
+    pub async fn register_at(&self, shown: Shown<'_>, handle: &str) -> RegisterResponse {
         let request = RegisterAccountRequest {
             handle: handle.into(),
             display_name: "Alice".into(),
             email: "alice@a.example".into(),
             device_name: "telephone".into(),
         };
-        self.post(Shown::default(), local::REGISTER_PATH, &request).await.unwrap()
+        self.post(shown, local::REGISTER_PATH, &request).await.unwrap()
     }
 
     /// As b.example.
     pub fn peer_b(&self) -> Shown<'_> {
-        Shown { certificate: Some(&self.b), from: Some("mimi@b.example"), token: None }
+        Shown { certificate: Some(&self.b), from: Some("mimi@b.example"), ..Shown::default() }
     }
 
     /// A client of a user of b.example.
@@ -239,7 +278,7 @@ impl World {
 
     /// Every row of every table.
     pub fn dump(&self) -> Vec<String> {
-        let path: &Path = &self.folder.join("data/provider.sqlite");
+        let path: &Path = &self.folder.join("a.example/data/provider.sqlite");
         let db = rusqlite::Connection::open(path).unwrap();
         let mut tables = db.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").unwrap();
         let names: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
@@ -273,8 +312,8 @@ pub fn problem(status: u16, body: &[u8]) -> Problem {
 }
 
 const CONFIG: &str = r#"
-domain = "a.example"
-listen = "127.0.0.1:0"
+domain = "OWN"
+listen = "LISTEN"
 data = "data"
 registration = "open"
 
@@ -284,18 +323,18 @@ key = "tls.key"
 roots = "roots.pem"
 
 [issuer]
-certificate = "issuer.pem"
+certificate = "OWN.pem"
 key = "issuer.key"
 
 [[anchors]]
-certificate = "issuer.pem"
+certificate = "a.example.pem"
 domains = ["a.example"]
 
 [[anchors]]
-certificate = "b.pem"
+certificate = "b.example.pem"
 domains = ["b.example"]
 
 [[peers]]
-domain = "b.example"
-address = "127.0.0.1:9"
+domain = "OTHER"
+address = "PEER"
 "#;

@@ -1,0 +1,30 @@
+//! What was deleted leaves the files. SQLite overwrites deleted rows, but copies of them stay in its write-ahead log
+//! until that is emptied: this is done soon after a change, and not left to chance.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use crate::{fail::Fail, provider::Inner};
+
+/// How long a deleted value may stay in the write-ahead log while nothing keeps the database busy.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// Empties the write-ahead log while there is something in it.
+pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
+    let mut emptied_at = 0;
+    loop {
+        sleep(PERIOD).await;
+        let emptied: Result<u64, Fail> = inner
+            .blocking(move |inner| {
+                let changes = inner.store.changes();
+                if changes != emptied_at {
+                    inner.store.truncate_log()?;
+                }
+                Ok(changes)
+            })
+            .await;
+        // If it fails it is tried again at the next turn.
+        emptied_at = emptied.unwrap_or(emptied_at);
+    }
+}
