@@ -1,14 +1,11 @@
 //! The side that connects (draft-mahy-mimi-pseudonyms-00, section 3.1, second and third diagram).
 
-use mimi_disclosure::{Bundle, DisclosurePolicy, IdentityCredential, Selection};
-use mimi_mls::{Room, SealError, VerifiedKeyPackage, Wanted};
-use mimi_pseudonym::{ClaimName, Content, Domain, RoomUri, Timestamp, UserUri, Wire};
-use mimi_room::{ComponentId, ComponentUpdate, ParticipantListUpdate, RoomState};
+use mimi_mls::{Room, VerifiedKeyPackage, Wanted};
+use mimi_pseudonym::{ClaimName, Domain, RoomUri, Timestamp, UserUri, Wire};
+use mimi_room::RoomState;
 use mimi_wire::{
-    ApplicationMessage, Credential, IdentifierRequest, IdentifierResponse, KeyMaterialRequest, KeyMaterialRequestTbs,
-    KeyMaterialResponse, KeyPackage, QueryElement, RequiredCapabilities, SearchField, SubmitMessageRequest,
-    UnverifiedKeyMaterialRequest,
-    local::{Accepted, HubKeyMaterialRequest, LocalIdentifierQuery},
+    IdentifierRequest, IdentifierResponse, KeyMaterialResponse, KeyPackage, QueryElement, SearchField,
+    local::{Accepted, LocalIdentifierQuery},
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +16,7 @@ use crate::{
     steps::{Committed, add_participant},
 };
 
-/// Extension, proposal and credential types that a room needs: the application data dictionary (RFC 9420 and
-/// draft-ietf-mls-extensions), its update, and X.509.
-const REQUIRED: ([u16; 1], [u16; 1], [u16; 1]) = ([0x0006], [0x0008], [0x0002]);
+mod requests;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Connect {
@@ -337,78 +332,6 @@ impl Device {
         if !flow.ended {
             self.tell(Event::Closed { room: flow.room.clone() });
         }
-    }
-
-    fn key_material(&self, flow: &Connect) -> Result<HubKeyMaterialRequest, FailureReason> {
-        let identity = self.wallet.identity(&flow.first).ok_or(FailureReason::Internal)?;
-        let tbs = KeyMaterialRequestTbs {
-            requesting_user: flow.first.clone(),
-            target_user: flow.target.clone().ok_or(FailureReason::Internal)?,
-            room: Some(flow.room.clone()),
-            acceptable_cipher_suites: vec![self.profile.suite.code()],
-            required_capabilities: RequiredCapabilities::new(REQUIRED.0.into(), REQUIRED.1.into(), REQUIRED.2.into()),
-            requester_signature_key: identity.signer().public_key().as_bytes().to_vec(),
-            requester_credential: Credential::x509(identity.certificates().certificates().to_vec()),
-        };
-        let signed = KeyMaterialRequest::sign(tbs, identity.signer()).map_err(|_| FailureReason::Internal)?;
-        let request = UnverifiedKeyMaterialRequest::decode(&signed.encode()).map_err(|_| FailureReason::Internal)?;
-        Ok(HubKeyMaterialRequest { hub: Some(flow.room.domain().clone()), request })
-    }
-
-    /// The message that says who is behind the pseudonym, and how to answer.
-    fn disclosure(&mut self, flow: &Connect) -> Result<SubmitMessageRequest, FailureReason> {
-        let held = self.wallet.held.get(&flow.first).ok_or(FailureReason::Internal)?;
-        let chain = held.disclosure.clone().ok_or(FailureReason::Disclosure)?;
-        let policy = DisclosurePolicy::connection();
-        let wanted = flow.disclose.iter().copied();
-        let selection = Selection::new(wanted, &policy).map_err(|_| FailureReason::Disclosure)?;
-        let room = self.rooms.get_mut(&flow.room).ok_or(FailureReason::Internal)?;
-        let sealed = room.seal_with(|context| {
-            let presentation = IdentityCredential::x509(chain)
-                .present(&selection, context)
-                .map_err(|_| Refused(FailureReason::Disclosure))?;
-            let bundle = Bundle::new(
-                vec![presentation],
-                Some(flow.second.clone()),
-                flow.key_packages.clone(),
-                flow.note.clone(),
-            );
-            bundle.map(Content::from).map_err(|_| Refused(FailureReason::Disclosure))
-        });
-        let message = ApplicationMessage::try_from(sealed.map_err(|Refused(reason)| reason)?);
-        let message = message.map_err(|_| FailureReason::Internal)?;
-        Ok(SubmitMessageRequest { message, sending_user: flow.first.clone() })
-    }
-
-    /// Removes all clients but this one, and all participants but this one's user.
-    fn everyone_else(&self, room: &RoomUri) -> Option<Wanted> {
-        let room = self.rooms.get(room)?;
-        let own = room.identity();
-        let participants = room.state().participants();
-        let others = participants.iter().filter(|(user, _)| *user != own.user());
-        let removed: Vec<_> = others.filter_map(|(user, _)| participants.index_of(user)).collect();
-        let clients = room.clients().into_iter().map(|(_, client)| client);
-        let remove = clients.filter(|client| client != own.client()).collect();
-        let updates = match removed.is_empty() {
-            true => Vec::new(),
-            false => {
-                let update = ParticipantListUpdate { removed, ..ParticipantListUpdate::default() };
-                vec![ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, update.encode())]
-            }
-        };
-        Some(Wanted { updates, add: Vec::new(), remove })
-    }
-}
-
-/// A failure that can come from sealing.
-struct Refused(FailureReason);
-
-impl From<SealError> for Refused {
-    fn from(error: SealError) -> Self {
-        Self(match error {
-            SealError::NotAllowed(_) => FailureReason::NotAllowed,
-            _ => FailureReason::Internal,
-        })
     }
 }
 

@@ -119,7 +119,7 @@ impl Device {
     }
 
     /// Forgets a room, and has the hub forget it.
-    fn give_up(&mut self, room: &RoomUri) {
+    pub(crate) fn give_up(&mut self, room: &RoomUri) {
         if self.rooms.remove(room).is_some() {
             self.request(Request { call: Call::DestroyRoom(room.clone()), body: Vec::new() }, None);
         }

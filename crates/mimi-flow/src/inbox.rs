@@ -10,8 +10,7 @@ use mimi_wire::{
 };
 
 use crate::{
-    Call, Context, Device, Event, FailureReason, FlowId, Request, Verified, device::Flow, respond::verify_all,
-    steps::mls_message,
+    Call, Context, Device, Event, FailureReason, Request, device::Flow, respond::verify_all, steps::mls_message,
 };
 
 impl Device {
@@ -75,15 +74,17 @@ impl Device {
         cx: &mut Context<'_>,
     ) {
         let Some(peer) = participants.iter().find(|user| *user != own).cloned() else { return };
-        // The account's own other device has accepted a request that waits here too.
+        // The account's own other device has accepted a request that waits here too, or is not answered yet.
         let asked = |flow: &Flow| match flow {
-            Flow::Respond(flow) => flow.asked_by(&peer).cloned(),
+            Flow::Respond(flow) => flow.asked_by(&peer).map(|from| (from.clone(), flow.is_unanswered())),
             _ => None,
         };
-        let known: Option<(FlowId, Verified)> =
-            self.flows.iter().find_map(|(id, flow)| asked(flow).map(|verified| (*id, verified)));
-        let known_as = known.map(|(id, verified)| {
-            self.flows.remove(&id);
+        let known = self.flows.iter().find_map(|(id, flow)| asked(flow).map(|known| (*id, known)));
+        let known_as = known.map(|(id, (verified, unanswered))| {
+            if unanswered {
+                let room = self.flows.remove(&id).and_then(|flow| flow.room().cloned());
+                room.iter().for_each(|room| self.give_up(room));
+            }
             verified
         });
         self.tell(Event::Connected { room: uri.clone(), peer, known_as });

@@ -73,9 +73,14 @@ impl Respond {
         self.answer.as_ref().map(|chosen| &chosen.room)
     }
 
-    /// The verified other side, if the request waits for an answer and this is the pseudonym to answer to.
+    /// The verified other side, if this is the pseudonym to answer to.
     pub(crate) fn asked_by(&self, pseudonym: &UserUri) -> Option<&Verified> {
-        (self.step == Step::Asked && self.reply_to == *pseudonym).then_some(&self.from)
+        (self.reply_to == *pseudonym).then_some(&self.from)
+    }
+
+    /// Whether nobody but this device and its provider knows of the answer yet.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(self.step, Step::Asked | Step::CreateRoom | Step::ClaimClients)
     }
 }
 

@@ -249,3 +249,75 @@ fn what_comes_again_after_the_end_changes_nothing() {
     }
     end(&world);
 }
+
+#[test]
+fn what_another_device_has_answered_is_not_answered_again() {
+    for call in ["createRoom", "claimOwn", "update"] {
+        let mut world = World::ready(SUITE);
+        world.command(A1, World::connect()).unwrap();
+        world.run();
+        world.hold_request = Some((B2, call));
+        world.accept(B2);
+        world.run();
+        world.accept(B1);
+        world.run();
+        let told = |world: &World| -> Vec<_> {
+            let known = |event: &Event| match event {
+                Event::Connected { known_as, .. } => Some(known_as.is_some()),
+                _ => None,
+            };
+            world.told[B2].iter().filter_map(known).collect()
+        };
+        assert_eq!(told(&world), [true]);
+        world.hold_request = None;
+        world.run();
+        world.advance(DAY * 8);
+        match call {
+            "update" => assert_eq!(told(&world), [true, true], "a commit that is out cannot be taken back"),
+            _ => end(&world),
+        }
+    }
+}
+
+#[test]
+fn a_room_that_the_hub_ends_ends_what_needs_it() {
+    use mimi_wire::local::InboxBody;
+    let mut world = World::ready(SUITE);
+    let flow = world.command(A1, World::connect()).unwrap().unwrap();
+    world.hold_request = Some((A1, "keyMaterial"));
+    world.run();
+    let room = world.room_of(A1);
+    world.put(A1, InboxBody::RoomDestroyed { room });
+    world.run();
+    assert_eq!(world.told[A1], [Event::Failed { flow, reason: FailureReason::RoomClosed }]);
+    world.hold_request = None;
+    world.run();
+    assert_eq!(world.told[A1].len(), 1);
+
+    // Where the disclosure is out, the answer may still come.
+    let mut world = World::ready(SUITE);
+    world.command(A1, World::connect()).unwrap();
+    world.run();
+    let room = world.room_of(A1);
+    world.put(A1, InboxBody::RoomDestroyed { room: room.clone() });
+    world.run();
+    assert_eq!(world.told[A1], []);
+    world.accept(B1);
+    world.run();
+    assert!(world.told[A1].iter().any(is_greeting));
+    assert_eq!(world.told[A1].iter().filter(|event| **event == Event::Closed { room: room.clone() }).count(), 1);
+}
+
+#[test]
+fn a_key_package_of_an_account_leads_into_temporary_rooms_alone() {
+    let mut world = World::ready(SUITE);
+    for ordinary in [true, false] {
+        let fanout = world.invite(A1, B1, ordinary);
+        let before = world.devices[B1].save();
+        world.put(B1, fanout);
+        world.run();
+        assert!(world.told[B1].is_empty());
+        assert_eq!(world.devices[B1].save() == before, ordinary);
+        assert_eq!(world.devices[B1].rooms().count(), usize::from(!ordinary));
+    }
+}

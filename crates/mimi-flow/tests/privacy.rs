@@ -16,7 +16,7 @@ fn a_device_shows_numbers_alone() {
     let mut world = World::ready(SUITE);
     world.command(A1, World::connect()).unwrap();
     world.run();
-    let shown = "Device { wallet: Wallet { pseudonyms: 4, key_packages: 3, .. }, rooms: 1, flows: 1, .. }";
+    let shown = "Device { wallet: Wallet { pseudonyms: 4, key_packages: 4, .. }, rooms: 1, flows: 1, .. }";
     assert_eq!(format!("{:?}", world.devices[A1]), shown);
 }
 

@@ -321,7 +321,7 @@ impl World {
             }
             Step::Answer(device) => {
                 let (id, _, answer) = self.answers[device].pop_front().unwrap();
-                let saved = self.devices[device].save();
+                let saved = self.saved(device);
                 self.with(device, |device, cx| device.answer(id, answer.clone(), cx));
                 if self.crash(device, 1, u64::from(self.number(&id)), saved) {
                     return;
@@ -333,7 +333,7 @@ impl World {
             }
             Step::Inbox(device) => {
                 let event = self.inboxes[device].front().unwrap().clone();
-                let saved = self.devices[device].save();
+                let saved = self.saved(device);
                 let sequence = event.sequence;
                 self.with(device, |device, cx| device.receive(event, cx));
                 if self.crash(device, 2, sequence, saved) {
@@ -351,14 +351,20 @@ impl World {
     }
 
     /// Loses the step that has just been done, the first time.
-    fn crash(&mut self, device: usize, kind: u8, number: u64, saved: Vec<Entry>) -> bool {
-        let crash = self.trouble.crashes && self.crashed.insert((device, kind, number));
-        if crash {
+    fn crash(&mut self, device: usize, kind: u8, number: u64, saved: Option<Vec<Entry>>) -> bool {
+        let crash = saved.filter(|_| self.crashed.insert((device, kind, number)));
+        let crashed = crash.is_some();
+        if let Some(saved) = crash {
             self.restore(device, saved);
             self.answers[device].clear();
             self.drain(device);
         }
-        crash
+        crashed
+    }
+
+    /// What a crash leads back to.
+    fn saved(&self, device: usize) -> Option<Vec<Entry>> {
+        self.trouble.crashes.then(|| self.devices[device].save())
     }
 
     /// Moves the clock, and wakes whoever wants to be woken by then.

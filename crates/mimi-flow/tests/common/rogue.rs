@@ -1,12 +1,14 @@
 //! What a device does not do by itself: the tests take its room out, use it, and put it back.
 
-use mimi_mls::{Room, Wanted};
-use mimi_pseudonym::{Content, RoomUri, Wire};
+use mimi_mls::{HubRoom, Identity, NewKeyPackage, Room, UnverifiedKeyPackage, Wanted};
+use mimi_pseudonym::{Content, Entropy, Reader, RoomUri, Wire, Writer};
+use mimi_room::{ComponentId, ComponentUpdate, KeyPackagePurpose, ParticipantListUpdate, RoomState};
 use mimi_wire::{
-    ApplicationMessage, CommitMessage, GroupInfoOption, RatchetTreeOption, SubmitMessageRequest, UpdateRequest,
+    ApplicationMessage, CommitMessage, FanoutEvent, FanoutMessage, GroupInfoOption, RatchetTreeOption,
+    SubmitMessageRequest, UpdateRequest, local::InboxBody,
 };
 
-use super::World;
+use super::{DAY, World};
 
 impl World {
     /// The only room the device is in, or the one of this purpose.
@@ -57,5 +59,51 @@ impl World {
         let before = self.refusals.len();
         self.update(&from, uri, &request.encode()).unwrap();
         assert_eq!(self.refusals.len(), before, "{:?}", self.refusals);
+    }
+
+    /// One of the device's identities: the account's, or that of a pseudonym.
+    fn identity(&self, device: usize, pseudonym: bool) -> Identity {
+        let saved = self.devices[device].save();
+        let held = saved.iter().filter(|entry| entry.key.starts_with("held/"));
+        let mut identities = held.map(|entry| Identity::restore(Reader::new(&entry.value).vector().unwrap()).unwrap());
+        identities.find(|identity| identity.user().is_pseudonym() == pseudonym).unwrap()
+    }
+
+    /// A Welcome into a new room, with a KeyPackage of the invited device's account that is valid for any room.
+    pub fn invite(&mut self, host: usize, guest: usize, ordinary: bool) -> InboxBody {
+        let (own, theirs) = (self.identity(host, true), self.identity(guest, false));
+        let not_after = self.now.after(DAY * 80);
+        let new = NewKeyPackage::create(&theirs, KeyPackagePurpose::Any, self.now.before(DAY / 24), not_after).unwrap();
+        let mut held = Writer::default();
+        theirs.user().write(&mut held);
+        held.vector(new.secret.as_bytes());
+        not_after.write(&mut held);
+        let reference: String = new.reference.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+        let mut saved = self.devices[guest].save();
+        saved.push(mimi_flow::Entry { key: format!("key-package/{reference}"), value: held.into_octets() });
+        saved[1..].sort_by(|one, other| one.key.cmp(&other.key));
+        self.devices[guest] = mimi_flow::Device::restore(saved).unwrap();
+
+        let uri = RoomUri::pseudonym(own.user().domain(), self.entropy.bits128());
+        let (domain, user) = (own.user().domain().clone(), own.user().clone());
+        let state = match ordinary {
+            true => RoomState::private(uri.clone(), user),
+            false => RoomState::connection(uri.clone(), user),
+        };
+        let role = if ordinary { RoomState::PARTICIPANT } else { RoomState::RECIPIENT };
+        let sender = self.providers[&domain].sender.clone();
+        let (mut room, first) = Room::create(own, state.unwrap(), &sender, self.now).unwrap();
+        let (info, tree) = (&first.group_info, &first.ratchet_tree);
+        let mut hub = HubRoom::create(&uri, info, tree, &sender, &self.trust, self.now).unwrap().0;
+        let verified =
+            UnverifiedKeyPackage::new(new.key_package).verify(theirs.user(), self.suite, &self.trust, self.now);
+        let update = ParticipantListUpdate::add(theirs.user().clone(), role);
+        let updates = vec![ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, update.encode())];
+        let wanted = Wanted { updates, add: vec![verified.unwrap()], remove: Vec::new() };
+        let bundle = room.commit(wanted).unwrap();
+        let accepted = hub.accept(&bundle, &domain, false, &self.trust, self.now).unwrap();
+        let ratchet_tree = RatchetTreeOption::Full(accepted.ratchet_tree);
+        let event = FanoutEvent::Welcome { welcome: bundle.welcome.unwrap(), ratchet_tree };
+        InboxBody::Fanout { room: uri, message: FanoutMessage { timestamp: self.now, event } }
     }
 }

@@ -163,6 +163,7 @@ impl Store {
             }
             Ok::<_, StoreError>(Wake { devices, peers: BTreeSet::new() })
         })?;
+        self.connection().execute_batch("VACUUM")?;
         self.truncate_log()?;
         Ok(wake)
     }
