@@ -50,7 +50,7 @@ pub(crate) async fn upload(inner: &Arc<Inner>, device: Device, request: UploadKe
         .await
 }
 
-/// Claims KeyPackages of the account's other devices, for the account or one of its pseudonyms.
+/// Claims KeyPackages of the account's own devices, for the account or one of its pseudonyms.
 pub(crate) async fn claim_own(inner: &Arc<Inner>, device: Device, request: ClaimOwnRequest) -> Result<Reply, Fail> {
     inner
         .blocking(move |inner| {
@@ -61,8 +61,7 @@ pub(crate) async fn claim_own(inner: &Arc<Inner>, device: Device, request: Claim
                 owner: request.user.clone(),
                 initial_only: false,
                 suites: request.cipher_suite_codes,
-                except: None,
-                except_client: request.exclude,
+                except: request.exclude,
             };
             let claimed = inner.store.claim(&claim, inner.now())?;
             Ok(Reply::message(&response(request.user, claimed)?))
@@ -166,7 +165,7 @@ async fn serve(inner: &Arc<Inner>, target: UserUri, suites: Vec<u16>) -> Result<
     }
     inner
         .blocking(move |inner| {
-            let claim = Claim { owner: target.clone(), initial_only: true, suites, except: None, except_client: None };
+            let claim = Claim { owner: target.clone(), initial_only: true, suites, except: None };
             match inner.store.claim(&claim, inner.now())? {
                 claimed if claimed.is_empty() => no_consent(target),
                 claimed => response(target, claimed),

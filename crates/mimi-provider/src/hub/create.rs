@@ -82,7 +82,7 @@ pub(crate) async fn destroy(inner: &Arc<Inner>, device: Device, room: RoomUri) -
             return Err(Problem::Forbidden.into());
         }
         *slot = None;
-        inner.wake(&inner.store.destroy_room(&room)?);
+        inner.wake(&inner.store.destroy_room(&room, inner.now())?);
         Ok(Reply::Nothing)
     })
     .await

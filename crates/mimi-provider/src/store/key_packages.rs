@@ -4,7 +4,7 @@ use mimi_pseudonym::{ClientUri, Domain, Timestamp, UserUri};
 use mimi_wire::KeyPackageRef;
 use rusqlite::Transaction;
 
-use super::{Device, DeviceId, MaybeRow, Store, StoreError, accounts::device_of, millis, parsed};
+use super::{Device, MaybeRow, Store, StoreError, accounts::device_of, millis, parsed};
 
 /// How long after its end a KeyPackage is remembered, so that a late Welcome still finds its way: 30 days.
 const REMEMBERED_MILLIS: i64 = 30 * 86_400_000;
@@ -28,10 +28,8 @@ pub(crate) struct Claim {
     /// Only ones that are valid for initial connections alone, or only ones that are not.
     pub(crate) initial_only: bool,
     pub(crate) suites: Vec<u16>,
-    /// A device whose KeyPackages are not wanted.
-    pub(crate) except: Option<DeviceId>,
     /// A client whose KeyPackages are not wanted.
-    pub(crate) except_client: Option<ClientUri>,
+    pub(crate) except: Option<ClientUri>,
 }
 
 /// What one device had to offer.
@@ -90,8 +88,7 @@ impl Store {
             let mut rows = query.query((claim.owner.as_str(), claim.initial_only))?;
             while let Some(row) = rows.next()? {
                 let (device, client): (i64, String) = (row.get(0)?, row.get(1)?);
-                let unwanted = claim.except == Some(DeviceId(device))
-                    || claim.except_client.as_ref().is_some_and(|except| except.as_str() == client);
+                let unwanted = claim.except.as_ref().is_some_and(|except| except.as_str() == client);
                 if unwanted {
                     continue;
                 }

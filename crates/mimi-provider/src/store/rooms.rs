@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, Wire};
 use mimi_wire::{KeyPackageRef, local::InboxBody};
@@ -146,11 +146,10 @@ impl Store {
         })
     }
 
-    /// Forgets a room, all but what still waits to be taken by other providers, and tells our clients that were in it.
-    /// The database is written anew: SQLite overwrites what is deleted, but not the copies it leaves behind in a page when
-    /// rows move to another one.
-    pub(crate) fn destroy_room(&self, room: &RoomUri) -> Result<Wake, StoreError> {
-        let wake = self.write(|db| {
+    /// Deletes a room, all but what still waits to be taken by other providers, and tells our clients that were in it.
+    /// [`Store::forget_destroyed`] does the rest.
+    pub(crate) fn destroy_room(&self, room: &RoomUri, now: Timestamp) -> Result<Wake, StoreError> {
+        self.write(|db| {
             // Those who were removed shortly before, and have not read of it, are told as well.
             let mut devices = devices_in_room(db, room)?;
             devices.extend(devices_with_mail(db, room)?);
@@ -159,13 +158,34 @@ impl Store {
             }
             let body = InboxBody::RoomDestroyed { room: room.clone() }.encode();
             for device in &devices {
-                put_in_inbox(db, *device, None, &body)?;
+                put_in_inbox(db, *device, Some(room), &body)?;
             }
-            Ok::<_, StoreError>(Wake { devices, peers: BTreeSet::new() })
+            let insert = "INSERT OR REPLACE INTO destroyed_rooms (room, destroyed_at) VALUES (?1, ?2)";
+            db.execute(insert, (room.as_str(), millis(now)))?;
+            Ok(Wake { devices, peers: BTreeSet::new() })
+        })
+    }
+
+    /// Lets destroyed rooms leave the files, once nothing about them waits to be taken any more; a device that takes
+    /// nothing for an hour is not waited for. SQLite overwrites what is deleted, but not the copies that it leaves
+    /// behind in a page when rows move to another one: the file is written anew. Returns whether it was.
+    pub(crate) fn forget_destroyed(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let hour_ago = millis(now.before(Duration::from_secs(3600)));
+        let forgotten = self.write(|db| {
+            Ok::<_, StoreError>(db.execute(
+                "DELETE FROM destroyed_rooms
+                 WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.room = destroyed_rooms.room)
+                   AND (destroyed_at < ?1
+                        OR NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.room = destroyed_rooms.room))",
+                [hour_ago],
+            )?)
         })?;
+        if forgotten == 0 {
+            return Ok(false);
+        }
         self.connection().execute_batch("VACUUM")?;
         self.truncate_log()?;
-        Ok(wake)
+        Ok(true)
     }
 
     /// A device no longer wants the messages of a room.

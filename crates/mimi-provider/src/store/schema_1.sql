@@ -108,3 +108,10 @@ CREATE TABLE notify_seen (
     hash BLOB NOT NULL,
     PRIMARY KEY (hub, hash)
 ) WITHOUT ROWID;
+
+-- Rooms that were destroyed and have not left the file altogether: something about them still waits to be taken, or the
+-- file has not been written anew since.
+CREATE TABLE destroyed_rooms (
+    room         TEXT PRIMARY KEY,
+    destroyed_at INTEGER NOT NULL
+) WITHOUT ROWID;

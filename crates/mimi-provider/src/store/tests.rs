@@ -77,7 +77,7 @@ fn key_package(device: &Device, number: u8, not_after: Timestamp) -> StoredKeyPa
 }
 
 fn claim() -> Claim {
-    Claim { owner: user("alice"), initial_only: true, suites: vec![1], except: None, except_client: None }
+    Claim { owner: user("alice"), initial_only: true, suites: vec![1], except: None }
 }
 
 fn room(name: &str) -> RoomUri {
@@ -187,11 +187,11 @@ fn only_what_fits_is_handed_out() {
     assert!(!store.upload(&first, std::slice::from_ref(&ordinary), NOW).unwrap(), "another device's client");
     assert!(store.upload(&second, &[other_suite, ordinary], NOW).unwrap());
     let (one, two) = (first.client.clone(), second.client.clone());
-    let expected = [ClaimedClient::Exhausted(one), ClaimedClient::Incompatible(two.clone())];
+    let expected = [ClaimedClient::Exhausted(one.clone()), ClaimedClient::Incompatible(two.clone())];
     assert_eq!(store.claim(&claim(), NOW).unwrap(), expected);
-    let own = Claim { initial_only: false, except: Some(first.id), ..claim() };
+    let own = Claim { initial_only: false, except: Some(one), ..claim() };
     assert_eq!(store.claim(&own, NOW).unwrap(), [ClaimedClient::KeyPackage(two.clone(), vec![3; 9])]);
-    let except = Claim { initial_only: false, except_client: Some(two), ..claim() };
+    let except = Claim { initial_only: false, except: Some(two), ..claim() };
     assert!(store.claim(&except, NOW).unwrap().is_empty());
 }
 
@@ -324,15 +324,18 @@ fn a_destroyed_room_leaves_no_trace_in_the_files() {
     }
     let found = |needle: &[u8]| folder.octets().windows(needle.len()).any(|window| window == needle);
     assert!(found(b"secret-club"));
-    let wake = store.destroy_room(&room("secret-club")).unwrap();
+    let now = Timestamp::from_secs(1_000_000);
+    let wake = store.destroy_room(&room("secret-club"), now).unwrap();
     assert_eq!(wake.devices, [first.id, second.id].into());
     for device in wake.devices {
         let events = store.inbox(device, 0, 1000, 1 << 20).unwrap();
         let destroyed = InboxBody::RoomDestroyed { room: room("secret-club") }.encode();
         assert_eq!(events.last().unwrap().1, destroyed);
+        assert!(!store.forget_destroyed(now).unwrap(), "someone has not been told yet");
         store.ack(device, u64::MAX).unwrap();
     }
-    store.truncate_log().unwrap();
+    assert!(store.forget_destroyed(now).unwrap());
+    assert!(!store.forget_destroyed(now).unwrap(), "once is enough");
     assert!(store.room(&room("secret-club")).unwrap().is_none());
     assert!(!found(b"secret-club"), "the room's name is still in a file");
     assert!(found(b"other-1"));
