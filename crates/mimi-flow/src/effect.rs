@@ -121,6 +121,13 @@ pub enum Answer {
 #[serde(transparent)]
 pub struct RequestId(pub(crate) u64);
 
+impl RequestId {
+    /// The number: it tells the provider that a request which is sent again is the same one.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// The number of an event, unique for the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

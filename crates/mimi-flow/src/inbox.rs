@@ -2,7 +2,7 @@
 
 use mimi_disclosure::{Bundle, BundleError};
 use mimi_mls::{Opened, Room};
-use mimi_pseudonym::{Content, MessageContext, RoomUri};
+use mimi_pseudonym::{Content, MessageContext, RoomUri, Timestamp};
 use mimi_room::RoomPurpose;
 use mimi_wire::{
     FanoutEvent, MlsMessage, RatchetTreeOption, Welcome,
@@ -19,16 +19,21 @@ impl Device {
         match event.body {
             InboxBody::PseudonymsAssigned { pseudonyms } => self.assigned(pseudonyms, cx),
             InboxBody::RoomDestroyed { room } => self.closed(&room, cx),
-            InboxBody::Fanout { room, message } => match message.event {
-                FanoutEvent::Welcome { welcome, ratchet_tree: RatchetTreeOption::Full(tree) } => {
-                    self.welcomed(&room, &welcome, &tree, cx);
-                }
-                event => {
-                    if let Some(message) = mls_message(event) {
-                        self.opened(&room, &message, cx);
+            // A handshake is judged by the time at which the hub accepted it: whoever was away for long still follows, though
+            // a certificate that was good then has run out. A hub cannot make a time that has not come.
+            InboxBody::Fanout { room, message } => {
+                let accepted = message.timestamp.min(cx.now);
+                match message.event {
+                    FanoutEvent::Welcome { welcome, ratchet_tree: RatchetTreeOption::Full(tree) } => {
+                        self.welcomed(&room, &welcome, &tree, cx);
+                    }
+                    event => {
+                        if let Some(message) = mls_message(event) {
+                            self.opened(&room, &message, accepted, cx);
+                        }
                     }
                 }
-            },
+            }
             _ => {}
         }
     }
@@ -97,9 +102,9 @@ impl Device {
         }
     }
 
-    fn opened(&mut self, uri: &RoomUri, message: &MlsMessage, cx: &mut Context<'_>) {
+    fn opened(&mut self, uri: &RoomUri, message: &MlsMessage, accepted: Timestamp, cx: &mut Context<'_>) {
         let Some(room) = self.rooms.get_mut(uri) else { return };
-        match room.open(message, cx.trust, cx.now) {
+        match room.open(message, cx.trust, accepted) {
             Ok(Opened::Content { content, context }) => self.content(uri, content, &context, cx),
             Ok(Opened::Removed { .. }) => {
                 self.request(Request { call: Call::DestroyRoom(uri.clone()), body: Vec::new() }, None);

@@ -24,6 +24,7 @@ fn end(world: &World) {
     assert_eq!(world.outline(), vec![vec![room]; 4]);
     assert_eq!(world.hub_rooms(), 1);
     assert_eq!(world.refusals, []);
+    assert!(!world.told.iter().flatten().any(|event| matches!(event, Event::Failed { .. })));
 }
 
 fn is_greeting(event: &Event) -> bool {

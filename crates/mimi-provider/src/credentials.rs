@@ -47,7 +47,7 @@ fn issue_one(
 ) -> Result<IssuedCredential, Fail> {
     let mut entropy = OsEntropy;
     let wanted = item.tbs();
-    let claims = claims(profile, &wanted.disclose)?;
+    let claims = claims(profile, &wanted.disclose);
     let fresh = ClientUri::pseudonym(inner.domain(), entropy.bits128());
     let client = inner.store.client_for(device, &wanted.subject, &wanted.public_key, &fresh)?;
     let client = client.ok_or(Problem::ForeignUser)?;
@@ -75,11 +75,10 @@ fn serial(entropy: &mut OsEntropy) -> [u8; 16] {
     bits
 }
 
-/// The claims of an identity certificate: those wanted, and always the account's URI. A claim for which the account has no
-/// value is refused.
-fn claims(profile: &AccountProfile, wanted: &[ClaimName]) -> Result<Option<Claims>, Problem> {
+/// The claims of an identity certificate: those wanted that the account has a value for, and always the account's URI.
+fn claims(profile: &AccountProfile, wanted: &[ClaimName]) -> Option<Claims> {
     if wanted.is_empty() {
-        return Ok(None);
+        return None;
     }
     let mut claims = Claims::default();
     claims.insert(ClaimName::UserUri, profile.user.as_str());
@@ -91,12 +90,11 @@ fn claims(profile: &AccountProfile, wanted: &[ClaimName]) -> Result<Option<Claim
             ClaimName::Email => profile.email.clone(),
             _ => String::new(),
         };
-        if value.is_empty() {
-            return Err(Problem::Forbidden);
+        if !value.is_empty() {
+            claims.insert(*name, value);
         }
-        claims.insert(*name, value);
     }
-    Ok(Some(claims))
+    Some(claims)
 }
 
 fn refused(error: IssueError) -> Fail {
@@ -114,11 +112,13 @@ mod tests {
     fn claims_are_those_wanted_and_the_account() {
         let user = "mimi://a.example/u/alice".parse().unwrap();
         let profile = AccountProfile { user, display_name: "Alice".into(), email: String::new() };
-        assert!(claims(&profile, &[]).unwrap().is_none());
-        let some = claims(&profile, &[ClaimName::Handle]).unwrap().unwrap();
+        assert!(claims(&profile, &[]).is_none());
+        let some = claims(&profile, &[ClaimName::Handle]).unwrap();
         assert_eq!(some.names().collect::<Vec<_>>(), [ClaimName::UserUri, ClaimName::Handle]);
         assert_eq!(some.value(ClaimName::Handle), Some("im:alice@a.example"));
-        assert_eq!(claims(&profile, &[ClaimName::Email]).unwrap_err(), Problem::Forbidden);
+        let without = claims(&profile, &ClaimName::ALL).unwrap();
+        assert_eq!(without.value(ClaimName::Email), None, "the account has no address");
+        assert_eq!(without.len(), 3);
     }
 
     #[test]

@@ -12,10 +12,10 @@ use mimi_wire::{
 
 use crate::{
     fail::Fail,
-    hub,
+    hash, hub,
     provider::Inner,
     server::{Peer, Reply},
-    store::{Claim, ClaimedClient, Device, StoredKeyPackage},
+    store::{Claim, ClaimedClient, Device, Hash, StoredKeyPackage},
 };
 
 /// Takes KeyPackages of a device, each of them verified: all or none.
@@ -50,8 +50,14 @@ pub(crate) async fn upload(inner: &Arc<Inner>, device: Device, request: UploadKe
         .await
 }
 
-/// Claims KeyPackages of the account's own devices, for the account or one of its pseudonyms.
-pub(crate) async fn claim_own(inner: &Arc<Inner>, device: Device, request: ClaimOwnRequest) -> Result<Reply, Fail> {
+/// Claims KeyPackages of the account's own devices, for the account or one of its pseudonyms. The same request once more
+/// gets the same ones, as long as they have not been used.
+pub(crate) async fn claim_own(
+    inner: &Arc<Inner>,
+    device: Device,
+    request: ClaimOwnRequest,
+    repeatable: Option<Hash>,
+) -> Result<Reply, Fail> {
     inner
         .blocking(move |inner| {
             if !inner.store.owns(device.account, &request.user)? {
@@ -62,6 +68,7 @@ pub(crate) async fn claim_own(inner: &Arc<Inner>, device: Device, request: Claim
                 initial_only: false,
                 suites: request.cipher_suite_codes,
                 except: request.exclude,
+                request: repeatable,
             };
             let claimed = inner.store.claim(&claim, inner.now())?;
             Ok(Reply::message(&response(request.user, claimed)?))
@@ -105,7 +112,7 @@ pub(crate) async fn from_peer(
     }
     let request = verify(inner, request).await?;
     if target.domain() == inner.domain() {
-        return serve(inner, target, request.tbs().acceptable_cipher_suites.clone()).await;
+        return serve(inner, &request).await;
     }
     if request.tbs().room.is_none() {
         return Err(Problem::NotHub.into());
@@ -116,12 +123,12 @@ pub(crate) async fn from_peer(
 /// As the hub: the requester has to be a participant of the room; the target's provider is asked, and which provider
 /// gave which KeyPackage is remembered for the Welcome.
 async fn through_this_hub(inner: &Arc<Inner>, request: KeyMaterialRequest) -> Result<KeyMaterialResponse, Fail> {
-    let KeyMaterialRequestTbs { requesting_user, target_user, room, acceptable_cipher_suites, .. } = request.tbs();
+    let KeyMaterialRequestTbs { requesting_user, target_user, room, .. } = request.tbs();
     if let Some(room) = room {
         hub::check_participant(inner, room.clone(), requesting_user.clone()).await?;
     }
     if target_user.domain() == inner.domain() {
-        return serve(inner, target_user.clone(), acceptable_cipher_suites.clone()).await;
+        return serve(inner, &request).await;
     }
     let response = ask(inner, target_user.domain(), &request).await?;
     let target = target_user.clone();
@@ -158,14 +165,17 @@ async fn ask(inner: &Arc<Inner>, domain: &Domain, request: &KeyMaterialRequest) 
 }
 
 /// Hands out KeyPackages of one of our users. Without the user's consent there are only those of the account that are
-/// valid for initial connections alone; whether a user exists who has none cannot be told from the answer.
-async fn serve(inner: &Arc<Inner>, target: UserUri, suites: Vec<u16>) -> Result<KeyMaterialResponse, Fail> {
+/// valid for initial connections alone; whether a user exists who has none cannot be told from the answer. The same
+/// signed request once more, whatever way it comes, gets the same KeyPackages, as long as they have not been used.
+async fn serve(inner: &Arc<Inner>, request: &KeyMaterialRequest) -> Result<KeyMaterialResponse, Fail> {
+    let KeyMaterialRequestTbs { target_user: target, acceptable_cipher_suites: suites, .. } = request.tbs().clone();
     if target.is_pseudonym() {
         return no_consent(target);
     }
+    let request = Some(hash(&[b"keyMaterial", &request.encode()]));
     inner
         .blocking(move |inner| {
-            let claim = Claim { owner: target.clone(), initial_only: true, suites, except: None };
+            let claim = Claim { owner: target.clone(), initial_only: true, suites, except: None, request };
             match inner.store.claim(&claim, inner.now())? {
                 claimed if claimed.is_empty() => no_consent(target),
                 claimed => response(target, claimed),

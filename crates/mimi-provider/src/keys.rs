@@ -80,6 +80,14 @@ impl Signer for FileKey {
     }
 
     fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignError> {
+        #[cfg(feature = "record")]
+        mimi_pseudonym::count::count(
+            match &self.pair {
+                Pair::Ed25519(_) => mimi_pseudonym::count::Operation::SignEd25519,
+                Pair::P256(_) => mimi_pseudonym::count::Operation::SignP256Ring,
+            },
+            payload.len(),
+        );
         match &self.pair {
             Pair::Ed25519(pair) => Ok(pair.sign(payload).as_ref().to_vec()),
             Pair::P256(pair) => {

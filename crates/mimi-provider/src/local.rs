@@ -20,7 +20,7 @@ use crate::{
     hub::{self, Requester},
     provider::Inner,
     server::Reply,
-    store::{AccountProfile, Device, NewDevice},
+    store::{AccountProfile, Device, Hash, NewDevice},
 };
 
 /// What anybody may know about the provider.
@@ -83,19 +83,24 @@ pub(crate) async fn add_device(inner: &Arc<Inner>, request: AddDeviceRequest) ->
     Ok(fresh.response(user.ok_or(Problem::Unauthorized)?))
 }
 
-/// Makes pseudonyms: random, and tied to the account nowhere but in one table.
-pub(crate) async fn pseudonyms(inner: &Arc<Inner>, device: Device, request: PseudonymsRequest) -> Result<Reply, Fail> {
+/// Makes pseudonyms: random, and tied to the account nowhere but in one table. The same request once more gets the same
+/// ones.
+pub(crate) async fn pseudonyms(
+    inner: &Arc<Inner>,
+    device: Device,
+    request: PseudonymsRequest,
+    repeatable: Option<Hash>,
+) -> Result<Reply, Fail> {
     let mut entropy = OsEntropy;
     let fresh = (0..request.count).map(|_| UserUri::pseudonym(inner.domain(), entropy.bits128()));
-    let pseudonyms: Vec<_> = fresh.collect();
-    let assigned = pseudonyms.clone();
+    let fresh: Vec<_> = fresh.collect();
     inner
         .blocking(move |inner| {
-            inner.wake(&inner.store.assign_pseudonyms(&device, &assigned)?);
-            Ok(())
+            let (pseudonyms, wake) = inner.store.assign_pseudonyms(&device, &fresh, repeatable.as_ref())?;
+            inner.wake(&wake);
+            Ok(Reply::message(&PseudonymsResponse { pseudonyms }))
         })
-        .await?;
-    Ok(Reply::message(&PseudonymsResponse { pseudonyms }))
+        .await
 }
 
 /// A change of a room, by a device that has a client in it, at whichever hub.

@@ -14,7 +14,8 @@ Usage: mimi-provider run --config FILE [--clock-offset SECONDS] [--quiet] [--rec
   --config FILE            the configuration, in TOML
   --clock-offset SECONDS   moves the provider's clock; may be negative
   --quiet                  no line for each request on standard error
-  --record DIR             appends every exchange to DIR/exchanges.jsonl; only in a build with the feature `record`
+  --record DIR             appends every exchange to DIR/exchanges.jsonl and counts of cryptographic operations to
+                           DIR/operations.jsonl; only in a build with the feature `record`
 ";
 
 /// What the arguments ask for.

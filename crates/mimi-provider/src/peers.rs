@@ -280,6 +280,7 @@ impl Peers {
         tcp.set_nodelay(true).map_err(unreachable)?;
         let name = ServerName::try_from(peer.domain.to_string()).map_err(|_| PeerError::Nonsense)?;
         let tls = self.tls.connect(name, tcp).await.map_err(unreachable)?;
+        self.recorder.handshake(true, tls.get_ref().1.handshake_kind());
         let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(Some(Duration::from_secs(60)))

@@ -54,10 +54,11 @@ impl Options {
         self
     }
 
-    /// Appends every exchange, bodies and all, to `exchanges.jsonl` in a folder. Not for operation.
+    /// Appends every exchange, bodies and all, to `exchanges.jsonl` in a folder, and counts of cryptographic operations
+    /// to `operations.jsonl`. Not for operation.
     ///
     /// # Errors
-    /// [`std::io::Error`] if the file cannot be made.
+    /// [`std::io::Error`] if the files cannot be made.
     #[cfg(feature = "record")]
     pub fn recorded(mut self, folder: &std::path::Path) -> std::io::Result<Self> {
         self.recorder = Recorder::open(folder)?;
@@ -162,6 +163,7 @@ impl Provider {
         for peer in &inner.config.peers {
             workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));
         }
+        workers.spawn(inner.recorder.clone().count());
         tokio::select! {
             never = server::accept(listener, tls, Arc::clone(&inner)) => match never {},
             () = shutdown => {}
@@ -169,6 +171,7 @@ impl Provider {
         stop.send_replace(true);
         server::drained(&inner).await;
         workers.shutdown().await;
+        inner.recorder.write_counts();
     }
 }
 

@@ -11,21 +11,33 @@ use super::{
 use crate::{
     credentials,
     fail::Fail,
+    hash,
     hub::{self, Requester},
     identifier, inbox, key_material, local,
     provider::Inner,
-    store::Device,
+    store::{Device, Hash},
 };
 
-/// Decodes the body and calls the function that answers.
-pub(super) async fn dispatch(inner: &Arc<Inner>, route: Route, caller: Caller, body: &[u8]) -> Result<Reply, Fail> {
+/// Decodes the body and calls the function that answers. `key` is what makes two requests of a device one.
+pub(super) async fn dispatch(
+    inner: &Arc<Inner>,
+    route: Route,
+    caller: Caller,
+    key: Option<&[u8]>,
+    body: &[u8],
+) -> Result<Reply, Fail> {
+    let name = route.name();
     match (route, caller) {
         (Route::Directory, _) => Ok(Reply::Json(directory(inner))),
         (Route::Info, _) => Ok(Reply::message(&local::info(inner))),
         (Route::Register, _) => local::register(inner, Wire::decode(body)?).await,
         (Route::AddDevice, _) => local::add_device(inner, Wire::decode(body)?).await,
         (Route::Peer(route), Caller::Peer(peer)) => for_peer(inner, route, peer, body).await,
-        (Route::Device(route), Caller::Device(device)) => for_device(inner, route, device, body).await,
+        (Route::Device(route), Caller::Device(device)) => {
+            let client = device.client.to_string();
+            let repeatable = key.map(|key| hash(&[name.as_bytes(), client.as_bytes(), key, body]));
+            for_device(inner, route, device, repeatable, body).await
+        }
         (Route::Peer(_) | Route::Device(_), _) => Err(Problem::Unauthorized.into()),
     }
 }
@@ -54,12 +66,20 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
     }
 }
 
-async fn for_device(inner: &Arc<Inner>, route: DeviceRoute, device: Device, body: &[u8]) -> Result<Reply, Fail> {
+/// `repeatable` is a hash of the request, where the device says by a key which requests are one. What may be repeated
+/// without one — its effect is named by its body — does not need it.
+async fn for_device(
+    inner: &Arc<Inner>,
+    route: DeviceRoute,
+    device: Device,
+    repeatable: Option<Hash>,
+    body: &[u8],
+) -> Result<Reply, Fail> {
     match route {
-        DeviceRoute::Pseudonyms => local::pseudonyms(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::Pseudonyms => local::pseudonyms(inner, device, Wire::decode(body)?, repeatable).await,
         DeviceRoute::Credentials => credentials::issue(inner, device, Wire::decode(body)?).await,
         DeviceRoute::KeyPackages => key_material::upload(inner, device, Wire::decode(body)?).await,
-        DeviceRoute::ClaimOwn => key_material::claim_own(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::ClaimOwn => key_material::claim_own(inner, device, Wire::decode(body)?, repeatable).await,
         DeviceRoute::CreateRoom => hub::create(inner, device, Wire::decode(body)?).await,
         DeviceRoute::DestroyRoom(room) => hub::destroy(inner, device, room).await,
         DeviceRoute::KeyMaterial => key_material::from_device(inner, device, Wire::decode(body)?).await,

@@ -10,6 +10,12 @@ use rustls_pki_types::CertificateDer;
 use super::{Peer, Reply, body, dispatch, reply, route::Route};
 use crate::{fail::Fail, hash, hex, log::Direction, provider::Inner, record::Exchange, store::Device, unhex32};
 
+/// Two requests of one device with the same key and body are one request, of which the first answer was lost
+/// (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Octets of a key.
+const IDEMPOTENCY_KEY_MAX: usize = 128;
+
 /// Who asks.
 #[derive(Debug, Clone)]
 pub(super) enum Caller {
@@ -67,6 +73,10 @@ async fn handle(
     let route = Route::parse(&parts.method, parts.uri.path(), parts.uri.query())?;
     seen.endpoint = route.name();
     let caller = authenticate(inner, &route, &parts.headers, certificate, seen).await?;
+    let key = parts.headers.get(IDEMPOTENCY_KEY).cloned();
+    if key.as_ref().is_some_and(|key| key.len() > IDEMPOTENCY_KEY_MAX) {
+        return Err(Problem::Malformed.into());
+    }
     let body = match route.body_limit() {
         Some(max) => {
             body::check_media_type(&parts.headers)?;
@@ -78,7 +88,7 @@ async fn handle(
     if inner.recorder.is_on() {
         seen.request = body.clone();
     }
-    dispatch::dispatch(inner, route, caller, &body).await
+    dispatch::dispatch(inner, route, caller, key.as_ref().map(|key| key.as_bytes()), &body).await
 }
 
 /// The request has to be for this provider (draft-ietf-mimi-protocol-06, section 5).

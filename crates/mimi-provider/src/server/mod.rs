@@ -60,6 +60,7 @@ async fn connection(tcp: TcpStream, tls: TlsAcceptor, inner: Arc<Inner>, permit:
     let Ok(Ok(stream)) = timeout(limits.header_timeout(), tls.accept(tcp)).await else { return };
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let certificate: Option<Arc<CertificateDer<'static>>> = shown.map(|one| Arc::new(one.clone().into_owned()));
+    inner.recorder.handshake(certificate.is_some(), stream.get_ref().1.handshake_kind());
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout());
     builder

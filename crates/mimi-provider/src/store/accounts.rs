@@ -77,13 +77,26 @@ impl Store {
         })
     }
 
-    /// Ties pseudonyms to the device's account, and tells the account's other devices.
-    pub(crate) fn assign_pseudonyms(&self, device: &Device, pseudonyms: &[UserUri]) -> Result<Wake, StoreError> {
-        let body = InboxBody::PseudonymsAssigned { pseudonyms: pseudonyms.to_vec() }.encode();
+    /// Ties fresh pseudonyms to the device's account, and tells the account's other devices. If the same request has done
+    /// so before, nothing happens. Returns those that the request stands for.
+    pub(crate) fn assign_pseudonyms(
+        &self,
+        device: &Device,
+        fresh: &[UserUri],
+        request: Option<&Hash>,
+    ) -> Result<(Vec<UserUri>, Wake), StoreError> {
+        let body = InboxBody::PseudonymsAssigned { pseudonyms: fresh.to_vec() }.encode();
         self.write(|db| {
-            let mut insert = db.prepare_cached("INSERT INTO pseudonyms (pseudonym, account) VALUES (?1, ?2)")?;
-            for pseudonym in pseudonyms {
-                insert.execute((pseudonym.as_str(), device.account.0))?;
+            let mut query = db.prepare_cached("SELECT pseudonym FROM pseudonyms WHERE request = ?1")?;
+            let before: Vec<String> = query.query_map([request], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            if !before.is_empty() {
+                let before: Result<_, _> = before.iter().map(|text| parsed(text, "pseudonym")).collect();
+                return Ok((before?, Wake::default()));
+            }
+            let mut insert =
+                db.prepare_cached("INSERT INTO pseudonyms (pseudonym, account, request) VALUES (?1, ?2, ?3)")?;
+            for pseudonym in fresh {
+                insert.execute((pseudonym.as_str(), device.account.0, request))?;
             }
             let mut query = db.prepare_cached("SELECT id FROM devices WHERE account = ?1 AND id <> ?2")?;
             let others = query.query_map([device.account.0, device.id.0], |row| row.get(0))?;
@@ -93,7 +106,7 @@ impl Store {
                 put_in_inbox(db, other, None, &body)?;
                 wake.devices.insert(other);
             }
-            Ok(wake)
+            Ok((fresh.to_vec(), wake))
         })
     }
 

@@ -168,7 +168,9 @@ fn welcomed(
     references: &[KeyPackageRef],
 ) -> Result<BTreeSet<DeviceId>, StoreError> {
     let mut devices = BTreeSet::new();
-    let mut query = db.prepare_cached("UPDATE key_packages SET claimed = 1 WHERE ref = ?1 RETURNING client, device")?;
+    let mut query = db.prepare_cached(
+        "UPDATE key_packages SET claimed = 1, claimed_by = NULL WHERE ref = ?1 RETURNING client, device",
+    )?;
     for reference in references {
         let row = query.query_row([reference.as_bytes()], |row| Ok((row.get::<_, String>(0)?, row.get(1)?))).maybe()?;
         if let Some((client, device)) = row {

@@ -4,7 +4,7 @@ use mimi_pseudonym::{ClientUri, Domain, Timestamp, UserUri};
 use mimi_wire::KeyPackageRef;
 use rusqlite::Transaction;
 
-use super::{Device, MaybeRow, Store, StoreError, accounts::device_of, millis, parsed};
+use super::{Device, Hash, MaybeRow, Store, StoreError, accounts::device_of, millis, parsed};
 
 /// How long after its end a KeyPackage is remembered, so that a late Welcome still finds its way: 30 days.
 const REMEMBERED_MILLIS: i64 = 30 * 86_400_000;
@@ -30,6 +30,8 @@ pub(crate) struct Claim {
     pub(crate) suites: Vec<u16>,
     /// A client whose KeyPackages are not wanted.
     pub(crate) except: Option<ClientUri>,
+    /// Of the request. The same one once more gets the same KeyPackages, unless they have been used meanwhile.
+    pub(crate) request: Option<Hash>,
 }
 
 /// What one device had to offer.
@@ -77,15 +79,15 @@ impl Store {
         })
     }
 
-    /// Claims one KeyPackage of each device of a user, each of them for the first and last time.
+    /// Claims one KeyPackage of each device of a user, each of them for one request.
     pub(crate) fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Vec<ClaimedClient>, StoreError> {
         self.write(|db| {
             let mut best: BTreeMap<i64, (String, Offer)> = BTreeMap::new();
             let mut query = db.prepare_cached(
-                "SELECT device, client, suite, not_after, claimed, rowid FROM key_packages \
-                 WHERE owner = ?1 AND initial_only = ?2 ORDER BY not_after, rowid",
+                "SELECT device, client, suite, not_after, claimed, rowid, claimed_by IS NOT NULL AND claimed_by = ?3 \
+                 FROM key_packages WHERE owner = ?1 AND initial_only = ?2 ORDER BY not_after, rowid",
             )?;
-            let mut rows = query.query((claim.owner.as_str(), claim.initial_only))?;
+            let mut rows = query.query((claim.owner.as_str(), claim.initial_only, claim.request))?;
             while let Some(row) = rows.next()? {
                 let (device, client): (i64, String) = (row.get(0)?, row.get(1)?);
                 let unwanted = claim.except.as_ref().is_some_and(|except| except.as_str() == client);
@@ -93,7 +95,9 @@ impl Store {
                     continue;
                 }
                 let (suite, not_after, claimed): (u16, i64, bool) = (row.get(2)?, row.get(3)?, row.get(4)?);
-                let offer = match (claim.suites.contains(&suite), claimed || not_after <= millis(now)) {
+                let again: bool = row.get(6)?;
+                let offer = match (claim.suites.contains(&suite), (claimed && !again) || not_after <= millis(now)) {
+                    (true, false) if again => Offer::Again(row.get(5)?),
                     (true, false) => Offer::KeyPackage(row.get(5)?),
                     (true, true) => Offer::Exhausted,
                     (false, _) => Offer::Incompatible,
@@ -103,7 +107,7 @@ impl Store {
                     best.insert(device, (client, offer));
                 }
             }
-            best.into_values().map(|(client, offer)| take(db, &client, &offer)).collect()
+            best.into_values().map(|(client, offer)| take(db, &client, &offer, claim.request.as_ref())).collect()
         })
     }
 
@@ -133,6 +137,7 @@ enum Offer {
     Incompatible,
     Exhausted,
     KeyPackage(i64),
+    Again(i64),
 }
 
 impl Offer {
@@ -141,21 +146,31 @@ impl Offer {
             Self::Incompatible => 0,
             Self::Exhausted => 1,
             Self::KeyPackage(_) => 2,
+            Self::Again(_) => 3,
         }
     }
 }
 
-fn take(db: &Transaction<'_>, client: &str, offer: &Offer) -> Result<ClaimedClient, StoreError> {
+fn take(
+    db: &Transaction<'_>,
+    client: &str,
+    offer: &Offer,
+    request: Option<&Hash>,
+) -> Result<ClaimedClient, StoreError> {
     let client = parsed(client, "client")?;
     Ok(match offer {
         Offer::Incompatible => ClaimedClient::Incompatible(client),
         Offer::Exhausted => ClaimedClient::Exhausted(client),
         Offer::KeyPackage(row) => {
             let octets = db.query_row(
-                "UPDATE key_packages SET claimed = 1 WHERE rowid = ?1 AND claimed = 0 RETURNING octets",
-                [row],
+                "UPDATE key_packages SET claimed = 1, claimed_by = ?2 WHERE rowid = ?1 AND claimed = 0 RETURNING octets",
+                (row, request),
                 |row| row.get(0),
             )?;
+            ClaimedClient::KeyPackage(client, octets)
+        }
+        Offer::Again(row) => {
+            let octets = db.query_row("SELECT octets FROM key_packages WHERE rowid = ?1", [row], |row| row.get(0))?;
             ClaimedClient::KeyPackage(client, octets)
         }
     })

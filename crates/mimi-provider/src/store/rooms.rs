@@ -228,7 +228,7 @@ pub(super) fn join(
 fn welcome(db: &Transaction<'_>, record: &CommitRecord<'_>) -> Result<BTreeSet<DeviceId>, StoreError> {
     let mut devices = BTreeSet::new();
     for (reference, client) in record.added {
-        db.execute("UPDATE key_packages SET claimed = 1 WHERE ref = ?1", [reference.as_bytes()])?;
+        db.execute("UPDATE key_packages SET claimed = 1, claimed_by = NULL WHERE ref = ?1", [reference.as_bytes()])?;
         db.execute("DELETE FROM hub_kp_routes WHERE ref = ?1", [reference.as_bytes()])?;
         if client.domain() == record.room.domain()
             && let Some(device) = device_of(db, client)?

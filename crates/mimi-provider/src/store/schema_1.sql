@@ -22,8 +22,11 @@ CREATE TABLE enrolments (
 -- leaves the provider, and nothing of it is logged.
 CREATE TABLE pseudonyms (
     pseudonym TEXT PRIMARY KEY,
-    account INTEGER NOT NULL REFERENCES accounts (id)
+    account INTEGER NOT NULL REFERENCES accounts (id),
+    -- Hash of the request that asked for it, if that can be repeated.
+    request BLOB
 ) WITHOUT ROWID;
+CREATE INDEX pseudonyms_by_request ON pseudonyms (request) WHERE request IS NOT NULL;
 
 -- Client URIs under a pseudonym: one for each device, pseudonym and key.
 CREATE TABLE client_pseudonyms (
@@ -34,7 +37,8 @@ CREATE TABLE client_pseudonyms (
     UNIQUE (device, user, public_key)
 ) WITHOUT ROWID;
 
--- KeyPackages of our clients. A claimed one stays until it has expired: a Welcome may still name it.
+-- KeyPackages of our clients. A claimed one stays until it has expired: a Welcome may still name it. Until it has been
+-- used, the request that claimed it gets it again: its answer may have been lost.
 CREATE TABLE key_packages (
     ref BLOB PRIMARY KEY,
     owner TEXT NOT NULL,
@@ -44,7 +48,8 @@ CREATE TABLE key_packages (
     initial_only INTEGER NOT NULL,
     not_after INTEGER NOT NULL,
     octets BLOB NOT NULL,
-    claimed INTEGER NOT NULL DEFAULT 0
+    claimed INTEGER NOT NULL DEFAULT 0,
+    claimed_by BLOB
 );
 CREATE INDEX key_packages_by_owner ON key_packages (owner, initial_only, claimed);
 

@@ -77,7 +77,7 @@ fn key_package(device: &Device, number: u8, not_after: Timestamp) -> StoredKeyPa
 }
 
 fn claim() -> Claim {
-    Claim { owner: user("alice"), initial_only: true, suites: vec![1], except: None }
+    Claim { owner: user("alice"), initial_only: true, suites: vec![1], except: None, request: None }
 }
 
 fn room(name: &str) -> RoomUri {
@@ -107,7 +107,8 @@ fn pseudonyms_are_the_accounts_and_other_devices_hear_of_them() {
     let store = folder.open();
     let (first, second) = (alice(&store), second(&store));
     let pseudonym = UserUri::pseudonym(&domain("a.example"), [7; 16]);
-    let wake = store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym)).unwrap();
+    let (assigned, wake) = store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym), None).unwrap();
+    assert_eq!(assigned, [pseudonym.clone()]);
     assert_eq!(wake.devices, [second.id].into());
     assert!(store.owns(first.account, &pseudonym).unwrap() && store.owns(first.account, &user("alice")).unwrap());
     assert!(!store.owns(first.account, &UserUri::pseudonym(&domain("a.example"), [8; 16])).unwrap());
@@ -115,7 +116,7 @@ fn pseudonyms_are_the_accounts_and_other_devices_hear_of_them() {
     assert_eq!(store.inbox(second.id, 0, 10, 1000).unwrap(), [(1, body)]);
     assert!(store.inbox(first.id, 0, 10, 1000).unwrap().is_empty());
     store.ack(second.id, 1).unwrap();
-    store.assign_pseudonyms(&first, &[UserUri::pseudonym(&domain("a.example"), [9; 16])]).unwrap();
+    store.assign_pseudonyms(&first, &[UserUri::pseudonym(&domain("a.example"), [9; 16])], None).unwrap();
     let after_ack = store.inbox(second.id, 0, 10, 1000).unwrap();
     assert_eq!(after_ack.first().unwrap().0, 2, "numbers go on after they were deleted");
 }
@@ -126,7 +127,7 @@ fn a_client_is_the_same_for_the_same_subject_and_key() {
     let store = folder.open();
     let (first, second) = (alice(&store), second(&store));
     let pseudonym = UserUri::pseudonym(&domain("a.example"), [7; 16]);
-    store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym)).unwrap();
+    store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym), None).unwrap();
     let mut entropy = SeededEntropy::new([3; 32]);
     let scheme = CipherSuite::X25519Aes128Ed25519.signature_scheme();
     let mut key = || -> PublicKey { SigningKey::generate(scheme, &mut entropy).unwrap().public_key().clone() };
