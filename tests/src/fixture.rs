@@ -254,6 +254,11 @@ impl Site {
         self.folder.join("record").join("exchanges.jsonl")
     }
 
+    /// The file of counted cryptographic operations.
+    pub fn operations(&self) -> PathBuf {
+        self.folder.join("record").join("operations.jsonl")
+    }
+
     /// The certificate of the authority for its users, in PEM: an anchor of the clients.
     pub fn issuer(&self) -> PathBuf {
         self.folder.join("issuer.pem")

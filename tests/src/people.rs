@@ -1,5 +1,7 @@
 //! Alice and Bob with two devices each, as applications of `mimi-client`.
 
+mod at_once;
+
 use std::{
     path::PathBuf,
     sync::{
@@ -92,6 +94,18 @@ pub struct People {
     pub clock: Arc<MovedClock>,
     /// What each was told.
     pub told: Vec<(&'static str, Event)>,
+    /// What is put behind their names, to tell them from others of the same name.
+    tag: String,
+    pace: Pace,
+}
+
+/// Whether the devices take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// One after the other, in short turns: for a diagram in which the order can be followed.
+    InTurn,
+    /// All at once, with few and long requests for their inboxes.
+    AtOnce,
 }
 
 /// Which of the devices.
@@ -110,7 +124,11 @@ fn delays() -> Delays {
     Delays { destroy_after: day, destroy_spread: day, ..Delays::default() }
 }
 
-fn surroundings(fixture: &Fixture, domain: &str, clock: &Arc<MovedClock>) -> Result<Surroundings> {
+/// What a client of a provider needs from its surroundings.
+///
+/// # Errors
+/// If there is no such provider, or its files cannot be read.
+pub fn surroundings(fixture: &Fixture, domain: &str, clock: &Arc<MovedClock>) -> Result<Surroundings> {
     let mut trust = TrustStore::default();
     for site in fixture.sites() {
         let issuer = CertificateDer::from_pem_file(site.issuer())?;
@@ -141,8 +159,18 @@ impl People {
     /// # Errors
     /// If a provider refuses.
     pub async fn register(fixture: &Fixture, suite: CipherSuite, clock: Arc<MovedClock>) -> Result<Self> {
+        Ok(Self { pace: Pace::InTurn, ..Self::register_as(fixture, suite, clock, "").await? })
+    }
+
+    /// Registers both under names with a tag behind them: for one of many pairs at the same providers. Their devices go on
+    /// all at once.
+    ///
+    /// # Errors
+    /// If a provider refuses.
+    pub async fn register_as(fixture: &Fixture, suite: CipherSuite, clock: Arc<MovedClock>, tag: &str) -> Result<Self> {
+        let store = |fixture: &Fixture, name: &str| store(fixture, &format!("{name}{tag}"));
         let account = |handle: &str, display_name: &str, email: &str| Account {
-            handle: handle.to_owned(),
+            handle: format!("{handle}{tag}"),
             display_name: display_name.to_owned(),
             email: email.to_owned(),
             device_name: "first".to_owned(),
@@ -166,7 +194,7 @@ impl People {
             clients.extend([Device { name: first, client: one }, Device { name: second, client: two }]);
         }
         let devices = clients.try_into().map_err(|_| anyhow::anyhow!("four devices"))?;
-        Ok(Self { devices, clock, told: Vec::new() })
+        Ok(Self { devices, clock, told: Vec::new(), tag: tag.to_owned(), pace: Pace::AtOnce })
     }
 
     /// Opens all devices again from what is on disk, as after a crash.
@@ -174,16 +202,28 @@ impl People {
     /// # Errors
     /// If a store cannot be read.
     pub fn reopen(self, fixture: &Fixture) -> Result<Self> {
-        let Self { devices, clock, told } = self;
+        let Self { devices, clock, told, tag, pace } = self;
         drop(devices);
         let mut opened = Vec::new();
         for name in NAMES {
             let domain = if name.starts_with("ClientA") { "a.example" } else { "b.example" };
-            let client = Client::open(&store(fixture, name), surroundings(fixture, domain, &clock)?)?;
+            let client =
+                Client::open(&store(fixture, &format!("{name}{tag}")), surroundings(fixture, domain, &clock)?)?;
             opened.push(Device { name, client });
         }
         let devices = opened.try_into().map_err(|_| anyhow::anyhow!("four devices"))?;
-        Ok(Self { devices, clock, told })
+        Ok(Self { devices, clock, told, tag, pace })
+    }
+
+    /// Opens one device again from what is on disk, as after a crash.
+    ///
+    /// # Errors
+    /// If its store cannot be read.
+    pub fn reopen_one(&mut self, fixture: &Fixture, device: usize) -> Result<()> {
+        let found = self.devices.get_mut(device).context("there are four devices")?;
+        let domain = if found.name.starts_with("ClientA") { "a.example" } else { "b.example" };
+        found.client = Client::open(&store(fixture, found.name), surroundings(fixture, domain, &self.clock)?)?;
+        Ok(())
     }
 
     /// Carries out a command on one device.
@@ -200,6 +240,10 @@ impl People {
     /// # Errors
     /// If a device cannot go on.
     pub async fn settle(&mut self) -> Result<()> {
+        if self.pace == Pace::AtOnce {
+            let quiet = QUIET * 2;
+            return at_once::drive(&mut self.devices, &mut self.told, quiet, |_, since| Ok(since >= quiet)).await;
+        }
         self.settle_where(|_| true).await
     }
 
@@ -232,6 +276,13 @@ impl People {
     /// If a device cannot go on, or the time is over.
     pub async fn until(&mut self, patience: Duration, done: impl Fn(&[(&'static str, Event)]) -> bool) -> Result<()> {
         let deadline = tokio::time::Instant::now() + patience;
+        if self.pace == Pace::AtOnce {
+            let over = |told: &[(&'static str, Event)], _| match done(told) {
+                false if tokio::time::Instant::now() > deadline => bail!("the time is over"),
+                done => Ok(done),
+            };
+            return at_once::drive(&mut self.devices, &mut self.told, QUIET * 4, over).await;
+        }
         while !done(&self.told) {
             if tokio::time::Instant::now() > deadline {
                 let names: Vec<_> = self.told.iter().map(|(name, event)| format!("{name}: {event:?}")).collect();
@@ -270,7 +321,7 @@ impl People {
         self.command(
             A1,
             Command::Connect {
-                handle: bob::IM_URI.to_owned(),
+                handle: bob::IM_URI.replace('@', &format!("{}@", self.tag)),
                 domain: "b.example".parse()?,
                 disclose: ClaimName::ALL.to_vec(),
                 note: alice::NOTE.to_owned(),
@@ -285,7 +336,11 @@ impl People {
         self.request()
     }
 
-    fn request(&self) -> Result<FlowId> {
+    /// The request that Bob's first device was told of.
+    ///
+    /// # Errors
+    /// If it was told of none, of more than one, or of something else than what Alice discloses.
+    pub fn request(&self) -> Result<FlowId> {
         let requests = self.told.iter().filter_map(|(name, event)| match event {
             Event::ConnectionRequested { request, from, note } if *name == "ClientB1" => Some((request, from, note)),
             _ => None,
@@ -293,9 +348,11 @@ impl People {
         let requests: Vec<_> = requests.collect();
         let [(request, from, note)] = requests.as_slice() else { bail!("Bob was asked {} times", requests.len()) };
         let claims: Vec<_> = from.claims.iter().collect();
+        let (uri, handle) =
+            (format!("{}{}", alice::URI, self.tag), format!("im:{}{}@a.example", alice::HANDLE, self.tag));
         let expected = [
-            (ClaimName::UserUri, alice::URI),
-            (ClaimName::Handle, "im:alice.wonder@a.example"),
+            (ClaimName::UserUri, uri.as_str()),
+            (ClaimName::Handle, handle.as_str()),
             (ClaimName::DisplayName, alice::DISPLAY_NAME),
             (ClaimName::Email, alice::EMAIL),
         ];
@@ -351,9 +408,8 @@ impl People {
     pub fn accounts(&self) -> [Vec<String>; 4] {
         let profile = |at: usize| self.devices.get(at).map(|device| device.client.device().profile());
         let user = |at| profile(at).map(|profile| profile.user.to_string()).into_iter().collect();
-        let clients = |one, two| {
-            [one, two].into_iter().filter_map(profile).map(|profile| profile.client.to_string()).collect()
-        };
+        let clients =
+            |one, two| [one, two].into_iter().filter_map(profile).map(|profile| profile.client.to_string()).collect();
         [user(A1), clients(A1, A2), user(B1), clients(B1, B2)]
     }
 

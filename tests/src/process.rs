@@ -189,13 +189,23 @@ impl Drop for ProviderProcess {
 /// If there is none.
 pub fn provider_binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("MIMI_PROVIDER_BIN") {
-        return Ok(path.into());
+        let path = PathBuf::from(path);
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(anyhow!("MIMI_PROVIDER_BIN: {} is no file", path.display()))
+        };
     }
     let program = std::env::current_exe()?;
     // Tests are one folder below.
     let folders = program.ancestors().skip(1).take(2);
     let found = folders.map(|folder| folder.join("mimi-provider")).find(|path| path.is_file());
-    found.ok_or_else(|| anyhow!("mimi-provider is not built: cargo build -p mimi-provider --features record"))
+    found.ok_or_else(|| {
+        anyhow!(
+            "mimi-provider is not built. `cargo xtask test` and `cargo xtask e2e` build it; by hand: \
+         cargo build -p mimi-provider --features record"
+        )
+    })
 }
 
 /// A TLS handshake and nothing after it, which leaves no exchange behind.

@@ -1,16 +1,16 @@
 //! The scenarios, and what each gives back for printing.
 
 pub mod connection;
+pub mod crash;
 mod world;
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use mimi_pseudonym::CipherSuite;
 
 pub use self::world::World;
 use crate::{
-    bench::{Costs, traffic},
     fixture::Keep,
     ladder::{Finding, Mark, arrows, check, draw},
     record::{Actor, Cast, Exchange, Line, merge, read},
@@ -30,8 +30,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What each provider could see.
     pub sight: Option<Sight>,
-    /// What it cost.
-    pub costs: Costs,
+    /// Wall clock of the whole.
+    pub elapsed: Duration,
     /// What went wrong besides.
     pub failures: Vec<String>,
     /// Where databases and logs were left.
@@ -68,7 +68,7 @@ impl Report {
     }
 }
 
-/// Diagram, table and what they cost. The verdict is [`Report::failures`].
+/// Diagram and table. The verdict is [`Report::failures`].
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let arrows = arrows(&self.exchanges);
@@ -96,7 +96,7 @@ pub struct Story {
 /// Puts the report together from what the providers left behind.
 async fn report(name: String, mut world: World, story: Story, keep: Keep) -> Result<Report> {
     let [a, b] = world.domains();
-    let (elapsed, processes) = (world.elapsed(), world.usage());
+    let elapsed = world.elapsed();
     world.stop().await?;
     let fixture = world.fixture();
     let mut sight = story.sight;
@@ -115,14 +115,13 @@ async fn report(name: String, mut world: World, story: Story, keep: Keep) -> Res
         .with_registered(lines(0), &[Actor::ClientA1, Actor::ClientA2])
         .with_registered(lines(1), &[Actor::ClientB1, Actor::ClientB2]);
     let exchanges = merge(&cast, &[(&a, lines(0)), (&b, lines(1))])?;
-    let costs = Costs { elapsed, traffic: traffic(&exchanges), processes, operations: Vec::new() };
     Ok(Report {
         name,
         findings: check(&arrows(&exchanges)),
         exchanges,
         marks: story.marks,
         sight,
-        costs,
+        elapsed,
         failures: story.failures,
         kept: (keep == Keep::Yes).then(|| fixture.root().to_owned()),
     })

@@ -1,6 +1,7 @@
-use std::time::Instant;
+use std::{fs, path::PathBuf, time::Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::{
     shell::{cargo, stage},
@@ -17,13 +18,20 @@ const PROFILE: [&str; 3] = [
     "profile.dev.build-override.opt-level=0",
 ];
 
-/// Every test there is: in the libraries, beside them, and in their documentation. All run, also after a failure.
+/// Every test there is: in the libraries, beside them, and in their documentation. All run, also after a failure. Some
+/// start the provider as a process.
 pub fn test() -> Result<u8> {
+    let provider = match provider(&[])? {
+        Ok(provider) => provider,
+        Err(code) => return Ok(code),
+    };
     let code = stage("build the tests", cargo().args(["test", "--workspace", "--no-run"]))?;
     if code != 0 {
         return Ok(code);
     }
-    let code = stage("run the tests", cargo().args(["test", "--workspace", "--no-fail-fast"]))?;
+    let mut tests = cargo();
+    tests.args(["test", "--workspace", "--no-fail-fast"]).env(PROVIDER, provider);
+    let code = stage("run the tests", &mut tests)?;
     eprintln!("{}", if code == 0 { "All tests passed." } else { "There are failed tests: see above." });
     Ok(code)
 }
@@ -40,13 +48,43 @@ pub fn bench_flow(args: &[&str]) -> Result<u8> {
 }
 
 fn scenarios(profile: &[&str], args: &[&str]) -> Result<u8> {
+    let provider = match provider(profile)? {
+        Ok(provider) => provider,
+        Err(code) => return Ok(code),
+    };
+    let run = ["run", "--quiet", "--package", "mimi-e2e", "--bin", "e2e"];
+    stage("run the scenarios", cargo().args(run).args(profile).arg("--").args(args).env(PROVIDER, provider))
+}
+
+/// The environment variable that says to tests and scenarios which program is the provider.
+const PROVIDER: &str = "MIMI_PROVIDER_BIN";
+
+/// Builds the provider as the process that tests and scenarios start, with the feature that records, and puts it where no
+/// other build writes over it: one of the whole workspace has no such feature. Gives its path, or cargo's exit code.
+fn provider(profile: &[&str]) -> Result<Result<PathBuf, u8>> {
     let build = ["build", "--package", "mimi-provider", "--features", "record", "--bin", "mimi-provider"];
     let code = stage("build the provider", cargo().args(build).args(profile))?;
     if code != 0 {
-        return Ok(code);
+        return Ok(Err(code));
     }
-    let run = ["run", "--quiet", "--package", "mimi-e2e", "--bin", "e2e"];
-    stage("run the scenarios", cargo().args(run).args(profile).arg("--").args(args))
+    // Once more, for cargo to say where it is: nothing is left to build.
+    let said = cargo().args(build).args(profile).args(["--message-format", "json", "--quiet"]).output()?;
+    let built =
+        executable(&String::from_utf8_lossy(&said.stdout)).context("cargo does not say where the provider is")?;
+    let folder = built.parent().context("the provider is in no folder")?.join("recording");
+    let copy = folder.join(built.file_name().context("the provider has no name")?);
+    fs::create_dir_all(&folder)?;
+    // It may be running just now: then the old one stays with whoever runs it.
+    let fresh = copy.with_extension("new");
+    fs::copy(&built, &fresh).with_context(|| format!("{} cannot be written", fresh.display()))?;
+    fs::rename(&fresh, &copy).with_context(|| format!("{} cannot be written", copy.display()))?;
+    Ok(Ok(copy))
+}
+
+/// The program in what cargo says of a build, line by line in JSON.
+fn executable(said: &str) -> Option<PathBuf> {
+    let messages = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    messages.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from)).last()
 }
 
 /// Packs every published crate, and builds each from its package alone. None is on a registry yet; cargo lets the crates
@@ -105,4 +143,20 @@ fn clippy() -> Result<u8> {
 fn documentation() -> Result<u8> {
     let doc = ["doc", "--workspace", "--no-deps", "--quiet"];
     stage("documentation", cargo().args(doc).env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_the_last_one_that_cargo_names() {
+        let said = concat!(
+            "{\"reason\":\"compiler-artifact\",\"executable\":null}\n",
+            "{\"reason\":\"compiler-artifact\",\"executable\":\"/t/debug/mimi-provider\"}\n",
+            "{\"reason\":\"build-finished\",\"success\":true}\n",
+        );
+        assert_eq!(executable(said), Some("/t/debug/mimi-provider".into()));
+        assert_eq!(executable("not JSON"), None);
+    }
 }

@@ -54,9 +54,12 @@ pub struct Client {
     surroundings: Surroundings,
     sending: VecDeque<(mimi_flow::RequestId, mimi_flow::Request)>,
     telling: VecDeque<(EventId, Event)>,
+    /// The event that the application was given last, until it says that it has it.
+    given: Option<EventId>,
     wake: Option<Timestamp>,
     backoff: Duration,
     received: u64,
+    acknowledged: u64,
 }
 
 pub(crate) const TOKEN: &str = "token";
@@ -85,9 +88,11 @@ impl Client {
             surroundings,
             sending: VecDeque::new(),
             telling: VecDeque::new(),
+            given: None,
             wake: None,
             backoff: BACKOFF_MIN,
             received: 0,
+            acknowledged: 0,
         }
     }
 
@@ -123,12 +128,13 @@ impl Client {
         let deadline = tokio::time::Instant::now() + wait;
         loop {
             self.drain();
-            if let Some((_, event)) = self.telling.front() {
+            if let Some((id, event)) = self.telling.front() {
+                self.given = Some(*id);
                 return Ok(Some(event.clone()));
             }
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             if let Some((id, request)) = self.sending.front().cloned() {
-                match self.transport.call(&request).await {
+                match self.transport.call(id, &request).await {
                     Ok(answer) => {
                         self.sending.pop_front();
                         self.backoff = BACKOFF_MIN;
@@ -150,18 +156,21 @@ impl Client {
             }
             self.receive(left).await?;
             self.drain();
-            if left.is_zero() && self.sending.is_empty() && self.telling.is_empty() {
+            let over = tokio::time::Instant::now() >= deadline;
+            if over && self.sending.is_empty() && self.telling.is_empty() {
                 return Ok(None);
             }
         }
     }
 
-    /// Says that the application has been told the last event.
+    /// Says that the application has been told the last event that [`Client::next_event`] gave it. An event that it was
+    /// not given yet stays.
     ///
     /// # Errors
     /// [`ClientError::Store`]
     pub fn told(&mut self) -> Result<(), ClientError> {
-        if let Some((id, _)) = self.telling.pop_front() {
+        if let Some(id) = self.given.take() {
+            self.telling.retain(|(waiting, _)| *waiting != id);
             self.device.told(id);
             self.save()?;
         }
@@ -181,6 +190,9 @@ impl Client {
 
     /// Waits for the inbox, takes what is there, keeps it, and only then acknowledges it.
     async fn receive(&mut self, left: Duration) -> Result<(), ClientError> {
+        if self.acknowledged < self.received && !self.acknowledge(left).await? {
+            return Ok(());
+        }
         let until_wake = self.wake.map(|at| at.since(self.surroundings.clock.now()));
         let wait = left.min(Duration::from_secs(20)).min(until_wake.unwrap_or(Duration::MAX));
         let events = match self.transport.inbox(self.received, wait).await {
@@ -194,11 +206,18 @@ impl Client {
         }
         self.save()?;
         self.received = last;
-        match self.transport.acknowledge(last).await {
-            Ok(()) => Ok(()),
-            // What is not acknowledged comes again after the next start, and does no harm.
-            Err(TransportError::Unreachable | TransportError::Busy) => Ok(()),
-            Err(error) => Err(error.into()),
+        self.acknowledge(Duration::ZERO).await.map(drop)
+    }
+
+    /// Lets the provider forget what is kept here. If it cannot be reached, that is tried again before the inbox is looked
+    /// at the next time; what comes once more after a restart does no harm.
+    async fn acknowledge(&mut self, left: Duration) -> Result<bool, ClientError> {
+        match self.transport.acknowledge(self.received).await {
+            Ok(()) => {
+                self.acknowledged = self.received;
+                Ok(true)
+            }
+            Err(error) => self.pause(error, left).await.map(|()| false),
         }
     }
 

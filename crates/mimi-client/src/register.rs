@@ -6,8 +6,12 @@ use mimi_wire::local::{
     AddDeviceRequest, DEVICE_PATH, EnrolmentCode, INFO_PATH, ProviderInfo, REGISTER_PATH, RegisterAccountRequest,
     RegisterResponse,
 };
+use zeroize::Zeroizing;
 
 use crate::{Client, ClientError, Surroundings, TransportError, client::TOKEN, store::Store, transport::Transport};
+
+/// What makes a second attempt the same as the first one; kept until there is a token.
+const ENROLMENT: &str = "enrolment";
 
 /// What an account says of its owner. All of it stays with the provider and whoever it is disclosed to.
 #[derive(Debug, Clone)]
@@ -25,6 +29,8 @@ pub struct Account {
 impl Client {
     /// Registers a new account with its first device, and keeps the device in a new store. The code that is returned
     /// lets further devices in.
+    ///
+    /// If the answer is lost, the same call on the same store finishes what was begun.
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::DeviceExists`] if the store has a device already.
@@ -69,14 +75,23 @@ impl Client {
             return Err(ClientError::DeviceExists);
         }
         let anonymous = Transport::new(&surroundings.provider, None)?;
-        let registered: RegisterResponse = anonymous.post(endpoint, request).await?;
+        let secret = match store.read(ENROLMENT)? {
+            Some(secret) => secret,
+            None => {
+                let secret = Zeroizing::new(surroundings.entropy.bits256().to_vec());
+                store.put(&[(ENROLMENT, &secret)], surroundings.entropy.as_mut())?;
+                secret
+            }
+        };
+        let registered: RegisterResponse = anonymous.enrol(endpoint, &secret, request).await?;
         let transport = Transport::new(&surroundings.provider, Some(&registered.device_token))?;
         let info: ProviderInfo = transport.fetch(INFO_PATH).await?;
         let hub = info.hub_senders.into_iter().find(|hub| hub.cipher_suite == suite);
         let hub = hub.ok_or(TransportError::Nonsense)?.sender;
         let device = Device::new(Profile { user: registered.user, client: registered.client, suite, hub, delays });
         store.save(device.save(), surroundings.entropy.as_mut())?;
-        store.put(&[(TOKEN, &registered.device_token.encode())], surroundings.entropy.as_mut())?;
+        let done: [(&str, &[u8]); 2] = [(TOKEN, &registered.device_token.encode()), (ENROLMENT, &[])];
+        store.put(&done, surroundings.entropy.as_mut())?;
         Ok((Self::with(device, store, transport, surroundings), registered.enrolment_code))
     }
 }

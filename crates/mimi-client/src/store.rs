@@ -141,10 +141,11 @@ impl Store {
         let transaction = self.connection.transaction()?;
         for (name, value) in sealed {
             transaction
-                .execute("INSERT OR REPLACE INTO entries (name, value) VALUES (?1, ?2)", params![name, value])?;
+                .prepare_cached("INSERT OR REPLACE INTO entries (name, value) VALUES (?1, ?2)")?
+                .execute(params![name, value])?;
         }
         for name in gone {
-            transaction.execute("DELETE FROM entries WHERE name = ?1", [name])?;
+            transaction.prepare_cached("DELETE FROM entries WHERE name = ?1")?.execute([name])?;
         }
         transaction.commit()?;
         self.written = present;

@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use mimi_flow::{Answer, Call, Request};
+use mimi_flow::{Answer, Call, Request, RequestId};
 use mimi_pseudonym::{Domain, RoomUri, Wire};
 use mimi_wire::{
     MEDIA_TYPE, Problem, ProblemDocument,
@@ -80,10 +80,10 @@ impl Transport {
         Ok(Self { http, base, token })
     }
 
-    /// Sends a request of a flow. `Err` means that it may be sent again.
-    pub(crate) async fn call(&self, request: &Request) -> Result<Answer, TransportError> {
+    /// Sends a request of a flow. `Err` means that it may be sent again: by its number the provider knows it as the same.
+    pub(crate) async fn call(&self, id: RequestId, request: &Request) -> Result<Answer, TransportError> {
         let (method, path) = route(&request.call);
-        match self.exchange(method, &path, request.body.clone()).await {
+        match self.exchange(method, &path, Some(id.number().to_string()), request.body.clone()).await {
             Ok(body) => Ok(Answer::Done(body)),
             Err(TransportError::Refused(problem)) => Ok(Answer::Refused(problem)),
             Err(error) => Err(error),
@@ -92,28 +92,44 @@ impl Transport {
 
     /// The events of the inbox behind a number, waiting for one if there is none.
     pub(crate) async fn inbox(&self, after: u64, wait: Duration) -> Result<Vec<InboxEvent>, TransportError> {
-        let path = format!("{}?after={after}&wait={}", local::INBOX_PATH, wait.as_millis());
-        let body = self.exchange(Method::GET, &path, Vec::new()).await?;
+        // Rounded up: what is left of a millisecond would cost another request.
+        let path = format!("{}?after={after}&wait={}", local::INBOX_PATH, wait.as_micros().div_ceil(1_000));
+        let body = self.exchange(Method::GET, &path, None, Vec::new()).await?;
         Ok(InboxResponse::decode(&body).map_err(|_| TransportError::Nonsense)?.events)
     }
 
     /// Lets the provider forget the events up to a number.
     pub(crate) async fn acknowledge(&self, up_to: u64) -> Result<(), TransportError> {
-        self.exchange(Method::POST, local::ACK_PATH, AckRequest { up_to }.encode()).await.map(drop)
+        self.exchange(Method::POST, local::ACK_PATH, None, AckRequest { up_to }.encode()).await.map(drop)
     }
 
-    pub(crate) async fn post<A: Wire>(&self, path: &str, body: &impl Wire) -> Result<A, TransportError> {
-        let answer = self.exchange(Method::POST, path, body.encode()).await?;
+    /// Enrols a device. With the same secret once more, it is the same device.
+    pub(crate) async fn enrol<A: Wire>(
+        &self,
+        path: &str,
+        secret: &[u8],
+        body: &impl Wire,
+    ) -> Result<A, TransportError> {
+        let answer = self.exchange(Method::POST, path, Some(hex(secret)), body.encode()).await?;
         A::decode(&answer).map_err(|_| TransportError::Nonsense)
     }
 
     pub(crate) async fn fetch<A: Wire>(&self, path: &str) -> Result<A, TransportError> {
-        let answer = self.exchange(Method::GET, path, Vec::new()).await?;
+        let answer = self.exchange(Method::GET, path, None, Vec::new()).await?;
         A::decode(&answer).map_err(|_| TransportError::Nonsense)
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Vec<u8>, TransportError> {
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<String>,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, TransportError> {
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
+        if let Some(key) = key {
+            request = request.header("idempotency-key", format!("\"{key}\""));
+        }
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, token);
         }

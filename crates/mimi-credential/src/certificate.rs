@@ -44,6 +44,11 @@ impl Parsed {
         Ok((leaf, parsed.collect::<Result<_, _>>()?))
     }
 
+    #[cfg(feature = "count")]
+    pub(crate) fn is_signed_with_ed25519(&self) -> bool {
+        self.certificate.signature_algorithm().oid == ED25519
+    }
+
     pub(crate) fn subject(&self) -> &Name {
         self.certificate.tbs_certificate().subject()
     }

@@ -62,6 +62,9 @@ pub(crate) fn verify_path(
     let path =
         end_entity.verify_for_usage(ALGORITHMS, &anchors, intermediates, time, usage, None, None).map_err(reason)?;
 
+    #[cfg(feature = "count")]
+    count_signatures(leaf, chain, path.intermediate_certificates().count());
+
     // What webpki does not look at.
     if !leaf.may_sign()? {
         return Err(CredentialError::MissingKeyUsage);
@@ -80,6 +83,16 @@ pub(crate) fn verify_path(
     let used = anchors.iter().position(|anchor| anchor == path.anchor());
     let (_, anchor) = used.and_then(|at| candidates.get(at)).ok_or(CredentialError::UntrustedIssuer)?;
     Ok(VerifiedPath { issuer: anchor.id(), not_after: not_after.min(anchor.not_after()) })
+}
+
+/// One signature for each certificate of the path below its anchor.
+#[cfg(feature = "count")]
+fn count_signatures(leaf: &Parsed, chain: &CertificateChain, intermediates: usize) {
+    use mimi_pseudonym::count::{Operation, count};
+    let operation = if leaf.is_signed_with_ed25519() { Operation::VerifyEd25519 } else { Operation::VerifyP256 };
+    for certificate in chain.certificates().iter().take(1 + intermediates) {
+        count(operation, certificate.len());
+    }
 }
 
 fn check_order(leaf: &Parsed, above: &[Parsed]) -> Result<(), CredentialError> {

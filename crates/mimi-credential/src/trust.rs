@@ -3,12 +3,12 @@ use std::{
     fmt,
 };
 
-use mimi_pseudonym::{DecodeError, Domain, Reader, Timestamp, Wire, Writer};
+use mimi_pseudonym::{DecodeError, Domain, PublicKey, Reader, SignatureScheme, Timestamp, Wire, Writer};
 use ring::digest::{Context, SHA256};
 
 use crate::{
     CertificateChain, CredentialError,
-    certificate::{Parsed, octets},
+    certificate::{Parsed, key_info, octets},
 };
 
 /// Who may certify whom: anchors, and for each the domains it may speak for (draft-mahy-mimi-pseudonyms-00,
@@ -90,6 +90,14 @@ impl TrustStore {
         self.anchors.values().any(|anchor| anchor.domains.contains(domain))
     }
 
+    /// The keys of the anchors that may speak for the domain, each with the anchor it is of: what a token of the
+    /// domain's provider may be signed with. A key of a scheme that [`PublicKey`] does not have is left out. Dates are
+    /// not looked at; a leaf whose verified path ends in the same anchor says that it is valid.
+    pub fn issuer_keys(&self, domain: &Domain) -> Vec<(IssuerId, PublicKey)> {
+        let trusted = self.anchors.values().filter(|anchor| anchor.domains.contains(domain));
+        trusted.filter_map(|anchor| Some((anchor.id(), anchor.public_key()?))).collect()
+    }
+
     /// The anchors a path may end in: named as an issuer in it, trusted for the domain, and valid now.
     pub(crate) fn candidates(
         &self,
@@ -144,6 +152,15 @@ impl Anchor {
 
     fn is_valid(&self, now: Timestamp) -> bool {
         self.not_before <= now && now.as_secs() <= self.not_after.as_secs()
+    }
+
+    /// The key, if it is one whose SubjectPublicKeyInfo this is.
+    fn public_key(&self) -> Option<PublicKey> {
+        [SignatureScheme::Ed25519, SignatureScheme::EcdsaP256Sha256].into_iter().find_map(|scheme| {
+            let start = self.key_info.len().checked_sub(scheme.public_key_length())?;
+            let key = PublicKey::new(scheme, self.key_info.get(start..)?).ok()?;
+            (octets(&key_info(&key).ok()?).ok()? == self.key_info).then_some(key)
+        })
     }
 
     pub(crate) fn not_after(&self) -> Timestamp {

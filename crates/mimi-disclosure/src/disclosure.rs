@@ -10,7 +10,7 @@ use mimi_pseudonym::{Claims, Domain, UserUri};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Disclosure {
     pub(crate) claims: Claims,
-    pub(crate) user: UserUri,
+    pub(crate) user: Option<UserUri>,
     pub(crate) sender: UserUri,
     pub(crate) issuer_domain: Domain,
 }
@@ -21,9 +21,9 @@ impl Disclosure {
         &self.claims
     }
 
-    /// The account.
-    pub fn user(&self) -> &UserUri {
-        &self.user
+    /// The account, if it is among what was disclosed; with X.509 it always is.
+    pub fn user(&self) -> Option<&UserUri> {
+        self.user.as_ref()
     }
 
     /// The sender as the room knows it: the pseudonym.

@@ -188,7 +188,7 @@ impl Device {
             }
             Step::ClaimOffer => self.send_claim_own(id, &flow.second, None),
             Step::Disclose => {
-                let body = self.disclosure(&flow)?.encode();
+                let body = self.disclosure(&flow, cx.now)?.encode();
                 self.request(Request { call: Call::SubmitMessage(flow.room.clone()), body }, Some(id));
             }
             Step::Lingering => match flow.destroy_at {

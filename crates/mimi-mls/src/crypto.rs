@@ -7,6 +7,21 @@ use openmls::prelude::{
 };
 use openmls_rust_crypto::RustCrypto;
 
+/// Counts an operation; nothing without the feature `count`.
+macro_rules! counted {
+    ($operation:ident, $octets:expr) => {{
+        #[cfg(feature = "count")]
+        mimi_pseudonym::count::count(mimi_pseudonym::count::Operation::$operation, $octets);
+    }};
+    ($config:ident: $x25519:ident, $p256:ident, $octets:expr) => {{
+        #[cfg(feature = "count")]
+        match $config.0 {
+            openmls::prelude::HpkeKemType::DhKem25519 => counted!($x25519, $octets),
+            _ => counted!($p256, $octets),
+        }
+    }};
+}
+
 #[derive(Default)]
 pub(crate) struct Crypto(RustCrypto);
 
@@ -30,10 +45,12 @@ impl OpenMlsCrypto for Crypto {
     }
 
     fn hkdf_extract(&self, hash: HashType, salt: &[u8], ikm: &[u8]) -> Result<SecretVLBytes, CryptoError> {
+        counted!(Mac, ikm.len());
         self.0.hkdf_extract(hash, salt, ikm)
     }
 
     fn hmac(&self, hash: HashType, key: &[u8], message: &[u8]) -> Result<SecretVLBytes, CryptoError> {
+        counted!(Mac, message.len());
         self.0.hmac(hash, key, message)
     }
 
@@ -44,10 +61,12 @@ impl OpenMlsCrypto for Crypto {
         info: &[u8],
         okm_len: usize,
     ) -> Result<SecretVLBytes, CryptoError> {
+        counted!(Expand, okm_len);
         self.0.hkdf_expand(hash, prk, info, okm_len)
     }
 
     fn hash(&self, hash: HashType, data: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        counted!(Hash, data.len());
         self.0.hash(hash, data)
     }
 
@@ -59,6 +78,7 @@ impl OpenMlsCrypto for Crypto {
         nonce: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
+        counted!(Aead, data.len());
         self.0.aead_encrypt(alg, key, data, nonce, aad)
     }
 
@@ -70,6 +90,7 @@ impl OpenMlsCrypto for Crypto {
         nonce: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
+        counted!(Aead, ct_tag.len());
         self.0.aead_decrypt(alg, key, ct_tag, nonce, aad)
     }
 
@@ -105,6 +126,7 @@ impl OpenMlsCrypto for Crypto {
         aad: &[u8],
         ptxt: &[u8],
     ) -> Result<HpkeCiphertext, CryptoError> {
+        counted!(config: HpkeSealX25519, HpkeSealP256, ptxt.len());
         self.0.hpke_seal(config, pk_r, info, aad, ptxt)
     }
 
@@ -116,6 +138,7 @@ impl OpenMlsCrypto for Crypto {
         info: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
+        counted!(config: HpkeOpenX25519, HpkeOpenP256, input.ciphertext.as_slice().len());
         self.0.hpke_open(config, input, sk_r, info, aad)
     }
 
@@ -127,6 +150,7 @@ impl OpenMlsCrypto for Crypto {
         exporter_context: &[u8],
         exporter_length: usize,
     ) -> Result<(KemOutput, ExporterSecret), CryptoError> {
+        counted!(config: HpkeSealX25519, HpkeSealP256, exporter_length);
         self.0.hpke_setup_sender_and_export(config, pk_r, info, exporter_context, exporter_length)
     }
 
@@ -139,10 +163,12 @@ impl OpenMlsCrypto for Crypto {
         exporter_context: &[u8],
         exporter_length: usize,
     ) -> Result<ExporterSecret, CryptoError> {
+        counted!(config: HpkeOpenX25519, HpkeOpenP256, exporter_length);
         self.0.hpke_setup_receiver_and_export(config, enc, sk_r, info, exporter_context, exporter_length)
     }
 
     fn derive_hpke_keypair(&self, config: HpkeConfig, ikm: &[u8]) -> Result<HpkeKeyPair, CryptoError> {
+        counted!(config: HpkeKeyX25519, HpkeKeyP256, ikm.len());
         self.0.derive_hpke_keypair(config, ikm)
     }
 }

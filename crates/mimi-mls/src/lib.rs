@@ -13,6 +13,8 @@ mod identity;
 mod key_package;
 mod known;
 mod message;
+#[cfg(feature = "count")]
+mod rehearsal;
 mod room;
 mod roster;
 mod seen;
@@ -26,4 +28,6 @@ pub use key_package::{
     VerifiedKeyPackage,
 };
 pub use message::{OpenError, Opened, SealError};
+#[cfg(feature = "count")]
+pub use rehearsal::{Rehearsal, RehearsalError};
 pub use room::{CreateError, FirstEpoch, JoinError, RestoreError, Room};

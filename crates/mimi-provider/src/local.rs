@@ -21,6 +21,7 @@ use crate::{
     provider::Inner,
     server::Reply,
     store::{AccountProfile, Device, Hash, NewDevice},
+    unhex32,
 };
 
 /// What anybody may know about the provider.
@@ -43,23 +44,42 @@ struct Fresh {
 }
 
 impl Fresh {
-    fn new(inner: &Inner, name: String) -> Self {
+    /// With a secret of the client's, its token and code are made of that: the same secret is the same device.
+    fn new(inner: &Inner, name: String, secret: Option<[u8; 32]>) -> Self {
         let mut entropy = OsEntropy;
-        let (token, code) = (entropy.bits256(), entropy.bits256());
+        let secret = secret.unwrap_or_else(|| entropy.bits256());
+        let (token, code) = (hash(&[b"device token", &secret]), hash(&[b"enrolment code", &secret]));
         let client = ClientUri::pseudonym(inner.domain(), entropy.bits128());
         let device = NewDevice { client, token_hash: hash(&[&token]), name, enrolment_hash: hash(&[&code]) };
         Self { device, token: DeviceToken::from_bytes(token), code: EnrolmentCode::from_bytes(code) }
     }
 
-    fn response(self, user: UserUri) -> Reply {
-        let Self { device, token, code } = self;
-        let client = device.client;
+    fn response(self, (user, client): (UserUri, ClientUri)) -> Reply {
+        let Self { token, code, .. } = self;
         Reply::message(&RegisterResponse { user, client, device_token: token, enrolment_code: code })
     }
 }
 
-/// Opens an account. A name that is taken is refused as forbidden.
-pub(crate) async fn register(inner: &Arc<Inner>, request: RegisterAccountRequest) -> Result<Reply, Fail> {
+/// The secret that a client may send as the key of its enrolment: 64 hexadecimal digits, random, known to nobody else.
+fn secret(key: Option<&[u8]>) -> Result<Option<[u8; 32]>, Problem> {
+    let Some(key) = key else { return Ok(None) };
+    let text = std::str::from_utf8(key).map_err(|_| Problem::Malformed)?;
+    unhex32(text.trim_matches('"')).map(Some).ok_or(Problem::Malformed)
+}
+
+/// The device that an earlier request with the same secret has enrolled, with its user.
+fn enrolled(inner: &Inner, device: &NewDevice) -> Result<Option<(UserUri, ClientUri)>, Fail> {
+    let Some(known) = inner.store.device_by_token(&device.token_hash)? else { return Ok(None) };
+    Ok(Some((inner.store.profile(known.account)?.user, known.client)))
+}
+
+/// Opens an account. A name that is taken is refused as forbidden. The same request with the same secret once more gets
+/// the same answer.
+pub(crate) async fn register(
+    inner: &Arc<Inner>,
+    request: RegisterAccountRequest,
+    key: Option<&[u8]>,
+) -> Result<Reply, Fail> {
     if inner.config.registration == Registration::Closed {
         return Err(Problem::Forbidden.into());
     }
@@ -68,19 +88,38 @@ pub(crate) async fn register(inner: &Arc<Inner>, request: RegisterAccountRequest
         return Err(Problem::Malformed.into());
     }
     let profile = AccountProfile { user: user.clone(), display_name: request.display_name, email: request.email };
-    let fresh = Fresh::new(inner, request.device_name);
+    let fresh = Fresh::new(inner, request.device_name, secret(key)?);
     let device = fresh.device.clone();
-    let registered = inner.blocking(move |inner| Ok(inner.store.register(&profile, &device)?)).await?;
-    if registered { Ok(fresh.response(user)) } else { Err(Problem::Forbidden.into()) }
+    let registered = inner
+        .blocking(move |inner| match enrolled(inner, &device)? {
+            Some(known) if known.0 == user => Ok(known),
+            None if inner.store.register(&profile, &device)? => Ok((user, device.client)),
+            _ => Err(Problem::Forbidden.into()),
+        })
+        .await?;
+    Ok(fresh.response(registered))
 }
 
-/// Adds a device to the account whose enrolment code is shown.
-pub(crate) async fn add_device(inner: &Arc<Inner>, request: AddDeviceRequest) -> Result<Reply, Fail> {
-    let fresh = Fresh::new(inner, request.device_name);
+/// Adds a device to the account whose enrolment code is shown. The same request with the same secret once more gets the
+/// same answer.
+pub(crate) async fn add_device(
+    inner: &Arc<Inner>,
+    request: AddDeviceRequest,
+    key: Option<&[u8]>,
+) -> Result<Reply, Fail> {
+    let fresh = Fresh::new(inner, request.device_name, secret(key)?);
     let device = fresh.device.clone();
     let code = hash(&[request.enrolment_code.as_bytes()]);
-    let user = inner.blocking(move |inner| Ok(inner.store.add_device(&code, &device)?)).await?;
-    Ok(fresh.response(user.ok_or(Problem::Unauthorized)?))
+    let added = inner
+        .blocking(move |inner| match enrolled(inner, &device)? {
+            Some(known) => Ok(known),
+            None => match inner.store.add_device(&code, &device)? {
+                Some(user) => Ok((user, device.client)),
+                None => Err(Problem::Unauthorized.into()),
+            },
+        })
+        .await?;
+    Ok(fresh.response(added))
 }
 
 /// Makes pseudonyms: random, and tied to the account nowhere but in one table. The same request once more gets the same

@@ -68,7 +68,17 @@ impl SignatureScheme {
     /// # Errors
     /// [`VerifyError`] if the signature does not verify or the octets are no key.
     pub fn verify(self, key: &[u8], payload: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
+        #[cfg(feature = "count")]
+        crate::count::count(self.counted_as(), payload.len());
         UnparsedPublicKey::new(self.algorithm(), key).verify(payload, signature).map_err(|_| VerifyError)
+    }
+
+    #[cfg(feature = "count")]
+    fn counted_as(self) -> crate::count::Operation {
+        match self {
+            Self::Ed25519 => crate::count::Operation::VerifyEd25519,
+            Self::EcdsaP256Sha256 => crate::count::Operation::VerifyP256,
+        }
     }
 
     fn algorithm(self) -> &'static dyn VerificationAlgorithm {
@@ -143,7 +153,7 @@ impl PublicKey {
     /// # Errors
     /// [`VerifyError`] if it does not verify.
     pub fn verify(&self, payload: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
-        UnparsedPublicKey::new(self.scheme.algorithm(), &self.bytes).verify(payload, signature).map_err(|_| VerifyError)
+        self.scheme.verify(&self.bytes, payload, signature)
     }
 }
 

@@ -3,6 +3,8 @@
 mod claim;
 mod content;
 mod context;
+#[cfg(feature = "count")]
+pub mod count;
 mod domain;
 mod entropy;
 mod key;

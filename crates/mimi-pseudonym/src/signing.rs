@@ -35,6 +35,14 @@ impl SigningKey {
     /// # Errors
     /// [`SignError`] if the generator gives no usable scalar, which does not happen with a working one.
     pub fn generate(scheme: SignatureScheme, entropy: &mut dyn Entropy) -> Result<Self, SignError> {
+        #[cfg(feature = "count")]
+        crate::count::count(
+            match scheme {
+                SignatureScheme::Ed25519 => crate::count::Operation::KeyEd25519,
+                SignatureScheme::EcdsaP256Sha256 => crate::count::Operation::KeyP256,
+            },
+            0,
+        );
         // P-256 rejects about one value in 2^32: draw again, a few times.
         (0..4).find_map(|_| Self::from_secret(scheme, &entropy.bits256()).ok()).ok_or(SignError)
     }
@@ -71,6 +79,14 @@ impl Signer for SigningKey {
     }
 
     fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignError> {
+        #[cfg(feature = "count")]
+        crate::count::count(
+            match self.public.scheme() {
+                SignatureScheme::Ed25519 => crate::count::Operation::SignEd25519,
+                SignatureScheme::EcdsaP256Sha256 => crate::count::Operation::SignP256,
+            },
+            payload.len(),
+        );
         match self.public.scheme() {
             SignatureScheme::Ed25519 => {
                 Ok(ed25519_dalek::SigningKey::from_bytes(&self.secret).sign(payload).to_bytes().to_vec())

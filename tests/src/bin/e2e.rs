@@ -1,13 +1,13 @@
 //! The scenarios from the command line. `cargo xtask e2e` builds the provider and runs this.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its user")]
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
 use mimi_e2e::{
-    bench::signature_operations,
+    bench::{self, Bench},
     fixture::Keep,
-    scenario::{Report, Variant, connection},
+    scenario::{Report, Variant, connection, crash},
 };
 use mimi_pseudonym::CipherSuite;
 
@@ -16,23 +16,28 @@ Usage: e2e [scenario] [options]
 
 Scenarios; all of them without a name:
   connection    Alice finds Bob, meets him under a pseudonym, and both move to a room of two pseudonyms
-  bench-flow    what the connection flow costs
+  crash         the same, while both providers are killed over and over, and clients as well
+  bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
 
 Options:
   --suite 1|2   with one MLS suite: 1 (X25519, Ed25519) or 2 (P-256); both without
+  --rounds N    of bench-flow: so many flows, of which the mean is printed; 5 without
+  --seed N      of crash: says when providers and clients are killed; 1 without
   --keep        leaves databases, logs and recordings behind, and says where
   --help        this text
 
 Ends with 0 if everything was as it should be, with 1 if not, with 2 if it could not be run.
 ";
 
-/// Times each operation is done in a round of the benchmark.
-const TIMES: u32 = 200;
+/// How many flows the benchmark runs.
+const ROUNDS: u32 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Command {
     Help,
     Scenarios,
+    Connection,
+    Crash,
     Bench,
 }
 
@@ -40,6 +45,8 @@ enum Command {
 struct Arguments {
     command: Command,
     suites: Vec<CipherSuite>,
+    rounds: u32,
+    seed: u64,
     keep: Keep,
 }
 
@@ -61,12 +68,21 @@ async fn main() -> ExitCode {
 }
 
 fn parse(words: &[String]) -> Result<Arguments> {
-    let mut arguments = Arguments { command: Command::Scenarios, suites: CipherSuite::ALL.to_vec(), keep: Keep::No };
+    let suites = CipherSuite::ALL.to_vec();
+    let mut arguments = Arguments { command: Command::Scenarios, suites, rounds: ROUNDS, seed: 1, keep: Keep::No };
     let mut named = false;
     let mut words = words.iter().map(String::as_str);
     while let Some(word) = words.next() {
         match word {
             "--help" | "-h" => arguments.command = Command::Help,
+            "--rounds" => match words.next().and_then(|rounds| rounds.parse().ok()) {
+                Some(rounds @ 1..) => arguments.rounds = rounds,
+                _ => bail!("--rounds is a number above 0"),
+            },
+            "--seed" => match words.next().and_then(|seed| seed.parse().ok()) {
+                Some(seed) => arguments.seed = seed,
+                None => bail!("--seed is a number"),
+            },
             "--keep" => arguments.keep = Keep::Yes,
             "--suite" => {
                 let code = words.next().and_then(|code| code.parse().ok());
@@ -75,7 +91,8 @@ fn parse(words: &[String]) -> Result<Arguments> {
                     None => bail!("--suite is 1 or 2"),
                 }
             }
-            "connection" if !named => named = true,
+            "connection" if !named => (named, arguments.command) = (true, Command::Connection),
+            "crash" if !named => (named, arguments.command) = (true, Command::Crash),
             "bench-flow" if !named => (named, arguments.command) = (true, Command::Bench),
             _ => bail!("`{word}` is not understood\n\n{HELP}"),
         }
@@ -90,30 +107,44 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     }
     let mut passed = true;
     for suite in &arguments.suites {
-        eprintln!("e2e: connection with suite {}: two providers, two clients each", suite.code());
-        let mut report = connection::run(Variant { suite: *suite, keep: arguments.keep }).await?;
         if arguments.command == Command::Bench {
-            report.costs.operations.extend(signature_operations(*suite, TIMES)?);
-            println!("{}\n\n{}", report.name, report.costs);
-        } else {
-            println!("{}\n\n{report}", report.name);
+            let Arguments { rounds, keep, .. } = *arguments;
+            eprintln!("e2e: {rounds} connection flows with suite {}", suite.code());
+            let costs = bench::run(Bench { suite: *suite, rounds, keep }).await?;
+            println!("Connection flow, suite {}\n\n{costs}", suite.code());
+            continue;
         }
-        passed &= verdict(&report)?;
+        let variant = Variant { suite: *suite, keep: arguments.keep };
+        if arguments.command != Command::Crash {
+            eprintln!("e2e: connection with suite {}: two providers, two clients each", suite.code());
+            let report = connection::run(variant).await?;
+            println!("{}\n\n{report}", report.name);
+            passed &= verdict(&report)?;
+        }
+        if arguments.command != Command::Connection {
+            eprintln!("e2e: the same with suite {}, killed over and over", suite.code());
+            let report = crash::run(variant, arguments.seed).await?;
+            println!("{}\n\n{report}", report.name);
+            passed &= judge(&report.name, &report.failures(), report.elapsed, report.kept.as_deref());
+        }
     }
     Ok(passed)
 }
 
 /// Prints the verdict and says whether it is a good one.
 fn verdict(report: &Report) -> Result<bool> {
-    let failures = report.failures()?;
+    Ok(judge(&report.name, &report.failures()?, report.elapsed, report.kept.as_deref()))
+}
+
+fn judge(name: &str, failures: &[String], elapsed: Duration, kept: Option<&Path>) -> bool {
     failures.iter().for_each(|failure| println!("  {failure}"));
     let word = if failures.is_empty() { "PASSED" } else { "FAILED" };
-    println!("{}: {word} in {:.1} s", report.name, report.costs.elapsed.as_secs_f64());
-    if let Some(folder) = &report.kept {
+    println!("{name}: {word} in {:.1} s", elapsed.as_secs_f64());
+    if let Some(folder) = kept {
         println!("databases, logs and recordings: {}", folder.display());
     }
     println!();
-    Ok(failures.is_empty())
+    failures.is_empty()
 }
 
 #[cfg(test)]
@@ -130,13 +161,20 @@ mod tests {
         assert_eq!((all.command, all.suites.len(), all.keep), (Command::Scenarios, 2, Keep::No));
         let one = parsed("connection --suite 2 --keep").unwrap();
         assert_eq!((one.suites, one.keep), (vec![CipherSuite::P256Aes128P256], Keep::Yes));
-        assert_eq!(parsed("bench-flow").unwrap().command, Command::Bench);
+        let bench = parsed("bench-flow --rounds 2").unwrap();
+        assert_eq!((bench.command, bench.rounds), (Command::Bench, 2));
+        assert_eq!(parsed("bench-flow").unwrap().rounds, ROUNDS);
+        let crash = parsed("crash --seed 7 --suite 1").unwrap();
+        assert_eq!((crash.command, crash.seed), (Command::Crash, 7));
+        assert_eq!(parsed("connection").unwrap().command, Command::Connection);
         assert_eq!(parsed("connection --help").unwrap().command, Command::Help);
     }
 
     #[test]
     fn wrong_arguments_are_refused() {
-        for wrong in ["knock", "--suite", "--suite 3", "--suite x", "connection connection", "--keeps"] {
+        for wrong in
+            ["knock", "--suite", "--suite 3", "--suite x", "connection connection", "--keeps", "--rounds 0", "--seed x"]
+        {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }
     }

@@ -86,7 +86,7 @@ async fn story(world: &mut World, variant: Variant) -> Result<Story> {
 }
 
 /// Whether a text leaves the files of a folder in time.
-async fn forgotten(folder: &Path, text: &str) -> Result<bool> {
+pub(super) async fn forgotten(folder: &Path, text: &str) -> Result<bool> {
     for _ in 0..100 {
         if !holds(folder, text)? {
             return Ok(true);

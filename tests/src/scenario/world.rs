@@ -61,6 +61,11 @@ impl World {
         DOMAINS.map(str::to_owned)
     }
 
+    /// Files and processes, to be used on their own.
+    pub fn into_parts(self) -> (Fixture, [ProviderProcess; 2]) {
+        (self.fixture, self.processes)
+    }
+
     /// A provider's process, to kill it and start it again.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod formats;
+mod issuer;
 mod sender;
 mod verify;
 mod world;

@@ -12,14 +12,15 @@ fn a_certificate_shows_exactly_what_was_selected() {
         let world = World::new(suite);
         let credential = IdentityCredential::x509(world.identity.clone());
         assert_eq!(credential.names().unwrap(), *world.selection().names());
-        assert!(credential.present(&world.selection(), &world.context()).is_ok());
+        assert!(credential.present(&world.selection(), &world.context(), &world.signer, world.now).is_ok());
         for wanted in [
             vec![ClaimName::UserUri],
             vec![ClaimName::UserUri, ClaimName::Email],
             vec![ClaimName::UserUri, ClaimName::DisplayName, ClaimName::Email],
         ] {
             let selection = Selection::new(wanted, &DisclosurePolicy::connection()).unwrap();
-            assert_eq!(credential.present(&selection, &world.context()), Err(PresentError::Selection));
+            let outcome = credential.present(&selection, &world.context(), &world.signer, world.now);
+            assert_eq!(outcome, Err(PresentError::Selection));
         }
     }
 }
@@ -28,7 +29,9 @@ fn a_certificate_shows_exactly_what_was_selected() {
 fn what_every_receiver_would_refuse_is_not_presented() {
     for suite in CipherSuite::ALL {
         let mut world = World::new(suite);
-        world.context_key = key(suite.signature_scheme(), 24).public_key().clone();
+        world.signer = key(suite.signature_scheme(), 24);
+        assert_eq!(world.present(), Err(PresentError::WrongKey));
+        world.context_key = world.signer.public_key().clone();
         assert_eq!(world.present(), Err(PresentError::WrongKey));
 
         let mut world = World::new(suite);
@@ -54,7 +57,12 @@ fn what_every_receiver_would_refuse_is_not_presented() {
         let nonce = *world.context().nonce();
         let room = world.context().room().clone();
         let bare = MessageContext::dangerous_new(room, 7, (user, client), world.context_key.clone(), vec![], nonce);
-        let outcome = IdentityCredential::x509(world.identity.clone()).present(&world.selection(), &bare);
+        let outcome = IdentityCredential::x509(world.identity.clone()).present(
+            &world.selection(),
+            &bare,
+            &world.signer,
+            world.now,
+        );
         assert_eq!(outcome, Err(PresentError::Leaf(ChainError::Count(0))));
     }
 }

@@ -229,7 +229,7 @@ fn what_meets_every_obligation_is_believed() {
         assert_eq!(content, world.raw_content());
         let disclosure = world.verify().unwrap();
         assert_eq!(*disclosure.claims(), alice());
-        assert_eq!(disclosure.user().as_str(), ALICE);
+        assert_eq!(disclosure.user().unwrap().as_str(), ALICE);
         assert_eq!(*disclosure.sender(), world.sender.0);
         assert_eq!(*disclosure.issuer_domain(), domain("a.example"));
         assert_eq!(format!("{disclosure:?}"), "Disclosure { claims: {UserUri, DisplayName}, .. }");
@@ -256,7 +256,7 @@ fn a_path_through_an_intermediate_is_believed() {
         let middle = world.issuer.delegate(signer, [5; 16], days(0, 200)).unwrap();
         world.identity = middle.issue_identity(&alice(), &world.context_key, [4; 16], days(0, 200)).unwrap();
         assert_eq!(world.identity.certificates().len(), 2);
-        assert_eq!(world.verify().unwrap().user().as_str(), ALICE);
+        assert_eq!(world.verify().unwrap().user().unwrap().as_str(), ALICE);
         assert!(world.present().is_ok());
     }
 }

@@ -7,8 +7,8 @@ use mimi_disclosure::{
     Disclosure, DisclosurePolicy, IdentityCredential, PresentError, Selection, UnverifiedPresentation, VerifyError,
 };
 use mimi_pseudonym::{
-    CipherSuite, ClaimName, Claims, ClientUri, Content, Domain, MessageContext, Nonce, PublicKey, SeededEntropy,
-    SignatureScheme, Signer, SigningKey, Timestamp, UserUri, Writer,
+    CipherSuite, ClaimName, Claims, ClientUri, Content, Domain, MessageContext, Nonce, PublicKey, RoomUri,
+    SeededEntropy, SignatureScheme, Signer, SigningKey, Timestamp, UserUri, Writer,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose,
@@ -49,6 +49,8 @@ pub fn alice() -> Claims {
 /// Everything that `verify` looks at, good until it is changed.
 pub struct World {
     pub leaf_key: SigningKey,
+    /// Signs presentations; the key of the leaf.
+    pub signer: SigningKey,
     pub context_key: PublicKey,
     pub sender: (UserUri, ClientUri),
     pub leaf: CertificateChain,
@@ -57,6 +59,8 @@ pub struct World {
     pub trust: TrustStore,
     pub now: Timestamp,
     pub issuer: Issuer,
+    pub room: RoomUri,
+    pub nonce: [u8; 32],
 }
 
 impl World {
@@ -73,19 +77,22 @@ impl World {
             trust: TrustStore::default().with_anchor(issuer.certificate(), [domain("a.example")]).unwrap(),
             now: NOW,
             sender,
+            signer: leaf_key.clone(),
             leaf_key,
             issuer,
+            room: "mimi://hub.example/r/clubhouse".parse().unwrap(),
+            nonce: [9; 32],
         }
     }
 
     pub fn context(&self) -> MessageContext {
         MessageContext::dangerous_new(
-            "mimi://hub.example/r/clubhouse".parse().unwrap(),
+            self.room.clone(),
             7,
             self.sender.clone(),
             self.context_key.clone(),
             self.leaf.clone().into(),
-            Nonce::from_bytes([9; 32]),
+            Nonce::from_bytes(self.nonce),
         )
     }
 
@@ -94,7 +101,12 @@ impl World {
     }
 
     pub fn present(&self) -> Result<Content, PresentError> {
-        IdentityCredential::x509(self.identity.clone()).present(&self.selection(), &self.context())
+        IdentityCredential::x509(self.identity.clone()).present(
+            &self.selection(),
+            &self.context(),
+            &self.signer,
+            self.now,
+        )
     }
 
     /// Reads and verifies the identity, as a sender without scruples would send it.

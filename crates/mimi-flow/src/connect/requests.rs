@@ -2,7 +2,7 @@
 
 use mimi_disclosure::{Bundle, DisclosurePolicy, IdentityCredential, Selection};
 use mimi_mls::{SealError, Wanted};
-use mimi_pseudonym::{Content, RoomUri, Wire};
+use mimi_pseudonym::{Content, RoomUri, Timestamp, Wire};
 use mimi_room::{ComponentId, ComponentUpdate, ParticipantListUpdate};
 use mimi_wire::{
     ApplicationMessage, Credential, KeyMaterialRequest, KeyMaterialRequestTbs, RequiredCapabilities,
@@ -34,16 +34,21 @@ impl Device {
     }
 
     /// The message that says who is behind the pseudonym, and how to answer.
-    pub(super) fn disclosure(&mut self, flow: &Connect) -> Result<SubmitMessageRequest, FailureReason> {
+    pub(super) fn disclosure(
+        &mut self,
+        flow: &Connect,
+        now: Timestamp,
+    ) -> Result<SubmitMessageRequest, FailureReason> {
         let held = self.wallet.held.get(&flow.first).ok_or(FailureReason::Internal)?;
         let chain = held.disclosure.clone().ok_or(FailureReason::Disclosure)?;
+        let signer = held.identity.signer();
         let policy = DisclosurePolicy::connection();
         let wanted = flow.disclose.iter().copied();
         let selection = Selection::new(wanted, &policy).map_err(|_| FailureReason::Disclosure)?;
         let room = self.rooms.get_mut(&flow.room).ok_or(FailureReason::Internal)?;
         let sealed = room.seal_with(|context| {
             let presentation = IdentityCredential::x509(chain)
-                .present(&selection, context)
+                .present(&selection, context, signer, now)
                 .map_err(|_| Refused(FailureReason::Disclosure))?;
             let bundle = Bundle::new(
                 vec![presentation],

@@ -30,8 +30,8 @@ pub(super) async fn dispatch(
     match (route, caller) {
         (Route::Directory, _) => Ok(Reply::Json(directory(inner))),
         (Route::Info, _) => Ok(Reply::message(&local::info(inner))),
-        (Route::Register, _) => local::register(inner, Wire::decode(body)?).await,
-        (Route::AddDevice, _) => local::add_device(inner, Wire::decode(body)?).await,
+        (Route::Register, _) => local::register(inner, Wire::decode(body)?, key).await,
+        (Route::AddDevice, _) => local::add_device(inner, Wire::decode(body)?, key).await,
         (Route::Peer(route), Caller::Peer(peer)) => for_peer(inner, route, peer, body).await,
         (Route::Device(route), Caller::Device(device)) => {
             let client = device.client.to_string();

@@ -1,8 +1,13 @@
+use std::sync::PoisonError;
+
 use mimi_pseudonym::{ClientUri, PublicKey, UserUri, Wire};
 use mimi_wire::local::InboxBody;
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 
 use super::{AccountId, Device, DeviceId, Hash, MaybeRow, Store, StoreError, Wake, delivery::put_in_inbox, parsed};
+
+/// How many devices are kept in memory besides.
+const KNOWN_DEVICES: usize = 1 << 16;
 
 /// A device that is about to be stored.
 #[derive(Debug, Clone)]
@@ -49,9 +54,14 @@ impl Store {
         })
     }
 
+    /// The device with this token, if it has shown it before: known without a look at the disk.
+    pub(crate) fn known_device(&self, token: &Hash) -> Option<Device> {
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
+    }
+
     /// The device with this token.
     pub(crate) fn device_by_token(&self, token: &Hash) -> Result<Option<Device>, StoreError> {
-        self.read(|db| {
+        let device: Option<Device> = self.read(|db| {
             let mut query = db.prepare_cached("SELECT id, account, client FROM devices WHERE token_hash = ?1")?;
             let row =
                 query.query_row([token], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?))).maybe()?;
@@ -60,7 +70,15 @@ impl Store {
                 Ok(Device { id: DeviceId(id), account: AccountId(account), client })
             };
             row.map(device).transpose()
-        })
+        })?;
+        if let Some(device) = &device {
+            let mut known = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= KNOWN_DEVICES {
+                known.clear();
+            }
+            known.insert(*token, device.clone());
+        }
+        Ok(device)
     }
 
     /// What an account says about itself.
@@ -159,7 +177,7 @@ fn insert_device(db: &Transaction<'_>, account: AccountId, device: &NewDevice) -
     Ok(())
 }
 
-fn profile(db: &Transaction<'_>, account: AccountId) -> Result<AccountProfile, StoreError> {
+fn profile(db: &Connection, account: AccountId) -> Result<AccountProfile, StoreError> {
     let (user, display_name, email): (String, _, _) =
         db.query_row("SELECT user, display_name, email FROM accounts WHERE id = ?1", [account.0], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -167,7 +185,7 @@ fn profile(db: &Transaction<'_>, account: AccountId) -> Result<AccountProfile, S
     Ok(AccountProfile { user: parsed(&user, "user")?, display_name, email })
 }
 
-fn owns(db: &Transaction<'_>, account: AccountId, user: &UserUri) -> Result<bool, StoreError> {
+fn owns(db: &Connection, account: AccountId, user: &UserUri) -> Result<bool, StoreError> {
     let question = if user.is_pseudonym() {
         "SELECT EXISTS (SELECT 1 FROM pseudonyms WHERE pseudonym = ?1 AND account = ?2)"
     } else {
@@ -177,7 +195,7 @@ fn owns(db: &Transaction<'_>, account: AccountId, user: &UserUri) -> Result<bool
 }
 
 /// The device behind a client URI.
-pub(super) fn device_of(db: &Transaction<'_>, client: &ClientUri) -> Result<Option<DeviceId>, StoreError> {
+pub(super) fn device_of(db: &Connection, client: &ClientUri) -> Result<Option<DeviceId>, StoreError> {
     let mut query = db.prepare_cached(
         "SELECT id FROM devices WHERE client = ?1 UNION ALL SELECT device FROM client_pseudonyms WHERE client = ?1",
     )?;

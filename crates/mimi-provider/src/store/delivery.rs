@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use mimi_pseudonym::{Domain, RoomUri};
 use mimi_wire::KeyPackageRef;
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 
 use super::{DeviceId, Hash, MaybeRow, Store, StoreError, Wake, parsed, rooms::join};
 
@@ -183,7 +183,7 @@ fn welcomed(
 }
 
 /// The devices that have a client in a room.
-pub(super) fn devices_in_room(db: &Transaction<'_>, room: &RoomUri) -> Result<BTreeSet<DeviceId>, StoreError> {
+pub(super) fn devices_in_room(db: &Connection, room: &RoomUri) -> Result<BTreeSet<DeviceId>, StoreError> {
     let mut query = db.prepare_cached("SELECT device FROM room_clients WHERE room = ?1")?;
     let devices = query.query_map([room.as_str()], |row| row.get(0).map(DeviceId))?;
     Ok(devices.collect::<Result<_, _>>()?)

@@ -84,7 +84,7 @@ impl Store {
         self.write(|db| {
             let mut best: BTreeMap<i64, (String, Offer)> = BTreeMap::new();
             let mut query = db.prepare_cached(
-                "SELECT device, client, suite, not_after, claimed, rowid, claimed_by IS NOT NULL AND claimed_by = ?3 \
+                "SELECT device, client, suite, not_after, claimed, rowid, ?3 IS NOT NULL AND claimed_by IS ?3 \
                  FROM key_packages WHERE owner = ?1 AND initial_only = ?2 ORDER BY not_after, rowid",
             )?;
             let mut rows = query.query((claim.owner.as_str(), claim.initial_only, claim.request))?;

@@ -10,7 +10,7 @@ mod schema;
 mod tests;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -85,6 +85,8 @@ pub(crate) type Hash = [u8; 32];
 #[derive(Clone)]
 pub(crate) struct Store {
     connection: Arc<Mutex<Connection>>,
+    /// Devices that have shown their token, by its hash. A device that was stored stays as it is.
+    devices: Arc<Mutex<HashMap<Hash, Device>>>,
 }
 
 impl Store {
@@ -97,7 +99,7 @@ impl Store {
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.pragma_update(None, "secure_delete", "ON")?;
         schema::migrate(&mut connection)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), devices: Arc::default() })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -115,9 +117,9 @@ impl Store {
         Ok(value)
     }
 
-    /// Runs a transaction that only reads.
-    fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        work(&self.connection().transaction()?)
+    /// Only reads. There is one connection, which nobody else has meanwhile: that needs no transaction.
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        work(&self.connection())
     }
 
     /// The secret key of the hub for a cipher suite; `fresh` is stored if there is none yet.

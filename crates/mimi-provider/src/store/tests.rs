@@ -95,6 +95,9 @@ fn a_name_is_given_once_and_a_code_lets_one_device_in() {
     alice(&store);
     assert!(!store.register(&profile("Alice"), &new_device(9)).unwrap(), "the same name in another case");
     assert!(store.device_by_token(&[9; 32]).unwrap().is_none());
+    assert!(store.known_device(&[9; 32]).is_none());
+    assert_eq!(store.known_device(&[1; 32]).unwrap().client, store.device_by_token(&[1; 32]).unwrap().unwrap().client);
+    assert!(folder.open().known_device(&[1; 32]).is_none(), "it has not shown its token yet");
     second(&store);
     assert_eq!(store.add_device(&[1; 32], &new_device(3)).unwrap(), None, "the code is used up");
     assert_eq!(store.account_named(&user("ALICE")).unwrap(), Some(user("alice")));
@@ -173,6 +176,28 @@ fn eight_threads_claim_each_key_package_once() {
     given.sort();
     assert_eq!(given, offered.into_iter().map(|one| one.octets).collect::<Vec<_>>());
     assert_eq!(exhausted, 16);
+}
+
+#[test]
+fn the_same_request_gets_the_same_key_package_until_it_is_used() {
+    let folder = Folder::new("again");
+    let store = folder.open();
+    let device = alice(&store);
+    let stock: Vec<_> = [3, 4, 5].map(|number| key_package(&device, number, later())).into();
+    assert!(store.upload(&device, &stock, NOW).unwrap());
+    let ask = |request: u8| store.claim(&Claim { request: Some([request; 32]), ..claim() }, NOW).unwrap();
+    let given = |number: u8| [ClaimedClient::KeyPackage(device.client.clone(), vec![number; 9])];
+    assert_eq!(ask(1), given(3));
+    assert_eq!(ask(2), given(4));
+    assert_eq!(ask(1), given(3), "its answer may have been lost");
+    let welcome = Notification { hash: [9; 32], body: vec![1], welcome: Some(vec![KeyPackageRef::new(&[3; 32])]) };
+    let room = RoomUri::new(&domain("b.example"), "club").unwrap();
+    assert!(matches!(store.notify(&room, &[welcome]).unwrap(), NotifyOutcome::Taken(_)));
+    assert_eq!(ask(1), given(5), "it has been used");
+    assert_eq!(ask(2), given(4));
+    assert_eq!(ask(3), [ClaimedClient::Exhausted(device.client.clone())]);
+    assert!(store.claim(&claim(), later()).unwrap().iter().all(|one| matches!(one, ClaimedClient::Exhausted(_))));
+    assert_eq!(store.claim(&Claim { request: Some([2; 32]), ..claim() }, later()).unwrap(), ask(3), "it has ended");
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub struct Shown<'a> {
     pub certificate: Option<&'a Tls>,
     pub from: Option<&'a str>,
     pub token: Option<&'a DeviceToken>,
+    /// What makes it the same request as an earlier one.
+    pub key: Option<&'a str>,
     /// Sent to b.example instead of a.example.
     pub to_b: bool,
 }
@@ -235,6 +237,9 @@ impl World {
         if let Some(token) = shown.token {
             let token: String = token.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
             request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if let Some(key) = shown.key {
+            request = request.header("idempotency-key", key);
         }
         let response = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
         let status = response.status().as_u16();
