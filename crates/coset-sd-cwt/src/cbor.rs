@@ -384,7 +384,7 @@ pub(crate) fn write_integer(out: &mut Vec<u8>, value: i64) {
 pub(crate) struct KeySet<'a> {
     few: [Option<Key<'a>>; KeySet::FEW],
     count: usize,
-    many: std::collections::HashSet<Key<'a>>,
+    many: crate::hashing::Set<Key<'a>>,
 }
 
 impl<'a> KeySet<'a> {

@@ -3,13 +3,13 @@
 //! Every digest met is looked up in, or entered into, one hash map; every byte of the payload and of each disclosure is
 //! read once (the key of a disclosed claim, which follows its value, is found by passing over the value first).
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use thiserror::Error;
 
 use crate::HashAlgorithm;
 use crate::cbor::{ARRAY, CborError, Key, KeySet, MAP, Reader, TAG, deeper, write_head, write_tag};
+use crate::hashing::{FoldState, Table};
 use crate::registered::{SUB, never_redacted};
 
 /// What is wrong with claims and their disclosures.
@@ -106,7 +106,8 @@ pub(crate) fn expand<T: Trace>(
     trace: &mut T,
 ) -> Result<Expanded, DisclosureError> {
     let digests: Vec<_> = disclosures.iter().map(|disclosure| hash.digest(disclosure)).collect();
-    let mut slots = HashMap::with_capacity(disclosures.len() + payload.len() / (hash.length() + 2));
+    let mut slots =
+        Table::with_capacity_and_hasher(disclosures.len() + payload.len() / (hash.length() + 2), FoldState::default());
     for (index, digest) in digests.iter().enumerate() {
         if slots.insert(digest.as_ref(), Slot::Disclosed(index)).is_some() {
             return Err(DisclosureError::DuplicateDisclosure);
@@ -149,7 +150,7 @@ fn join(header: &[u8], payload: &[u8]) -> Result<Vec<u8>, DisclosureError> {
     let mut reader = Reader::new(payload);
     let mut count = reader.map()?;
     let mut body = reader.clone().until(&Reader::new(&[])).to_vec();
-    let mut seen = HashMap::new();
+    let mut seen = Table::default();
     for _ in 0..count {
         seen.insert(reader.key()?, reader.skip()?);
     }
@@ -174,7 +175,7 @@ fn join(header: &[u8], payload: &[u8]) -> Result<Vec<u8>, DisclosureError> {
 }
 
 struct Expander<'t, T> {
-    slots: HashMap<&'t [u8], Slot>,
+    slots: Table<&'t [u8], Slot>,
     disclosures: &'t [&'t [u8]],
     digest_length: usize,
     out: Vec<u8>,

@@ -9,6 +9,7 @@ mod credential;
 mod diagnostic;
 mod entropy;
 mod expand;
+mod hashing;
 mod header;
 mod issue;
 mod key;

@@ -39,7 +39,7 @@ pub enum PresentError {
     /// The token would break a rule on times.
     #[error(transparent)]
     Time(#[from] TimeError),
-    /// The signer failed.
+    /// The signer, or the cipher, failed.
     #[error(transparent)]
     Signing(#[from] SigningFailed),
 }

@@ -6,7 +6,7 @@ use ciborium::Value;
 use thiserror::Error;
 
 use crate::cbor::{ARRAY, CborError, Key, KeySet, MAP, TAG, deeper, write_bytes, write_head, write_integer, write_tag};
-use crate::registered::never_redacted;
+use crate::registered::{SUB, never_redacted};
 use crate::{Entropy, HashAlgorithm};
 
 /// What is wrong with marked claims.
@@ -50,13 +50,23 @@ pub(crate) struct Redactor<'e> {
     pub(crate) max_depth: u8,
     /// Encoded byte strings.
     pub(crate) disclosures: Vec<Vec<u8>>,
+    /// Whether there is a `sub`, redacted or not.
+    pub(crate) subject: bool,
     decoys: HashSet<u64>,
     salts: HashSet<[u8; 16]>,
 }
 
 impl<'e> Redactor<'e> {
     pub(crate) fn new(hash: HashAlgorithm, entropy: &'e mut dyn Entropy, max_depth: u8) -> Self {
-        Self { hash, entropy, max_depth, disclosures: Vec::new(), decoys: HashSet::new(), salts: HashSet::new() }
+        Self {
+            hash,
+            entropy,
+            max_depth,
+            disclosures: Vec::new(),
+            subject: false,
+            decoys: HashSet::new(),
+            salts: HashSet::new(),
+        }
     }
 
     /// The payload for these claims.
@@ -120,6 +130,7 @@ impl<'e> Redactor<'e> {
                 Value::Tag(TO_BE_REDACTED, inner) => {
                     let key = key_of(inner)?;
                     keys.insert(key)?;
+                    self.subject |= level == 1 && key == Key::Uint(SUB);
                     if level == 1 {
                         refuse_never_redacted(&key)?;
                     }
@@ -138,6 +149,7 @@ impl<'e> Redactor<'e> {
                 plain => {
                     let key = key_of(plain)?;
                     keys.insert(key)?;
+                    self.subject |= level == 1 && key == Key::Uint(SUB);
                     key.write(&mut body);
                     if level == 1 && never_redacted(&key) && holds_mark(value) {
                         refuse_never_redacted(&key)?;

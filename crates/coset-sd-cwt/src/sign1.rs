@@ -29,7 +29,7 @@ impl<'a> Sign1<'a> {
     }
 
     /// What the signature is made over (RFC 9052, section 4.4), without external data.
-    pub(crate) fn to_be_signed(&self) -> Vec<u8> {
+    pub(crate) fn to_be_signed(self) -> Vec<u8> {
         to_be_signed(self.protected, self.payload)
     }
 }

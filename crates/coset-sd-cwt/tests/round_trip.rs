@@ -256,6 +256,18 @@ fn sealed_disclosures() {
     }
 }
 
+struct Broken(PublicKey);
+
+impl Signer for Broken {
+    fn public_key(&self) -> PublicKey {
+        self.0.clone()
+    }
+
+    fn sign(&self, _: &[u8]) -> Result<Vec<u8>, SigningFailed> {
+        Err(SigningFailed)
+    }
+}
+
 #[test]
 fn errors_of_presenting() {
     let (holder, _, credential) = nested();
@@ -293,15 +305,6 @@ fn errors_of_presenting() {
     let params = PresentParams { additional: &wrong, ..base };
     assert_eq!(present(&nothing, &params, &holder), Err(PresentError::Claims(RegisteredClaimError::Type(4))));
 
-    struct Broken(PublicKey);
-    impl Signer for Broken {
-        fn public_key(&self) -> PublicKey {
-            self.0.clone()
-        }
-        fn sign(&self, _: &[u8]) -> Result<Vec<u8>, SigningFailed> {
-            Err(SigningFailed)
-        }
-    }
     let broken = Broken(holder.public_key());
     assert_eq!(present(&nothing, &base, &broken), Err(PresentError::Signing(SigningFailed)));
 }
@@ -427,6 +430,9 @@ fn errors_of_issuing() {
         &mut |buffer: &mut [u8]| buffer.fill(7),
     );
     assert_eq!(stuck.err(), Some(RedactError::RepeatedSalt.into()));
+    let broken = Broken(issuer.public_key());
+    let unsigned = issue(&claims(&key, vec![]), &IssueParams::default(), &broken, &mut entropy());
+    assert_eq!(unsigned.err(), Some(IssueError::Signing(SigningFailed)));
 }
 
 #[test]
@@ -444,9 +450,42 @@ fn coset_reads_what_is_made() {
 }
 
 #[test]
-fn digests_are_sorted_and_secrets_are_not_shown() {
+fn the_order_of_digests_tells_nothing() {
+    use coset::TaggedCborSerializable;
+    let (issuer, holder) = (signer(SignatureAlgorithm::Ed25519, 1), signer(SignatureAlgorithm::Ed25519, 2));
+    let marked = (100..120).map(|label| (redact(label), Value::from(label))).collect();
+    let token = issue(&claims(&holder.public_key(), marked), &IssueParams::default(), &issuer, &mut entropy()).unwrap();
+    let payload = coset::CoseSign1::from_tagged_slice(&token).unwrap().payload.unwrap();
+    let start = payload.windows(3).position(|window| window == [0xf8, 59, 0x94]).unwrap() + 3;
+    let digests: Vec<_> = payload[start..].chunks(34).collect();
+    assert_eq!(digests.len(), 20);
+    assert!(digests.is_sorted());
+}
+
+#[test]
+fn nothing_private_is_shown() {
     let (holder, _, credential) = nested();
     assert_eq!(format!("{credential:?}"), "Credential { disclosures: 7, .. }");
     assert!(!format!("{:?}", credential.disclosures()).contains("Utrecht"));
     assert_eq!(format!("{holder:?}"), "SoftwareSigner { algorithm: Ed25519, .. }");
+}
+
+/// Another backend, that counts.
+struct Counting(std::cell::Cell<usize>);
+
+impl SignatureVerifier for Counting {
+    fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<(), SignatureMismatch> {
+        self.0.set(self.0.get() + 1);
+        Backend.verify(key, message, signature)
+    }
+}
+
+#[test]
+fn another_backend_checks_two_signatures() {
+    let (holder, issuers, credential) = nested();
+    let token = present(&credential, &Selection::everything(&credential), &holder);
+    let presentation = UnverifiedPresentation::parse(&token, &Limits::default()).unwrap();
+    let counting = Counting(std::cell::Cell::new(0));
+    assert!(presentation.verify_with(&params(&issuers), &counting).is_ok());
+    assert_eq!(counting.0.get(), 2);
 }

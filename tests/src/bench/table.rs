@@ -158,9 +158,9 @@ mod tests {
         let text = costs.to_string();
         let words = |start: &str| -> Vec<String> {
             let line = text.lines().find(|line| line.starts_with(start)).unwrap();
-            line.split_whitespace().skip(1).map(str::to_owned).collect()
+            line.strip_prefix(start).unwrap().split_whitespace().map(str::to_owned).collect()
         };
-        assert_eq!(words("ack "), ["1.5", "1,000", "2"]);
+        assert_eq!(words("client ack"), ["1.5", "1,000", "2"]);
         assert_eq!(words("a.example"), ["100.0", "100.0", "1.0", "2,048", "30"]);
         assert_eq!(words("clients"), ["200.0", "0.0", "-", "2,048", "30"]);
         assert_eq!(words("Hash"), ["10.0", "0.0", "40", "10000.00", "100.00"]);

@@ -60,6 +60,20 @@ fn the_order_of_adding_does_not_matter_and_domains_add_up() {
 }
 
 #[test]
+fn the_keys_of_a_domains_issuers_are_those_of_its_anchors() {
+    let (_, _, store) = two_anchors();
+    let expected = [1, 2].map(|seed| key(SCHEMES[1], seed).public_key().clone());
+    let keys = |name| {
+        let keys = store.issuer_keys(&domain(name));
+        assert!(keys.iter().all(|(issuer, _)| keys.iter().filter(|(other, _)| other == issuer).count() == 1));
+        keys.into_iter().map(|(_, key)| key).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(keys("a.example"), expected.clone().into());
+    assert_eq!(keys("b.example"), [expected[1].clone()].into());
+    assert!(keys("c.example").is_empty());
+}
+
+#[test]
 fn what_is_no_anchor_is_refused() {
     let add = |der: &[u8], domains: Vec<Domain>| TrustStore::default().with_anchor(der, domains).unwrap_err();
     let a = || vec![domain("a.example")];

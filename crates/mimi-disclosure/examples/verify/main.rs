@@ -4,6 +4,9 @@
 //! what that format needs, and prints one JSON object a line: `id`, `result` (`accept` or `reject`), and then `claims`
 //! or the name of the `error`.
 
+// A member that is missing is null, and a malformed case may end the tool.
+#![allow(clippy::indexing_slicing)]
+
 mod sd_jwt;
 
 use std::{env, error::Error, fs, io, io::Write};

@@ -19,6 +19,7 @@ mod jwt;
 mod key;
 mod key_binding;
 mod payload;
+mod places;
 mod process;
 mod serialization;
 mod sign;

@@ -10,6 +10,7 @@ use super::{
     hash::HashAlgorithm,
     json::{Names, Repeated, Scanner},
     payload::ProcessedPayload,
+    places::{Place, Places},
     token::{Limits, UnverifiedSdJwt},
 };
 
@@ -20,16 +21,6 @@ pub(super) struct Processed {
     pub(super) hash: HashAlgorithm,
     /// Where each disclosure was put, if that was asked for.
     pub(super) places: Vec<Place>,
-}
-
-/// Where a disclosure was put.
-#[derive(Clone)]
-pub(super) struct Place {
-    pub(super) disclosure: usize,
-    /// The disclosure inside which its digest stands.
-    pub(super) parent: Option<usize>,
-    /// JSON Pointer (RFC 6901) of the claim or element in the processed payload.
-    pub(super) pointer: String,
 }
 
 /// All disclosures, decoded.
@@ -92,15 +83,7 @@ struct Processor<'a> {
     limits: Limits,
     out: ProcessedPayload,
     names: Names<'a>,
-    trace: Option<Trace>,
-}
-
-/// Keeps where disclosures are put.
-#[derive(Default)]
-struct Trace {
-    places: Vec<Place>,
-    parent: Option<usize>,
-    pointer: String,
+    places: Places,
 }
 
 impl<'a> Processor<'a> {
@@ -119,7 +102,7 @@ impl<'a> Processor<'a> {
             limits: token.limits,
             out: ProcessedPayload::with_capacity(payload.len() / 4 + decoded.text.len(), token.disclosure_count() + 8),
             names: Names::default(),
-            trace: places.then(Trace::default),
+            places: Places::new(places),
         };
         let mut scan = Scanner::new(payload);
         match processor.object(&mut scan, 0).and_then(|()| Ok(scan.end()?)) {
@@ -127,9 +110,9 @@ impl<'a> Processor<'a> {
             Err(Stop::OtherHash(hash)) => return Ok(Outcome::OtherHash(hash)),
             Err(Stop::Fault(fault)) => return Err(fault),
         }
-        let Processor { digests, out, trace, .. } = processor;
+        let Processor { digests, out, places, .. } = processor;
         digests.finish()?;
-        Ok(Outcome::Done(Processed { payload: out, hash, places: trace.unwrap_or_default().places }))
+        Ok(Outcome::Done(Processed { payload: out, hash, places: places.into_found() }))
     }
 
     fn value(&mut self, scan: &mut Scanner<'a>, depth: usize) -> Result<(), Stop> {
@@ -156,7 +139,11 @@ impl<'a> Processor<'a> {
                     "_sd" => self.claims(scan, depth, body)?,
                     "_sd_alg" => self.hash_algorithm(scan, depth)?,
                     "..." => return Err(DisclosureError::ReservedName.into()),
-                    value => self.member(name.raw, value, scan, depth, body)?,
+                    value => {
+                        let outer = self.places.member(value);
+                        self.member(name.raw, value, scan, depth, body)?;
+                        self.places.back(outer);
+                    }
                 }
                 self.names.push(name.value, false);
                 if scan.take(b'}') {
@@ -188,9 +175,7 @@ impl<'a> Processor<'a> {
         self.out.json.push_str(raw);
         let end = self.out.json.len();
         self.out.json.push(':');
-        let outer = self.enter(name);
         self.value(scan, depth)?;
-        self.leave(outer);
         if depth == 1 {
             self.out.add(name, start..end);
         }
@@ -238,9 +223,10 @@ impl<'a> Processor<'a> {
         if matches!(&*name.value, "_sd" | "_sd_alg" | "...") {
             return Err(DisclosureError::ReservedName.into());
         }
-        let outer = self.disclose(index, &name.value);
+        let outer = self.places.member(&name.value);
+        self.places.disclosed(index);
         self.member(name.raw, &name.value, &mut scan, depth, body)?;
-        self.concealed(outer);
+        self.places.back(outer);
         self.names.push(name.value, true);
         close(&mut scan, DisclosureError::Shape)
     }
@@ -263,14 +249,12 @@ impl<'a> Processor<'a> {
                 if count > 0 {
                     self.out.json.push(',');
                 }
+                let outer = self.places.element(count);
                 match disclosure {
-                    None => {
-                        let outer = self.trace.is_some().then(|| self.enter(&count.to_string())).flatten();
-                        self.value(scan, depth)?;
-                        self.leave(outer);
-                    }
-                    Some(index) => self.element(index, depth, count)?,
+                    None => self.value(scan, depth)?,
+                    Some(index) => self.element(index, depth)?,
                 }
+                self.places.back(outer);
                 count += 1;
             }
             if scan.take(b']') {
@@ -283,18 +267,10 @@ impl<'a> Processor<'a> {
     }
 
     /// The disclosure of an array element: `[salt, value]`.
-    fn element(&mut self, index: usize, depth: usize, position: usize) -> Result<(), Stop> {
+    fn element(&mut self, index: usize, depth: usize) -> Result<(), Stop> {
         let mut scan = self.open(index)?;
-        if self.trace.is_some() {
-            let name = position.to_string();
-            let disclosed = self.disclose(index, &name);
-            let outer = self.enter(&name);
-            self.value(&mut scan, depth)?;
-            self.leave(outer);
-            self.concealed(disclosed);
-        } else {
-            self.value(&mut scan, depth)?;
-        }
+        self.places.disclosed(index);
+        self.value(&mut scan, depth)?;
         close(&mut scan, DisclosureError::ClaimAsElement)
     }
 
@@ -328,35 +304,6 @@ impl<'a> Processor<'a> {
     fn deeper(&self, depth: usize) -> Result<usize, JsonError> {
         if depth < self.limits.depth() { Ok(depth + 1) } else { Err(JsonError::TooDeep) }
     }
-
-    /// Goes to a member or element, if a trace is kept; gives what [`Self::leave`] wants.
-    fn enter(&mut self, name: &str) -> Option<usize> {
-        let trace = self.trace.as_mut()?;
-        let outer = trace.pointer.len();
-        push_token(&mut trace.pointer, name);
-        Some(outer)
-    }
-
-    fn leave(&mut self, outer: Option<usize>) {
-        if let (Some(trace), Some(outer)) = (&mut self.trace, outer) {
-            trace.pointer.truncate(outer);
-        }
-    }
-
-    /// Goes into a disclosure, if a trace is kept; gives what [`Self::concealed`] wants.
-    fn disclose(&mut self, index: usize, name: &str) -> Option<usize> {
-        let trace = self.trace.as_mut()?;
-        let mut pointer = trace.pointer.clone();
-        push_token(&mut pointer, name);
-        trace.places.push(Place { disclosure: index, parent: trace.parent, pointer });
-        trace.parent.replace(index)
-    }
-
-    fn concealed(&mut self, outer: Option<usize>) {
-        if let Some(trace) = &mut self.trace {
-            trace.parent = outer;
-        }
-    }
 }
 
 /// `{"...": "<digest>"}`, if that is the next element of an array.
@@ -388,18 +335,6 @@ fn close(scan: &mut Scanner<'_>, fault: DisclosureError) -> Result<(), Stop> {
     }
     scan.expect(b']')?;
     Ok(scan.end()?)
-}
-
-/// A reference token of a JSON Pointer (RFC 6901, section 3).
-fn push_token(pointer: &mut String, name: &str) {
-    pointer.push('/');
-    for letter in name.chars() {
-        match letter {
-            '~' => pointer.push_str("~0"),
-            '/' => pointer.push_str("~1"),
-            _ => pointer.push(letter),
-        }
-    }
 }
 
 impl From<DisclosureError> for Stop {

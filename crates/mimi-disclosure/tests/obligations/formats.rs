@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use coset_sd_cwt::{TimeError, VerifyError as Cwt};
-use mimi_credential::CredentialError;
-use mimi_credential::{Issuer, TrustStore};
+use coset_sd_cwt::{SigningFailed, TimeError, VerifyError as Cwt};
+use mimi_credential::{CredentialError, Issuer, TrustStore};
 use mimi_disclosure::{
     ClaimFault, Disclosure, DisclosurePolicy, Holding, IdentityCredential, KEY_BINDING_MAX_AGE, Obligation,
     PolicyBreach, PresentError, PresentationError, SD_CWT, SD_JWT, Selection, UnverifiedPresentation, VerifyError,
@@ -12,7 +11,8 @@ use mimi_disclosure::{
     sd_jwt::{self, ClaimError, JwtError, KeyBindingError, Object, SdJwtError},
 };
 use mimi_pseudonym::{
-    CipherSuite, ClaimName, Claims, ClientUri, Content, PublicKey, SeededEntropy, SignatureScheme, Signer, UserUri,
+    CipherSuite, ClaimName, Claims, ClientUri, Content, PublicKey, SeededEntropy, SignError, SignatureScheme, Signer,
+    UserUri,
 };
 
 use crate::world::{ALICE, DAY, World, alice, claims, days, domain, issuer, key};
@@ -296,10 +296,41 @@ fn what_every_receiver_would_refuse_is_not_presented() {
             let mut world = World::new(suite);
             world.sender.0 = UserUri::pseudonym(&domain("b.example"), [7; 16]);
             assert_eq!(present(&world, &world.selection()), Err(PresentError::ForeignDomain));
+            let world = World::new(suite);
+            let broken = Broken(world.context_key.clone());
+            let outcome = held.present(&world.selection(), &world.context(), &broken, world.now);
+            let expected = if format == Format::SdJwt {
+                PresentError::SdJwt(sd_jwt::PresentError::Sign(SignError))
+            } else {
+                PresentError::SdCwt(coset_sd_cwt::PresentError::Signing(SigningFailed))
+            };
+            assert_eq!(outcome, Err(expected));
             let debug = format!("{held:?}").to_lowercase();
             assert!(!debug.contains("alice"), "{debug}");
         }
     }
+}
+
+/// A key that cannot be used.
+struct Broken(PublicKey);
+
+impl Signer for Broken {
+    fn public_key(&self) -> &PublicKey {
+        &self.0
+    }
+
+    fn sign(&self, _: &[u8]) -> Result<Vec<u8>, SignError> {
+        Err(SignError)
+    }
+}
+
+#[test]
+fn an_sd_cwt_is_not_presented_before_it_was_issued() {
+    let world = World::new(CipherSuite::X25519Aes128Ed25519);
+    let held = credential(Format::SdCwt, &world, (&world.issuer, 1), &world.context_key, 200);
+    let outcome = held.present(&world.selection(), &world.context(), &world.signer, world.now.before(DAY * 101));
+    let early = coset_sd_cwt::PresentError::Time(TimeError::BindingIatBeforeCredentialIat);
+    assert_eq!(outcome, Err(PresentError::SdCwt(early)));
 }
 
 #[test]
@@ -390,7 +421,7 @@ fn whatever_no_policy_can_name_is_refused() {
             let outcome = verify(&world, &foreign(&world, claims, &pointers)).map(|_| ());
             assert_eq!(outcome, expected, "{pointers:?}");
         }
-        assert_eq!(unmapped.unwrap_err().obligation(), Obligation::Policy);
+        assert_eq!(VerifyError::Claims(ClaimFault::Unmapped).obligation(), Obligation::Policy);
 
         let exp = world.now.after(DAY).as_secs() as i64;
         let missing = Err(VerifyError::SdJwt(SdJwtError::Claim(ClaimError::Missing)));

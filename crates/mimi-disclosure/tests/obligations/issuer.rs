@@ -6,7 +6,7 @@ use mimi_disclosure::{
     ClaimFault, HoldError, Holding, IdentityCredential, IssueError, issue_sd_cwt, issue_sd_jwt,
     sd_jwt::{self, JwtError, KeyBindingError, SdJwtError},
 };
-use mimi_pseudonym::{CipherSuite, ClaimName, SeededEntropy, Signer, UserUri};
+use mimi_pseudonym::{CipherSuite, ClaimName, Entropy, SeededEntropy, Signer, UserUri};
 
 use crate::{
     formats::{Format, TOKENS, issuer_key, token},
@@ -51,6 +51,25 @@ fn what_no_receiver_would_believe_is_not_issued() {
             assert_eq!(outcome, Err(expected));
         }
     }
+}
+
+/// A generator that always gives the same.
+struct Stuck;
+
+impl Entropy for Stuck {
+    fn fill(&mut self, buffer: &mut [u8]) {
+        buffer.fill(7);
+    }
+}
+
+#[test]
+fn a_broken_generator_issues_nothing() {
+    let (signer, domain) = (issuer_key(1), domain("a.example"));
+    let outcome = issue_sd_jwt(&signer, &domain, &alice(), signer.public_key(), days(0, 1), &mut Stuck);
+    assert_eq!(outcome, Err(IssueError::SdJwt(sd_jwt::IssueError::Entropy)));
+    let outcome = issue_sd_cwt(&signer, &domain, &alice(), signer.public_key(), days(0, 1), &mut Stuck);
+    let repeated = coset_sd_cwt::IssueError::Redact(coset_sd_cwt::RedactError::RepeatedSalt);
+    assert_eq!(outcome, Err(IssueError::SdCwt(repeated)));
 }
 
 #[test]

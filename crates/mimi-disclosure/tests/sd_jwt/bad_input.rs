@@ -11,9 +11,7 @@ use p256::elliptic_curve::ff::PrimeField;
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::forge::{
-    Forge, SCHEMES, b64, disclosure, expecting, holder_key, issuer_key, jwt, sha256, signature, verify,
-};
+use crate::forge::{Forge, SCHEMES, b64, disclosure, expecting, issuer_key, jwt, sha256, signature, verify};
 
 fn forge() -> Forge {
     Forge::new(SCHEMES[0])
@@ -193,20 +191,19 @@ fn base64url_is_canonical_in_every_part() {
         let forge = Forge { disclosures: vec![other.clone()], ..forge.clone() }.claim("_sd", json!([digest]));
         assert_eq!(forge.fault(), SdJwtError::Disclosure(DisclosureError::Base64), "{other}");
     }
-    // A signature of 64 octets leaves four bits.
+    // A signature of 64 octets leaves four bits of the last letter, which are zero.
     let token = forge.token();
     let (before, after) = token.split_once('~').unwrap();
-    let last = if before.ends_with('A') { 'B' } else { 'A' };
-    let flipped: String = match before.chars().next_back().unwrap() {
-        'A' => 'B',
-        'Q' => 'R',
-        'g' => 'h',
-        _ => last,
-    }
-    .into();
-    let changed = format!("{}{flipped}~{after}", &before[..before.len() - 1]);
-    let error = verify(&changed, forge.scheme).unwrap_err();
-    assert!(matches!(error, SdJwtError::Jwt(JwtError::Base64 | JwtError::Signature)), "{error:?}");
+    let (before, last) = before.split_at(before.len() - 1);
+    let other = match last {
+        "A" => "B",
+        "Q" => "R",
+        "g" => "h",
+        "w" => "x",
+        other => panic!("{other}"),
+    };
+    let error = verify(&format!("{before}{other}~{after}"), forge.scheme).unwrap_err();
+    assert_eq!(error, SdJwtError::Jwt(JwtError::Base64));
 }
 
 #[test]
@@ -314,7 +311,7 @@ proptest! {
     #[test]
     fn any_payload_and_disclosure_are_processed_without_a_panic(
         payload in r#"[{}\[\]:,"a_sdlg. \\u0-9]{0,40}"#,
-        array in r#"[{}\[\]:,"a_sdlg. \\u0-9]{0,40}"#,
+        array in r#"[{}\[\]:,"a_sdlg. \\u0-9]{1,40}"#,
     ) {
         let forge = forge().disclose(&[&array]);
         let _ = forge.verify();
@@ -333,6 +330,5 @@ proptest! {
         let accepted = UnverifiedSdJwt::parse(changed.as_bytes(), &Limits::default())
             .is_ok_and(|token| expecting(forge.scheme, |expected| token.verify(expected)).is_ok());
         prop_assert!(!accepted);
-        prop_assert!(holder_key(forge.scheme).public_key().as_bytes().len() > 1);
     }
 }

@@ -4,7 +4,7 @@ use mimi_disclosure::sd_jwt::{
     Array, HashAlgorithm, HeldSdJwt, HoldError, IssueError, Issuer, KeyBindingError, Limits, Object, PresentError,
     SdJwtError, UnverifiedSdJwt, Value,
 };
-use mimi_pseudonym::{Entropy, SeededEntropy, SignatureScheme, Signer};
+use mimi_pseudonym::{Entropy, SeededEntropy, SignatureScheme, Signer, SigningKey};
 use serde_json::json;
 
 use crate::forge::{
@@ -74,7 +74,7 @@ fn what_is_issued_is_held_and_presented_in_parts() {
                 json!({"open": null, "nationalities": ["FR", {"k": true}], "address": {"country": "NL", "street/no": "x"}})
             );
             assert_eq!(shown(&pointers), expected);
-            let present = |pointer, key| held.present(&[pointer], AUDIENCE, NONCE, NOW, key);
+            let present = |pointer: &str, key: &SigningKey| held.present(&[pointer], AUDIENCE, NONCE, NOW, key);
             for pointer in ["/open", "/address/country", "name", "/nationalities/1", "/street~1no", ""] {
                 assert_eq!(present(pointer, &holder_key(scheme)), Err(PresentError::UnknownClaim), "{pointer}");
             }

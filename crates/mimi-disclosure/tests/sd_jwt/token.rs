@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use mimi_disclosure::sd_jwt::{
-    ClaimError, IssuerKey, JsonError, JwtError, Limits, ParseError, SdJwtError, TokenExpectations, TokenType,
-    TrustedIssuer, UnverifiedSdJwt, VerifiedSdJwt,
+    ClaimError, Expectations, Holder, IssuerKey, JsonError, JwtError, Limits, ParseError, SdJwtError,
+    TokenExpectations, TokenType, TrustedIssuer, UnverifiedSdJwt, VerifiedSdJwt,
 };
 use mimi_pseudonym::{Signer, Timestamp};
+use ring::{
+    rand::SystemRandom,
+    signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+};
 use serde_json::json;
 
 use crate::forge::{
-    AUDIENCE, Forge, ISSUER, NOW, SCHEMES, b64, expecting, issuer_key, issuers, jwt, key, token_expectations, verify,
+    AUDIENCE, Forge, ISSUER, NONCE, NOW, SCHEMES, b64, expecting, holder_key, issuer_key, issuers, jwt, key,
+    token_expectations, verify,
 };
 
 fn forge() -> Forge {
@@ -18,14 +23,21 @@ fn forge() -> Forge {
 }
 
 /// Verifies with other expectations of the issuer's part.
-fn verify_with(forge: &Forge, change: impl FnOnce(&mut TokenExpectations<'_>)) -> Result<VerifiedSdJwt, SdJwtError> {
-    let token = forge.token();
-    let token = UnverifiedSdJwt::parse(token.as_bytes(), &Limits::default()).unwrap();
-    expecting(forge.scheme, |expected| {
-        let mut expected = *expected;
-        change(&mut expected.token);
-        token.verify(&expected)
-    })
+fn verify_with<'a>(
+    forge: &Forge,
+    change: impl FnOnce(&mut TokenExpectations<'a>),
+) -> Result<VerifiedSdJwt, SdJwtError> {
+    let mut token = token_expectations(issuers(forge.scheme).leak());
+    change(&mut token);
+    let holder = holder_key(forge.scheme);
+    let expected = Expectations {
+        token,
+        audience: AUDIENCE,
+        nonce: NONCE,
+        holder: Holder::Key(holder.public_key()),
+        max_age: Duration::from_secs(300),
+    };
+    UnverifiedSdJwt::parse(forge.token().as_bytes(), &Limits::default()).unwrap().verify(&expected)
 }
 
 #[test]
@@ -90,6 +102,29 @@ fn of_several_keys_the_one_with_the_identifier_is_taken() {
     ] {
         let issuers = [TrustedIssuer::new(ISSUER, keys)];
         assert_eq!(verify_with(&forge, |token| token.issuers = &issuers).map(drop), result);
+    }
+}
+
+#[test]
+fn an_issuer_may_sign_with_es384() {
+    let random = SystemRandom::new();
+    let algorithm = &ECDSA_P384_SHA384_FIXED_SIGNING;
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).unwrap();
+    let key = IssuerKey::p384(pair.public_key().as_ref()).unwrap();
+    let issuers = [TrustedIssuer::new(ISSUER, vec![key])];
+    let forge = forge();
+    for (alg, result) in [("ES384", Ok(())), ("ES256", Err(SdJwtError::Jwt(JwtError::Algorithm)))] {
+        let header = json!({"alg": alg, "typ": "example+sd-jwt"}).to_string();
+        let signed = format!("{}.{}", b64(header), b64(forge.payload.to_string()));
+        let signature = pair.sign(&random, signed.as_bytes()).unwrap();
+        let token = forge.bind(&format!("{signed}.{}~", b64(signature)));
+        let token = UnverifiedSdJwt::parse(token.as_bytes(), &Limits::default()).unwrap();
+        let verified = expecting(forge.scheme, |expected| {
+            token
+                .verify(&Expectations { token: TokenExpectations { issuers: &issuers, ..expected.token }, ..*expected })
+        });
+        assert_eq!(verified.map(drop), result);
     }
 }
 
