@@ -10,7 +10,7 @@ pub enum JsonError {
     /// The text does not follow the grammar, or is not of the type that is wanted there.
     #[error("the text is not the JSON that is wanted")]
     Syntax,
-    /// Objects and arrays are nested deeper than [`Limits`](super::Limits)(super::Limits::depth).
+    /// Objects and arrays are nested deeper than [`Limits`](super::Limits) allow.
     #[error("objects and arrays are nested too deeply")]
     TooDeep,
     /// An object names a member twice, also when one of them is written with escapes.
