@@ -1,9 +1,12 @@
-//! A lean reader and writer for the CBOR that SD-CWT allows.
+//! A lean reader for the CBOR that SD-CWT allows.
 //!
 //! The reader works on the original bytes, so digests and signatures are taken over what was received and nothing is
 //! encoded a second time.
 
 use thiserror::Error;
+
+pub(crate) use crate::map_key::{Key, KeySet};
+pub(crate) use crate::write::*;
 
 /// What is wrong with a piece of CBOR (RFC 8949, as narrowed by the sections of the SD-CWT draft on definite lengths,
 /// map keys, duplicate keys and nesting).
@@ -63,24 +66,6 @@ pub(crate) struct Head {
     pub(crate) major: u8,
     pub(crate) info: u8,
     pub(crate) arg: u64,
-}
-
-/// A map key as it stands in the token, compared by value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Key<'a> {
-    Uint(u64),
-    Nint(u64),
-    Text(&'a str),
-}
-
-impl Key<'_> {
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Key::Uint(value) => write_head(out, UINT, *value),
-            Key::Nint(value) => write_head(out, NINT, *value),
-            Key::Text(text) => write_text(out, text),
-        }
-    }
 }
 
 /// Reads items one after another from a slice.
@@ -317,11 +302,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn write_bits(out: &mut Vec<u8>, first: u8, bits: u64, length: usize) {
-    out.push(first);
-    out.extend(bits.to_be_bytes().iter().skip(8 - length));
-}
-
 /// Refuses contents at a level beyond the limit.
 #[inline]
 pub(crate) fn deeper(level: u8, max_depth: u8) -> Result<(), CborError> {
@@ -330,93 +310,6 @@ pub(crate) fn deeper(level: u8, max_depth: u8) -> Result<(), CborError> {
 
 pub(crate) fn is_marker(tag: u64) -> bool {
     matches!(tag, 58 | 60 | 62)
-}
-
-pub(crate) fn write_tag(out: &mut Vec<u8>, tag: u64) -> Result<(), CborError> {
-    if is_marker(tag) {
-        return Err(CborError::MisplacedMarker);
-    }
-    write_head(out, TAG, tag);
-    Ok(())
-}
-
-#[inline]
-pub(crate) fn write_head(out: &mut Vec<u8>, major: u8, arg: u64) {
-    let major = major << 5;
-    match arg {
-        0..=23 => out.push(major | arg as u8),
-        24..=0xff => out.extend_from_slice(&[major | 24, arg as u8]),
-        0x100..=0xffff => {
-            out.push(major | 25);
-            out.extend_from_slice(&(arg as u16).to_be_bytes());
-        }
-        0x1_0000..=0xffff_ffff => {
-            out.push(major | 26);
-            out.extend_from_slice(&(arg as u32).to_be_bytes());
-        }
-        _ => {
-            out.push(major | 27);
-            out.extend_from_slice(&arg.to_be_bytes());
-        }
-    }
-}
-
-pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    write_head(out, BYTES, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-#[inline]
-pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
-    write_head(out, TEXT, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
-}
-
-pub(crate) fn write_integer(out: &mut Vec<u8>, value: i64) {
-    match u64::try_from(value) {
-        Ok(value) => write_head(out, UINT, value),
-        Err(_) => write_head(out, NINT, !value as u64),
-    }
-}
-
-/// The keys of one map seen so far.
-#[derive(Debug, Default)]
-pub(crate) struct KeySet<'a> {
-    few: [Option<Key<'a>>; KeySet::FEW],
-    count: usize,
-    many: crate::hashing::Set<Key<'a>>,
-}
-
-impl<'a> KeySet<'a> {
-    /// Up to here comparing one by one is faster than hashing.
-    const FEW: usize = 8;
-
-    pub(crate) fn reserve(&mut self, more: usize) {
-        if more > Self::FEW {
-            self.many.reserve(more + Self::FEW);
-        }
-    }
-
-    pub(crate) fn contains(&self, key: &Key<'a>) -> bool {
-        self.few.contains(&Some(*key)) || self.many.contains(key)
-    }
-
-    #[inline]
-    pub(crate) fn insert(&mut self, key: Key<'a>) -> Result<(), CborError> {
-        if let Some(free) = self.few.get_mut(self.count) {
-            *free = Some(key);
-            let before = self.few.get(..self.count).unwrap_or_default();
-            if before.contains(&Some(key)) {
-                return Err(CborError::DuplicateKey);
-            }
-            self.count += 1;
-            return Ok(());
-        }
-        if self.many.is_empty() {
-            self.many.extend(self.few.iter().flatten());
-        }
-        if self.many.insert(key) { Ok(()) } else { Err(CborError::DuplicateKey) }
-    }
 }
 
 #[cfg(test)]
@@ -475,19 +368,6 @@ mod tests {
         assert_eq!(copied(&[0xb8, 0x01, 0x19, 0, 1, 0x58, 1, 7]), Ok(vec![0xa1, 0x01, 0x41, 7]));
         assert_eq!(copied(&[0xfa, 0x47, 0xc3, 0x50, 0x00]), Ok(vec![0xfa, 0x47, 0xc3, 0x50, 0x00]));
         assert_eq!(copied(&[0xf8, 0x64]), Ok(vec![0xf8, 0x64]));
-    }
-
-    #[test]
-    fn many_keys_are_still_compared() {
-        let mut keys = KeySet::default();
-        for number in 0..40 {
-            keys.insert(Key::Uint(number)).unwrap();
-            keys.insert(Key::Nint(number)).unwrap();
-        }
-        for number in 0..40 {
-            assert_eq!(keys.insert(Key::Uint(number)), Err(CborError::DuplicateKey));
-        }
-        assert_eq!(keys.insert(Key::Text("a")), Ok(()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::confirmation::Confirmation;
 use crate::expand::{Kind, Trace, expand};
 use crate::header::{Headers, Message};
 use crate::presentation::{ParseError, all_disclosures, issuer_of, open, registered};
-use crate::registered::{Date, Registered};
+use crate::registered::Date;
 use crate::sign1::Sign1;
 use crate::{
     AeadAlgorithm, AeadKeys, Backend, Claim, Claims, ConfirmationError, DisclosureError, HashAlgorithm, Label, Limits,
@@ -103,7 +103,7 @@ impl<'a> UnverifiedCredential<'a> {
     /// `iss` as it claims to be; only good for finding the keys to verify with.
     #[must_use]
     pub fn claimed_issuer(&self) -> Option<&'a str> {
-        Registered::scan(self.sign1.payload).ok()?.iss
+        registered(&self.sign1, &self.headers).ok()?.iss
     }
 
     /// `kid` of the protected header, as a hint to the issuer's key.

@@ -13,7 +13,9 @@ mod hashing;
 mod header;
 mod issue;
 mod key;
+
 mod limits;
+mod map_key;
 mod present;
 mod presentation;
 mod redact;
@@ -21,6 +23,7 @@ mod registered;
 mod sign1;
 mod signature;
 mod signer;
+mod write;
 
 pub use aead::{AeadAlgorithm, AeadKey, AeadKeyLength, AeadKeys, NoAeadKeys};
 pub use algorithm::{HashAlgorithm, SignatureAlgorithm};

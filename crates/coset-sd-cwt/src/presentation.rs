@@ -162,7 +162,7 @@ impl<'a> UnverifiedPresentation<'a> {
     /// `iss` of the SD-CWT as it claims to be; only good for finding the keys to verify with.
     #[must_use]
     pub fn claimed_issuer(&self) -> Option<&'a str> {
-        Registered::scan(self.credential.payload).ok()?.iss
+        registered(&self.credential, &self.headers).ok()?.iss
     }
 
     /// `kid` of the SD-CWT's protected header, as a hint to its key.

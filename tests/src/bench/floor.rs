@@ -69,7 +69,9 @@ impl Prices {
 
     /// Seconds of everything in a ledger.
     pub fn sum(&self, ledger: &Ledger) -> f64 {
-        ledger.operations().map(|(operation, count)| self.seconds(operation) * count.times as f64).sum()
+        let each = ledger.operations().map(|(operation, count)| self.seconds(operation) * count.times as f64);
+        // The sum of nothing has a sign of its own.
+        each.fold(0.0, |sum, seconds| sum + seconds)
     }
 }
 

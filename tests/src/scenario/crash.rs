@@ -1,5 +1,6 @@
 //! The connection flow while both providers are killed over and over, and clients as well: it has to end as if nothing
 //! had happened.
+#![allow(clippy::print_stderr, reason = "long work says how far it is")]
 
 mod chaos;
 mod count;

@@ -204,7 +204,7 @@ impl Making<'_> {
 }
 
 fn deeper(depth: usize) -> Result<usize, IssueError> {
-    if depth < Limits::default().depth() { Ok(depth + 1) } else { Err(IssueError::TooDeep) }
+    if depth < Limits::default().max_depth() { Ok(depth + 1) } else { Err(IssueError::TooDeep) }
 }
 
 /// A comma, unless nothing has been written since `body`.

@@ -38,7 +38,7 @@ pub(super) fn verify(
     hash: HashAlgorithm,
     expected: &Expectations<'_>,
 ) -> Result<Timestamp, KeyBindingError> {
-    let depth = token.limits.depth();
+    let depth = token.limits.max_depth();
     verify_signature(jwt, holder, depth)?;
     let payload = decode_text(jwt.payload)?;
     let claims = Claims::read(&payload, depth)?;

@@ -211,7 +211,7 @@ impl<'a> Processor<'a> {
             Some(b'"') => scan.string()?,
             _ => {
                 // Of two elements, it is one for an array; otherwise its claim name is no string.
-                scan.skip(&mut self.names, self.limits.depth())?;
+                scan.skip(&mut self.names, self.limits.max_depth())?;
                 let element = scan.take(b']');
                 return Err(if element { DisclosureError::ElementAsClaim } else { DisclosureError::Shape }.into());
             }
@@ -302,7 +302,7 @@ impl<'a> Processor<'a> {
     }
 
     fn deeper(&self, depth: usize) -> Result<usize, JsonError> {
-        if depth < self.limits.depth() { Ok(depth + 1) } else { Err(JsonError::TooDeep) }
+        if depth < self.limits.max_depth() { Ok(depth + 1) } else { Err(JsonError::TooDeep) }
     }
 }
 

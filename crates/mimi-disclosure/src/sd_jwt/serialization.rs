@@ -34,7 +34,7 @@ impl UnverifiedSdJwt<'static> {
         let text = str::from_utf8(token).map_err(|_| JsonError::NotUtf8)?;
         let (mut payload, mut flattened, mut general) = (None, Signature::default(), None);
         let mut scan = Scanner::new(text);
-        scan.members(&mut Names::default(), limits.depth(), |name, scan, names, depth| {
+        scan.members(&mut Names::default(), limits.max_depth(), |name, scan, names, depth| {
             match name {
                 "payload" => payload = Some(scan.string()?.value.into_owned()),
                 "signatures" => general = Some(signatures(scan, names, depth, limits)?),

@@ -24,7 +24,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    pub(super) fn depth(&self) -> usize {
+    pub(super) fn max_depth(&self) -> usize {
         self.depth.min(128)
     }
 }

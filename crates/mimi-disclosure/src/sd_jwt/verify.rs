@@ -151,14 +151,14 @@ impl UnverifiedSdJwt<'_> {
     ) -> Result<&'a TrustedIssuer, JwtError> {
         let nothing = Vec::new();
         let unprotected = |index: usize| self.unprotected.get(index).unwrap_or(&nothing).as_slice();
-        let first = match signer(jwt, unprotected(0), expected, self.limits.depth()) {
+        let first = match signer(jwt, unprotected(0), expected, self.limits.max_depth()) {
             Ok(issuer) => return Ok(issuer),
             Err(fault) => fault,
         };
         for (index, (header, signature)) in self.more_signatures.iter().enumerate() {
             let signed = format!("{header}.{}", jwt.payload);
             let parts = Parts { signed: &signed, header, signature, ..jwt };
-            if let Ok(issuer) = signer(parts, unprotected(index + 1), expected, self.limits.depth()) {
+            if let Ok(issuer) = signer(parts, unprotected(index + 1), expected, self.limits.max_depth()) {
                 return Ok(issuer);
             }
         }

@@ -55,6 +55,10 @@ pub(crate) async fn update(
         // expired one day.
         let with_snapshot = offered.bundle.welcome.is_some() || (hub.epoch() + 1).is_multiple_of(SNAPSHOT_EVERY);
         let now = inner.now();
+        let references = offered.bundle.welcome.as_ref().map(Welcome::key_package_refs).unwrap_or_default();
+        if !references.is_empty() && inner.store.were_used(references, now)? {
+            return Ok(refused("a KeyPackage was used before"));
+        }
         let accepted = match hub.accept(&offered.bundle, from, with_snapshot, &inner.trust, now) {
             Ok(accepted) => accepted,
             Err(refusal) => return Ok(response(&refusal)),

@@ -161,7 +161,7 @@ impl Store {
     }
 }
 
-/// Lets our clients into a room whose KeyPackages a Welcome names.
+/// Lets our clients into a room whose KeyPackages a Welcome names. A KeyPackage that was used before lets nobody in.
 fn welcomed(
     db: &Transaction<'_>,
     room: &RoomUri,
@@ -169,7 +169,7 @@ fn welcomed(
 ) -> Result<BTreeSet<DeviceId>, StoreError> {
     let mut devices = BTreeSet::new();
     let mut query = db.prepare_cached(
-        "UPDATE key_packages SET claimed = 1, claimed_by = NULL WHERE ref = ?1 RETURNING client, device",
+        "UPDATE key_packages SET claimed = 2, claimed_by = NULL WHERE ref = ?1 AND claimed < 2 RETURNING client, device",
     )?;
     for reference in references {
         let row = query.query_row([reference.as_bytes()], |row| Ok((row.get::<_, String>(0)?, row.get(1)?))).maybe()?;

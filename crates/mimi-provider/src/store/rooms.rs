@@ -1,5 +1,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
+use mimi_mls::MAX_LIFETIME_SECS;
 use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, Wire};
 use mimi_wire::{KeyPackageRef, local::InboxBody};
 use rusqlite::Transaction;
@@ -94,6 +95,22 @@ impl Store {
         })
     }
 
+    /// Whether a client came into a room of this hub with one of these KeyPackages before. Forgets those that nobody
+    /// would accept any more, for their age alone.
+    pub(crate) fn were_used(&self, references: &[KeyPackageRef], now: Timestamp) -> Result<bool, StoreError> {
+        let ended = millis(now.before(Duration::from_secs(2 * MAX_LIFETIME_SECS)));
+        self.write(|db| {
+            db.execute("DELETE FROM used_key_packages WHERE used_at < ?1", [ended])?;
+            let mut query = db.prepare_cached("SELECT 1 FROM used_key_packages WHERE ref = ?1")?;
+            for reference in references {
+                if query.exists([reference.as_bytes()])? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
     /// Whether a device has a client in a room.
     pub(crate) fn is_in_room(&self, device: &Device, room: &RoomUri) -> Result<bool, StoreError> {
         self.read(|db| Ok(devices_in_room(db, room)?.contains(&device.id)))
@@ -116,6 +133,10 @@ impl Store {
                     db.execute(insert, (room.as_str(), epoch, record.log_entry))?;
                     db.execute("UPDATE hub_rooms SET epoch = ?2 WHERE room = ?1", (room.as_str(), epoch))?;
                 }
+            }
+            for (reference, _) in record.added {
+                let insert = "INSERT OR IGNORE INTO used_key_packages (ref, used_at) VALUES (?1, ?2)";
+                db.execute(insert, (reference.as_bytes(), millis(record.accepted)))?;
             }
             let peers = put_in_outbox(db, room, record.outbox)?;
             let mut devices = devices_in_room(db, room)?;

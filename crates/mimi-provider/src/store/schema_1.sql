@@ -48,10 +48,17 @@ CREATE TABLE key_packages (
     initial_only INTEGER NOT NULL,
     not_after INTEGER NOT NULL,
     octets BLOB NOT NULL,
+    -- 0: to be had; 1: claimed; 2: a Welcome has used it.
     claimed INTEGER NOT NULL DEFAULT 0,
     claimed_by BLOB
 );
 CREATE INDEX key_packages_by_owner ON key_packages (owner, initial_only, claimed);
+
+-- As a hub: the KeyPackages with which clients came into its rooms. None is used twice (RFC 9420, section 16.8).
+CREATE TABLE used_key_packages (
+    ref BLOB PRIMARY KEY,
+    used_at INTEGER NOT NULL
+) WITHOUT ROWID;
 
 -- As a hub: which provider gave a KeyPackage, and so gets the Welcome that names it.
 CREATE TABLE hub_kp_routes (

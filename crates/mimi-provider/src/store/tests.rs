@@ -326,6 +326,8 @@ fn notifications_are_taken_once_and_all_or_none() {
     let wake = Wake { devices: [device.id].into(), ..Wake::default() };
     assert_eq!(notify(&[notification(2, Some(5)), notification(1, None)]), NotifyOutcome::Taken(wake));
     assert_eq!(notify(&[notification(1, None)]), NotifyOutcome::Taken(Wake::default()), "a repetition");
+    let again = notify(&[notification(7, Some(5))]);
+    assert_eq!(again, NotifyOutcome::UnknownKeyPackageRef, "another Welcome for a KeyPackage that was used");
     assert_eq!(inbox(), [(1, vec![2]), (2, vec![1])]);
     assert!(store.leave_room(&device, &other).unwrap() && !store.leave_room(&device, &other).unwrap());
     assert_eq!(notify(&[notification(4, None)]), NotifyOutcome::UnknownRoom);
