@@ -84,7 +84,7 @@ fn provider(profile: &[&str]) -> Result<Result<PathBuf, u8>> {
 /// The program in what cargo says of a build, line by line in JSON.
 fn executable(said: &str) -> Option<PathBuf> {
     let messages = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    messages.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from)).last()
+    messages.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from)).next_back()
 }
 
 /// Packs every published crate, and builds each from its package alone. None is on a registry yet; cargo lets the crates

@@ -111,7 +111,7 @@ fn pseudonyms_are_the_accounts_and_other_devices_hear_of_them() {
     let (first, second) = (alice(&store), second(&store));
     let pseudonym = UserUri::pseudonym(&domain("a.example"), [7; 16]);
     let (assigned, wake) = store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym), None).unwrap();
-    assert_eq!(assigned, [pseudonym.clone()]);
+    assert_eq!(assigned, std::slice::from_ref(&pseudonym));
     assert_eq!(wake.devices, [second.id].into());
     assert!(store.owns(first.account, &pseudonym).unwrap() && store.owns(first.account, &user("alice")).unwrap());
     assert!(!store.owns(first.account, &UserUri::pseudonym(&domain("a.example"), [8; 16])).unwrap());
