@@ -1,7 +1,7 @@
 //! Every line of the cases is accepted or refused as it says, through the same code as the example tool.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "../examples/verify/case.rs"]
+#[path = "../examples/verify_cases/case.rs"]
 mod case;
 mod common;
 
