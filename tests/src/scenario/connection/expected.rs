@@ -82,7 +82,12 @@ fn rows(met: &Met) -> Vec<Row> {
         rows.push(row(&format!("Bob's client {}", at + 1), client.as_str(), at_a, own()));
     }
     rows.extend([
-        row("P1, Alice in room 1", met.p1.as_str(), issued(), follower("a follower sees who else is in the room")),
+        row(
+            "P1, Alice in room 1",
+            met.p1.as_str(),
+            issued(),
+            follower("keyMaterial names who asks, and a follower sees who else is in the room"),
+        ),
         row("P2, Alice in room 2", met.p2.as_str(), issued(), allowed("hub of room 2")),
         row("Q1, Bob in room 2", met.q1.as_str(), follower("a follower sees who else is in the room"), issued()),
         row("room 1", met.room_1.as_str(), allowed("its hub"), allowed("its user is in it")),
