@@ -16,11 +16,16 @@ pub enum ClaimName {
     DisplayName,
     /// An e-mail address (`addr-spec` of RFC 5322).
     Email,
+    /// That the person is at least 18 years old; the only value is [`ClaimName::TRUE`].
+    AgeOver18,
 }
 
 impl ClaimName {
     /// Every name there is, in order.
-    pub const ALL: [Self; 4] = [Self::UserUri, Self::Handle, Self::DisplayName, Self::Email];
+    pub const ALL: [Self; 5] = [Self::UserUri, Self::Handle, Self::DisplayName, Self::Email, Self::AgeOver18];
+
+    /// The value of a claim that says yes. It is never stated with another value: who cannot say yes says nothing.
+    pub const TRUE: &'static str = "true";
 }
 
 impl fmt::Display for ClaimName {
@@ -30,6 +35,7 @@ impl fmt::Display for ClaimName {
             Self::Handle => "handle",
             Self::DisplayName => "display-name",
             Self::Email => "email",
+            Self::AgeOver18 => "age-over-18",
         })
     }
 }
@@ -96,6 +102,7 @@ mod tests {
 
     #[test]
     fn names_print_as_they_are_stored() {
+        assert_eq!(ClaimName::AgeOver18.to_string(), "age-over-18");
         for name in ClaimName::ALL {
             assert_eq!(serde_json::to_string(&name).unwrap(), format!("\"{name}\""));
         }

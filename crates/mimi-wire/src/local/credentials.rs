@@ -11,8 +11,13 @@ use crate::{
 
 const LABEL: &str = "MimiCredentialRequest";
 
-const CLAIM_CODES: [(ClaimName, u8); 4] =
-    [(ClaimName::UserUri, 1), (ClaimName::Handle, 2), (ClaimName::DisplayName, 3), (ClaimName::Email, 4)];
+const CLAIM_CODES: [(ClaimName, u8); 5] = [
+    (ClaimName::UserUri, 1),
+    (ClaimName::Handle, 2),
+    (ClaimName::DisplayName, 3),
+    (ClaimName::Email, 4),
+    (ClaimName::AgeOver18, 5),
+];
 
 /// The code of a claim; 0 for one that has none yet.
 pub fn claim_code(name: ClaimName) -> u8 {

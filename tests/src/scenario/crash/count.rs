@@ -26,8 +26,9 @@ pub struct Counts {
     pub acknowledged: usize,
     /// Different requests that never were.
     pub forgotten: usize,
-    /// Requests that, sent again, were answered otherwise than before.
-    pub changed: usize,
+    /// Requests that, sent again, were answered otherwise than before: the method and path of each, with the status and
+    /// length of both answers.
+    pub changed: Vec<String>,
     /// Bodies of notifications between the providers.
     pub notified: usize,
     /// Those of them that were sent before.
@@ -48,7 +49,7 @@ impl AddAssign for Counts {
         self.repeated += other.repeated;
         self.acknowledged += other.acknowledged;
         self.forgotten += other.forgotten;
-        self.changed += other.changed;
+        self.changed.extend(other.changed);
         self.notified += other.notified;
         self.notified_again += other.notified_again;
         self.delivered += other.delivered;
@@ -104,7 +105,7 @@ impl Counts {
             let done = !answers.is_empty() || lines.iter().any(gone);
             counts.acknowledged += usize::from(done);
             counts.forgotten += usize::from(!done);
-            counts.changed += answers.windows(2).filter(|pair| differ(pair)).count();
+            counts.changed.extend(answers.windows(2).filter(|pair| differ(pair)).map(|pair| described(pair)));
         }
         counts.doubled = inboxes.values().map(|inbox| inbox.len() - distinct(inbox.values())).sum();
         // Everybody is in the second room when it is written to, and in the first one.
@@ -132,6 +133,12 @@ fn differ(pair: &[&&Line]) -> bool {
         [one, other] if Call::of(&one.method, &one.path) != Call::Credentials => one.response != other.response,
         _ => false,
     }
+}
+
+fn described(answers: &[&&Line]) -> String {
+    let place = answers.first().map(|line| format!("{} {}", line.method, line.path)).unwrap_or_default();
+    let answers: Vec<_> = answers.iter().map(|l| format!("{} with {} octets", l.status, l.response.len())).collect();
+    format!("{place}: {}", answers.join(", then "))
 }
 
 /// How many different things there are.
