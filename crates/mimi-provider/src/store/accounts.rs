@@ -96,16 +96,19 @@ impl Store {
     }
 
     /// Ties fresh pseudonyms to the device's account, and tells the account's other devices. If the same request has done
-    /// so before, nothing happens. Returns those that the request stands for.
+    /// so before, nothing happens. Returns those that the request stands for, in ascending order.
     pub(crate) fn assign_pseudonyms(
         &self,
         device: &Device,
         fresh: &[UserUri],
         request: Option<&Hash>,
     ) -> Result<(Vec<UserUri>, Wake), StoreError> {
-        let body = InboxBody::PseudonymsAssigned { pseudonyms: fresh.to_vec() }.encode();
+        let mut fresh = fresh.to_vec();
+        fresh.sort();
+        let body = InboxBody::PseudonymsAssigned { pseudonyms: fresh.clone() }.encode();
         self.write(|db| {
-            let mut query = db.prepare_cached("SELECT pseudonym FROM pseudonyms WHERE request = ?1")?;
+            let mut query =
+                db.prepare_cached("SELECT pseudonym FROM pseudonyms WHERE request = ?1 ORDER BY pseudonym")?;
             let before: Vec<String> = query.query_map([request], |row| row.get(0))?.collect::<Result<_, _>>()?;
             if !before.is_empty() {
                 let before: Result<_, _> = before.iter().map(|text| parsed(text, "pseudonym")).collect();
@@ -113,7 +116,7 @@ impl Store {
             }
             let mut insert =
                 db.prepare_cached("INSERT INTO pseudonyms (pseudonym, account, request) VALUES (?1, ?2, ?3)")?;
-            for pseudonym in fresh {
+            for pseudonym in &fresh {
                 insert.execute((pseudonym.as_str(), device.account.0, request))?;
             }
             let mut query = db.prepare_cached("SELECT id FROM devices WHERE account = ?1 AND id <> ?2")?;
@@ -124,7 +127,7 @@ impl Store {
                 put_in_inbox(db, other, None, &body)?;
                 wake.devices.insert(other);
             }
-            Ok((fresh.to_vec(), wake))
+            Ok((fresh, wake))
         })
     }
 
