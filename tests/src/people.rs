@@ -323,7 +323,7 @@ impl People {
             Command::Connect {
                 handle: bob::IM_URI.replace('@', &format!("{}@", self.tag)),
                 domain: "b.example".parse()?,
-                disclose: ClaimName::ALL.to_vec(),
+                disclose: vec![ClaimName::UserUri, ClaimName::Handle, ClaimName::DisplayName, ClaimName::Email],
                 note: alice::NOTE.to_owned(),
             },
         )?;

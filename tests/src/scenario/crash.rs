@@ -144,7 +144,7 @@ impl Story {
         })
         .await?;
 
-        let disclose = ClaimName::ALL.to_vec();
+        let disclose = vec![ClaimName::UserUri, ClaimName::Handle, ClaimName::DisplayName, ClaimName::Email];
         let (handle, domain) = (bob::IM_URI.to_owned(), "b.example".parse()?);
         self.people.command(A1, Command::Connect { handle, domain, disclose, note: alice::NOTE.to_owned() })?;
         let (room_1, _) = self.people.first_room()?;

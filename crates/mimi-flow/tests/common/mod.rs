@@ -186,7 +186,7 @@ impl World {
         Command::Connect {
             handle: "im:bob@b.example".into(),
             domain: "b.example".parse().unwrap(),
-            disclose: ClaimName::ALL.to_vec(),
+            disclose: vec![ClaimName::UserUri, ClaimName::Handle, ClaimName::DisplayName, ClaimName::Email],
             note: "it is me".into(),
         }
     }
