@@ -12,15 +12,25 @@ pub(super) fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     if essence.eq_ignore_ascii_case(MEDIA_TYPE) { Ok(()) } else { Err(Problem::UnsupportedMediaType) }
 }
 
+/// Why a body is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoBody {
+    /// It is too long, or takes too long.
+    Refused(Problem),
+    /// The other side broke off: nobody waits for an answer.
+    BrokenOff,
+}
+
 /// Reads a body of at most `max` octets; a longer one is refused by its stated length, or as soon as it gets too long.
-pub(super) async fn read(body: Incoming, max: usize, limit: Duration) -> Result<Bytes, Problem> {
+pub(super) async fn read(body: Incoming, max: usize, limit: Duration) -> Result<Bytes, NoBody> {
     if body.size_hint().lower() > max as u64 {
-        return Err(Problem::TooLarge);
+        return Err(NoBody::Refused(Problem::TooLarge));
     }
     match tokio::time::timeout(limit, Limited::new(body, max).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
-        Ok(Err(_)) | Err(_) => Err(Problem::Malformed),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(NoBody::Refused(Problem::TooLarge)),
+        Ok(Err(_)) => Err(NoBody::BrokenOff),
+        Err(_) => Err(NoBody::Refused(Problem::Malformed)),
     }
 }
 

@@ -7,7 +7,12 @@ use mimi_pseudonym::Domain;
 use mimi_wire::Problem;
 use rustls_pki_types::CertificateDer;
 
-use super::{Peer, Reply, body, dispatch, reply, route::Route};
+use super::{
+    Peer, Reply,
+    body::{self, NoBody},
+    dispatch, reply,
+    route::Route,
+};
 use crate::{fail::Fail, hash, hex, log::Direction, provider::Inner, record::Exchange, store::Device, unhex32};
 
 /// Two requests of one device with the same key and body are one request, of which the first answer was lost
@@ -29,6 +34,8 @@ struct Seen {
     endpoint: &'static str,
     who: String,
     request: Bytes,
+    /// The request never came to its end.
+    broken_off: bool,
 }
 
 /// Answers one request.
@@ -38,14 +45,14 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let begun = Instant::now();
-    let mut seen = Seen { endpoint: "-", who: "-".into(), request: Bytes::new() };
+    let mut seen = Seen { endpoint: "-", who: "-".into(), request: Bytes::new(), broken_off: false };
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let result = handle(inner, certificate, request, &mut seen).await;
     if let Err(error @ (Fail::Store(_) | Fail::Fault(_))) = &result {
         inner.log.fault(format_args!("{}: {error}", seen.endpoint));
     }
     let (response, body) = reply::response(result.map_err(|error| error.problem()));
-    let status = response.status().as_u16();
+    let status = if seen.broken_off { 0 } else { response.status().as_u16() };
     let who = seen.who.split(':').next().unwrap_or_default();
     inner.log.exchange(Direction::In, seen.endpoint, who, status, begun.elapsed());
     inner.recorder.append(&Exchange {
@@ -77,14 +84,21 @@ async fn handle(
     if key.as_ref().is_some_and(|key| key.len() > IDEMPOTENCY_KEY_MAX) {
         return Err(Problem::Malformed.into());
     }
-    let body = match route.body_limit() {
+    let limits = &inner.config.limits;
+    let max = match route.body_limit() {
         Some(max) => {
             body::check_media_type(&parts.headers)?;
-            let limits = &inner.config.limits;
-            body::read(incoming, max.min(limits.body), limits.body_timeout()).await?
+            max.min(limits.body)
         }
-        None => body::read(incoming, 0, inner.config.limits.body_timeout()).await?,
+        None => 0,
     };
+    let body = body::read(incoming, max, limits.body_timeout()).await.map_err(|reason| match reason {
+        NoBody::Refused(problem) => problem,
+        NoBody::BrokenOff => {
+            seen.broken_off = true;
+            Problem::Malformed
+        }
+    })?;
     if inner.recorder.is_on() {
         seen.request = body.clone();
     }

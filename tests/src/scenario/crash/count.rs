@@ -71,7 +71,8 @@ impl Counts {
         let mut inboxes: BTreeMap<Client, BTreeMap<u64, Load>> = BTreeMap::new();
         for (site, line) in recordings.iter().enumerate().flat_map(|(site, lines)| lines.iter().map(move |l| (site, l)))
         {
-            if !line.server {
+            // Without a status, the client was cut off in the middle of its request.
+            if !line.server || line.status == 0 {
                 continue;
             }
             let client = (site, line.peer.clone());
@@ -155,4 +156,32 @@ pub fn rows(data: &Path, query: &str) -> Result<u64> {
     database.busy_timeout(std::time::Duration::from_secs(5))?;
     let count: i64 = database.query_row(query, [], |row| row.get(0)).with_context(|| query.to_owned())?;
     Ok(u64::try_from(count)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::sample::line;
+
+    #[test]
+    fn a_request_that_broke_off_was_never_asked() {
+        let path = "/client/v1/pseudonyms";
+        let asked = |at, status, request: &[u8]| line(at, true, "client:1", path, status, request);
+        let counts = Counts::of(&[vec![asked(1, 0, b""), asked(2, 200, b"\0\x01")]]);
+        assert_eq!((counts.sent, counts.acknowledged, counts.forgotten), (1, 1, 0));
+        let counts = Counts::of(&[vec![asked(1, 400, b""), asked(2, 200, b"\0\x01")]]);
+        assert_eq!((counts.sent, counts.forgotten), (2, 1));
+    }
+
+    #[test]
+    fn what_is_answered_otherwise_is_named() {
+        let path = "/client/v1/pseudonyms";
+        let mut lines =
+            vec![line(1, true, "client:1", path, 200, b"\0\x01"), line(2, true, "client:1", path, 200, b"\0\x01")];
+        assert!(Counts::of(&[lines.clone()]).changed.is_empty());
+        lines[1].response = vec![1, 2, 3];
+        let changed = Counts::of(&[lines]).changed;
+        assert_eq!(changed.len(), 1);
+        assert!(changed[0].contains(path) && changed[0].contains("200 with 3 octets"), "{changed:?}");
+    }
 }
