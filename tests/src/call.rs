@@ -41,6 +41,12 @@ pub enum Call {
     SubmitMessage,
     /// By a client: what an external join needs.
     GroupInfo,
+    /// By a client: a link into a room.
+    JoinLinks,
+    /// By a client: that a commit does not hold.
+    Complaints,
+    /// By nobody: what goes from one to another past all providers.
+    HandOver,
     /// By a client: to find a user.
     IdentifierQuery,
     /// By a client: what there is for it.
@@ -139,6 +145,9 @@ impl Call {
             Self::Update => "client update",
             Self::SubmitMessage => "client submitMessage",
             Self::GroupInfo => "client groupInfo",
+            Self::JoinLinks => "client joinLinks",
+            Self::Complaints => "client complaints",
+            Self::HandOver => "handed over",
             Self::IdentifierQuery => "client identifierQuery",
             Self::Inbox => "client inbox",
             Self::Ack => "client ack",

@@ -12,7 +12,7 @@ use mimi_wire::Endpoint;
 
 pub(crate) use self::draw::thousands;
 pub use self::{
-    draft::{DraftArrow, Finding, check},
+    draft::{CONNECTION, Draft, DraftArrow, Finding, JOIN_LINK, KNOCK, check},
     draw::draw,
 };
 use crate::{
@@ -59,6 +59,41 @@ impl Mark {
     pub fn now(text: &str) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { at_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX), text: text.to_owned() }
+    }
+}
+
+/// Something that goes from one to another without any provider, for example on paper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandOver {
+    /// When: milliseconds since 1970 by the machine's clock.
+    pub at_ms: u64,
+    /// Who hands it over.
+    pub from: Actor,
+    /// Who gets it.
+    pub to: Actor,
+    /// What it is.
+    pub label: String,
+    /// How many octets it has.
+    pub octets: usize,
+}
+
+/// Puts what was handed over among the arrows, by time.
+pub fn hand_over(arrows: &mut Vec<Arrow>, handed: &[HandOver]) {
+    for HandOver { at_ms, from, to, label, octets } in handed.iter().cloned() {
+        let place = arrows.iter().rposition(|arrow| arrow.at_ms <= at_ms).map_or(0, |at| at + 1);
+        let arrow = Arrow {
+            at_ms,
+            from,
+            to,
+            label,
+            call: Call::HandOver,
+            exchange: usize::MAX,
+            answer: false,
+            accepted: true,
+            carries: Vec::new(),
+            octets,
+        };
+        arrows.insert(place, arrow);
     }
 }
 
@@ -114,6 +149,7 @@ fn answer(at: usize, exchange: &Exchange) -> Arrow {
         _ if !accepted => "refused".to_owned(),
         Call::KeyMaterial => "connect KPs".to_owned(),
         Call::Update => "Accepted".to_owned(),
+        Call::GroupInfo => "GroupInfo".to_owned(),
         _ => String::new(),
     };
     Arrow {
@@ -160,6 +196,9 @@ fn request_label(call: Call, carries: &[Kind]) -> String {
         Call::Update => "Commit",
         Call::SubmitMessage => "Message",
         Call::GroupInfo => "Request GroupInfo",
+        Call::JoinLinks => "Join link",
+        Call::Complaints => "Complaint",
+        Call::HandOver => "out of band",
         Call::IdentifierQuery => "Find user",
         Call::Inbox => "Inbox",
         Call::Ack => "Received",

@@ -16,7 +16,7 @@ pub use self::{
 };
 use crate::call::Call;
 
-/// Who takes part in a scenario between two providers.
+/// Who takes part in a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Actor {
     /// The first client of Alice.
@@ -31,17 +31,18 @@ pub enum Actor {
     ClientB1,
     /// His other client.
     ClientB2,
+    /// Cathy's provider.
+    ServerC,
+    /// The first client of Cathy.
+    ClientC1,
+    /// Her other client.
+    ClientC2,
 }
 
 impl Actor {
     /// Whether it is one of the providers.
     pub fn is_server(self) -> bool {
-        matches!(self, Self::ServerA | Self::ServerB)
-    }
-
-    /// Whether it is a client of Bob.
-    pub fn is_bobs_client(self) -> bool {
-        matches!(self, Self::ClientB1 | Self::ClientB2)
+        matches!(self, Self::ServerA | Self::ServerB | Self::ServerC)
     }
 }
 
@@ -54,15 +55,16 @@ impl fmt::Display for Actor {
 /// Which name in a recording is whose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cast {
-    /// The domains of `ServerA` and `ServerB`.
-    servers: [String; 2],
+    /// Providers by their domains.
+    servers: HashMap<String, Actor>,
     clients: HashMap<String, Actor>,
 }
 
 impl Cast {
-    /// The providers of Alice and Bob. Clients have to be named one by one.
-    pub fn new(server_a: &str, server_b: &str) -> Self {
-        Self { servers: [server_a.to_owned(), server_b.to_owned()], clients: HashMap::new() }
+    /// Providers, each by its domain. Clients have to be named one by one.
+    pub fn new(servers: &[(&str, Actor)]) -> Self {
+        let servers = servers.iter().map(|(domain, actor)| ((*domain).to_owned(), *actor)).collect();
+        Self { servers, clients: HashMap::new() }
     }
 
     /// Names a client: by the tag that a provider writes down for it (`client:1a2b3c4d`), or by its client URI, which is
@@ -89,12 +91,7 @@ impl Cast {
     }
 
     fn server(&self, domain: &str) -> Option<Actor> {
-        let [a, b] = &self.servers;
-        match domain {
-            _ if domain == a => Some(Actor::ServerA),
-            _ if domain == b => Some(Actor::ServerB),
-            _ => None,
-        }
+        self.servers.get(domain).copied()
     }
 
     /// Who is on the other side of an exchange.
@@ -193,7 +190,7 @@ mod tests {
     use super::*;
 
     fn cast() -> Cast {
-        Cast::new("a.example", "b.example")
+        Cast::new(&[("a.example", Actor::ServerA), ("b.example", Actor::ServerB)])
             .with_client("client:00000001", Actor::ClientA1)
             .with_client("mimi://b.example/d/phone", Actor::ClientB1)
     }
@@ -254,7 +251,8 @@ mod tests {
             answer("/client/v1/device", "mimi://b.example/d/laptop"),
             sample::line(3, true, &client_tag(&[1; 32]), "/client/v1/ack", 200, b""),
         ];
-        let cast = Cast::new("a.example", "b.example").with_registered(&lines, &[Actor::ClientB1, Actor::ClientB2]);
+        let cast =
+            Cast::new(&[("b.example", Actor::ServerB)]).with_registered(&lines, &[Actor::ClientB1, Actor::ClientB2]);
         let merged = merge(&cast, &[("b.example", &lines)]).unwrap();
         let who: Vec<_> = merged.iter().map(|exchange| exchange.from).collect();
         assert_eq!(who, [Actor::ClientB1, Actor::ClientB2, Actor::ClientB2]);

@@ -9,11 +9,11 @@ use std::{fmt, path::PathBuf, time::Duration};
 use anyhow::Result;
 use mimi_pseudonym::CipherSuite;
 
-pub use self::world::World;
+pub use self::world::{THREE, TWO, World};
 use crate::{
     fixture::Keep,
-    ladder::{Finding, Mark, arrows, check, draw},
-    record::{Actor, Cast, Exchange, Line, merge, read},
+    ladder::{Arrow, Draft, Finding, HandOver, Mark, arrows, check, draw, hand_over},
+    record::{Actor, Cast, Line, merge, read},
     sight::Sight,
 };
 
@@ -22,8 +22,10 @@ use crate::{
 pub struct Report {
     /// The scenario and its variant.
     pub name: String,
-    /// Every exchange, by the time of its end.
-    pub exchanges: Vec<Exchange>,
+    /// The section of the pseudonyms draft that it is about.
+    pub draft: Draft,
+    /// Everything that went from one to another, in order.
+    pub arrows: Vec<Arrow>,
     /// Moments to see in the diagram.
     pub marks: Vec<Mark>,
     /// The draft's arrows and where they were found.
@@ -58,7 +60,8 @@ impl Report {
             let (diagram, number) = draft.number;
             let label = if draft.label.is_empty() { "(answer)" } else { draft.label };
             let (from, to) = (draft.from.name(), draft.to.name());
-            failures.push(format!("missing: arrow {diagram}.{number} of section 3.1, {from} to {to}: {label}"));
+            let section = self.draft.section;
+            failures.push(format!("missing: arrow {diagram}.{number} of section {section}, {from} to {to}: {label}"));
         }
         match &self.sight {
             Some(sight) => failures.extend(sight.failures()?),
@@ -71,14 +74,14 @@ impl Report {
 /// Diagram and table. The verdict is [`Report::failures`].
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let arrows = arrows(&self.exchanges);
-        writeln!(f, "{}", draw(&arrows, &self.findings, &self.marks))?;
+        writeln!(f, "{}", draw(&self.draft, &self.arrows, &self.findings, &self.marks))?;
         if let Some(sight) = &self.sight {
             writeln!(f, "{sight}")?;
         }
         let found = self.findings.iter().filter(|finding| finding.place.is_some()).count();
-        let extra = arrows.len().saturating_sub(found);
-        writeln!(f, "{found} of {} arrows of section 3.1 happened, and {extra} others", self.findings.len())
+        let extra = self.arrows.len().saturating_sub(found);
+        let section = self.draft.section;
+        writeln!(f, "{found} of {} arrows of section {section} happened, and {extra} others", self.findings.len())
     }
 }
 
@@ -89,18 +92,19 @@ pub struct Story {
     pub marks: Vec<Mark>,
     /// What to look for in what the providers saw, with what is expected.
     pub sight: Option<Sight>,
+    /// What was handed over without any provider.
+    pub handed: Vec<HandOver>,
     /// What went wrong.
     pub failures: Vec<String>,
 }
 
 /// Puts the report together from what the providers left behind.
-async fn report(name: String, mut world: World, story: Story, keep: Keep) -> Result<Report> {
-    let [a, b] = world.domains();
+async fn report(name: String, draft: Draft, mut world: World, story: Story, keep: Keep) -> Result<Report> {
     let elapsed = world.elapsed();
     world.stop().await?;
     let fixture = world.fixture();
     let mut sight = story.sight;
-    let mut recordings: Vec<Vec<Line>> = Vec::new();
+    let mut recordings: Vec<(String, Vec<Line>)> = Vec::new();
     for site in fixture.sites() {
         let lines = read(&site.exchanges())?;
         if let Some(sight) = &mut sight {
@@ -108,17 +112,21 @@ async fn report(name: String, mut world: World, story: Story, keep: Keep) -> Res
             sight.look_at_files(site.domain().as_str(), &site.data(), &site.log())?;
         }
         // What was asked before the story began was no part of it.
-        recordings.push(lines.into_iter().filter(|line| line.at_ms >= world.ready_ms()).collect());
+        let lines = lines.into_iter().filter(|line| line.at_ms >= world.ready_ms()).collect();
+        recordings.push((site.domain().to_string(), lines));
     }
-    let lines = |at: usize| recordings.get(at).map(Vec::as_slice).unwrap_or_default();
-    let cast = Cast::new(&a, &b)
-        .with_registered(lines(0), &[Actor::ClientA1, Actor::ClientA2])
-        .with_registered(lines(1), &[Actor::ClientB1, Actor::ClientB2]);
-    let exchanges = merge(&cast, &[(&a, lines(0)), (&b, lines(1))])?;
+    let troupes = || recordings.iter().zip(TROUPES);
+    let servers: Vec<_> = troupes().map(|((domain, _), (server, _))| (domain.as_str(), server)).collect();
+    let cast =
+        troupes().fold(Cast::new(&servers), |cast, ((_, lines), (_, clients))| cast.with_registered(lines, &clients));
+    let lines: Vec<_> = recordings.iter().map(|(domain, lines)| (domain.as_str(), lines.as_slice())).collect();
+    let mut arrows = arrows(&merge(&cast, &lines)?);
+    hand_over(&mut arrows, &story.handed);
     Ok(Report {
         name,
-        findings: check(&arrows(&exchanges)),
-        exchanges,
+        findings: check(&draft, &arrows),
+        draft,
+        arrows,
         marks: story.marks,
         sight,
         elapsed,
@@ -126,3 +134,10 @@ async fn report(name: String, mut world: World, story: Story, keep: Keep) -> Res
         kept: (keep == Keep::Yes).then(|| fixture.root().to_owned()),
     })
 }
+
+/// Who is at each provider, in the order in which they register.
+const TROUPES: [(Actor, [Actor; 2]); 3] = [
+    (Actor::ServerA, [Actor::ClientA1, Actor::ClientA2]),
+    (Actor::ServerB, [Actor::ClientB1, Actor::ClientB2]),
+    (Actor::ServerC, [Actor::ClientC1, Actor::ClientC2]),
+];

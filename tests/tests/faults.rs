@@ -10,7 +10,7 @@ use mimi_e2e::{
     fixture::Keep,
     people::{A1, A2, B1, B2, MovedClock, People, surroundings},
     record::{Line, read},
-    scenario::{World, crash::rows},
+    scenario::{TWO, World, crash::rows},
 };
 use mimi_flow::{Command, Delays, Event};
 use mimi_pseudonym::{CipherSuite, Content, RoomUri};
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Two providers, and Alice and Bob in a room of two pseudonyms, whose hub is Bob's provider.
 async fn connected(name: &str) -> (World, People, RoomUri) {
-    let world = World::start(name, Keep::No).await.unwrap();
+    let world = World::start(name, &TWO, Keep::No).await.unwrap();
     let mut people = People::register(world.fixture(), SUITE, Arc::new(MovedClock::new(0))).await.unwrap();
     people.prepare().await.unwrap();
     let request = people.connect().await.unwrap();
@@ -164,7 +164,7 @@ async fn all_hear_what_was_said_at_once_in_one_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_enrolment_that_is_cut_off_is_finished_later() {
-    let world = World::start("faults-enrolment", Keep::No).await.unwrap();
+    let world = World::start("faults-enrolment", &TWO, Keep::No).await.unwrap();
     let clock = Arc::new(MovedClock::new(0));
     let path = world.fixture().root().join("device.sqlite");
     let account = Account {

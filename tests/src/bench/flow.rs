@@ -15,7 +15,7 @@ use crate::{
     people::{MovedClock, People},
     process::Usage,
     record::read,
-    scenario::World,
+    scenario::{TWO, World},
 };
 
 /// What is measured.
@@ -40,7 +40,7 @@ const LATER: i64 = 9 * 86_400;
 /// If a flow does not come to its end, or something cannot be measured.
 pub async fn run(bench: Bench) -> Result<Costs> {
     let name = format!("bench-{}", bench.suite.code());
-    let mut world = World::start(&name, bench.keep).await?;
+    let mut world = World::start(&name, &TWO, bench.keep).await?;
     tokio::time::sleep(WRITTEN).await;
     let begin = State::of(&world)?;
     for round in 1..=bench.rounds {

@@ -3,13 +3,33 @@ use mimi_wire::Endpoint;
 use super::Arrow;
 use crate::{
     call::{Call, Kind},
-    record::Actor::{self, ClientA1, ServerA, ServerB},
+    record::Actor::{self, ClientA1, ClientB1, ClientB2, ClientC1, ClientC2, ServerA, ServerB, ServerC},
 };
 
-/// An arrow of the three ladder diagrams in section 3.1 of the pseudonyms draft.
+mod section_3_1;
+mod section_3_2;
+mod section_3_3;
+
+pub use self::{section_3_1::CONNECTION, section_3_2::JOIN_LINK, section_3_3::KNOCK};
+
+/// The ladder diagrams of one section of the pseudonyms draft.
+#[derive(Debug, Clone, Copy)]
+pub struct Draft {
+    /// The section, for example `3.1`.
+    pub section: &'static str,
+    /// The columns from left to right, those that the draft does not draw at the end.
+    pub columns: &'static [Column],
+    /// Every arrow of the draft's, from top to bottom.
+    pub arrows: &'static [DraftArrow],
+}
+
+/// A column: its heading and who stands in it.
+pub type Column = (&'static str, &'static [Actor]);
+
+/// An arrow of the ladder diagrams in section 3 of the pseudonyms draft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DraftArrow {
-    /// The diagram, from 1 to 3, and the arrow's number in it from top to bottom, from 1.
+    /// The diagram, from 1, and the arrow's number in it from top to bottom, from 1.
     pub number: (u8, u8),
     /// Where it begins.
     pub from: DraftActor,
@@ -23,30 +43,32 @@ pub struct DraftArrow {
     after: &'static [(u8, u8)],
 }
 
-/// A column of the draft's diagrams.
+/// Who stands at an end of an arrow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DraftActor {
     /// A single one.
     One(Actor),
     /// `ClientB*`: any client of Bob.
     AnyB,
+    /// `ClientC*`: any client of Cathy.
+    AnyC,
 }
 
 impl DraftActor {
-    fn is(self, actor: Actor) -> bool {
+    pub(super) fn is(self, actor: Actor) -> bool {
         match self {
             Self::One(one) => one == actor,
-            Self::AnyB => actor.is_bobs_client(),
+            Self::AnyB => matches!(actor, ClientB1 | ClientB2),
+            Self::AnyC => matches!(actor, ClientC1 | ClientC2),
         }
     }
 
     /// The column's heading.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::One(ClientA1) => "ClientA1",
-            Self::One(ServerA) => "ServerA",
-            Self::One(ServerB) => "ServerB",
-            _ => "ClientB*",
+            Self::One(one) => one.to_string(),
+            Self::AnyB => "ClientB*".to_owned(),
+            Self::AnyC => "ClientC*".to_owned(),
         }
     }
 }
@@ -62,17 +84,24 @@ enum What {
     Answers((u8, u8)),
     /// A delivery of this.
     Delivers(Kind),
+    /// What is handed over without any provider.
+    HandedOver,
 }
 
-use What::{Answers, Asks, AsksWith, Delivers};
+use What::{Answers, Asks, AsksWith, Delivers, HandedOver};
 
 const A1: DraftActor = DraftActor::One(ClientA1);
 const A: DraftActor = DraftActor::One(ServerA);
 const B: DraftActor = DraftActor::One(ServerB);
+const C: DraftActor = DraftActor::One(ServerC);
 const BOB: DraftActor = DraftActor::AnyB;
+const CATHY: DraftActor = DraftActor::AnyC;
 const NOTIFY: Call = Call::Peer(Endpoint::Notify);
+const UPDATE: Call = Call::Peer(Endpoint::Update);
+const SUBMIT: Call = Call::Peer(Endpoint::SubmitMessage);
 const QUERY: Call = Call::Peer(Endpoint::IdentifierQuery);
 const MATERIAL: Call = Call::Peer(Endpoint::KeyMaterial);
+const GROUP_INFO: Call = Call::Peer(Endpoint::GroupInfo);
 
 const fn arrow(
     number: (u8, u8),
@@ -85,40 +114,6 @@ const fn arrow(
     DraftArrow { number, from, to, label, what, after }
 }
 
-/// Every arrow of section 3.1.
-const SECTION_3_1: [DraftArrow; 30] = [
-    arrow((1, 1), A1, A, "Request pseudonyms", Asks(Call::Pseudonyms), &[]),
-    arrow((1, 2), BOB, B, "Request pseudonyms", Asks(Call::Pseudonyms), &[]),
-    arrow((1, 3), A, A1, "", Answers((1, 1)), &[]),
-    arrow((1, 4), B, BOB, "", Answers((1, 2)), &[]),
-    arrow((1, 5), A1, A, "Store KPs", Asks(Call::KeyPackages), &[(1, 3)]),
-    arrow((1, 6), BOB, B, "Store KPs", Asks(Call::KeyPackages), &[(1, 4)]),
-    arrow((2, 1), A1, A, "Create room", Asks(Call::CreateRoom), &[(1, 5), (1, 6)]),
-    arrow((2, 2), A1, A, "Add Alice's other clients", AsksWith(Call::Update, Kind::Welcome), &[(2, 1)]),
-    arrow((2, 3), A, B, "/idQuery", Asks(QUERY), &[(2, 2)]),
-    arrow((2, 4), B, A, "200 OK", Answers((2, 3)), &[]),
-    arrow((2, 5), A1, A, "Request KPs", Asks(Call::KeyMaterial), &[(2, 4)]),
-    arrow((2, 6), A, B, "/keyMaterial", Asks(MATERIAL), &[(2, 5)]),
-    arrow((2, 7), B, A, "200 OK", Answers((2, 6)), &[]),
-    arrow((2, 8), A, A1, "connect KPs", Answers((2, 5)), &[(2, 7)]),
-    arrow((2, 9), A1, A, "Commit, etc.", AsksWith(Call::Update, Kind::Welcome), &[(2, 8)]),
-    arrow((2, 10), A, A1, "Accepted", Answers((2, 9)), &[]),
-    arrow((2, 11), A, B, "/notify", AsksWith(NOTIFY, Kind::Welcome), &[(2, 9)]),
-    arrow((2, 12), B, A, "200 OK", Answers((2, 11)), &[]),
-    arrow((2, 13), B, BOB, "Welcome, Tree", Delivers(Kind::Welcome), &[(2, 11)]),
-    arrow((2, 14), A1, A, "Message", Asks(Call::SubmitMessage), &[(2, 10)]),
-    arrow((2, 15), A, B, "/notify", AsksWith(NOTIFY, Kind::Message), &[(2, 14)]),
-    arrow((2, 16), B, A, "200 OK", Answers((2, 15)), &[]),
-    arrow((2, 17), B, BOB, "AliceID, KPs", Delivers(Kind::Message), &[(2, 13), (2, 15)]),
-    arrow((3, 1), BOB, B, "Create room", Asks(Call::CreateRoom), &[(2, 17)]),
-    arrow((3, 2), BOB, B, "Commit, etc.", AsksWith(Call::Update, Kind::Welcome), &[(3, 1)]),
-    arrow((3, 3), B, A, "/notify", AsksWith(NOTIFY, Kind::Welcome), &[(3, 2)]),
-    arrow((3, 4), A, A1, "Welcome, Tree", Delivers(Kind::Welcome), &[(3, 3)]),
-    arrow((3, 5), BOB, B, "Message", Asks(Call::SubmitMessage), &[(3, 2)]),
-    arrow((3, 6), B, A, "/notify", AsksWith(NOTIFY, Kind::Message), &[(3, 5)]),
-    arrow((3, 7), A, A1, "Message", Delivers(Kind::Message), &[(3, 4), (3, 6)]),
-];
-
 /// An arrow of the draft, and where it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finding {
@@ -128,11 +123,11 @@ pub struct Finding {
     pub place: Option<usize>,
 }
 
-/// Looks for every arrow of section 3.1 among the arrows that happened, each after what has to come before it.
+/// Looks for every arrow of the draft among the arrows that happened, each after what has to come before it.
 /// An arrow may stand for two of the draft's, where one notification or delivery carries what the draft has two for.
-pub fn check(arrows: &[Arrow]) -> Vec<Finding> {
+pub fn check(draft: &Draft, arrows: &[Arrow]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
-    for draft in SECTION_3_1 {
+    for draft in draft.arrows.iter().copied() {
         let place_of = |number: &(u8, u8)| {
             findings.iter().find(|finding| finding.draft.number == *number).and_then(|finding| finding.place)
         };
@@ -151,6 +146,7 @@ pub fn check(arrows: &[Arrow]) -> Vec<Finding> {
                         let asked = place_of(&number).and_then(|place| arrows.get(place));
                         arrow.answer && asked.is_some_and(|asked| asked.exchange == arrow.exchange)
                     }
+                    HandedOver => arrow.call == Call::HandOver,
                 }
         };
         let place = arrows.iter().enumerate().skip(earliest).find(fits).map(|(at, _)| at);
@@ -162,7 +158,7 @@ pub fn check(arrows: &[Arrow]) -> Vec<Finding> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::record::Actor::{ClientA2, ClientB1, ClientB2};
+    use crate::record::Actor::ClientA2;
 
     /// Both arrows of an exchange, or the delivery alone.
     fn both(exchange: usize, from: Actor, to: Actor, call: Call, carries: &[Kind]) -> Vec<Arrow> {
@@ -228,7 +224,11 @@ pub(super) mod tests {
     }
 
     fn missing(arrows: &[Arrow]) -> Vec<(u8, u8)> {
-        check(arrows).into_iter().filter(|found| found.place.is_none()).map(|found| found.draft.number).collect()
+        check(&CONNECTION, arrows)
+            .into_iter()
+            .filter(|found| found.place.is_none())
+            .map(|found| found.draft.number)
+            .collect()
     }
 
     #[test]
@@ -238,8 +238,10 @@ pub(super) mod tests {
 
     #[test]
     fn numbers_go_up_and_causes_come_first() {
-        for (at, draft) in SECTION_3_1.iter().enumerate() {
-            let before = &SECTION_3_1[..at];
+        let drafts = [CONNECTION, JOIN_LINK, KNOCK];
+        let places = drafts.iter().flat_map(|draft| (0..draft.arrows.len()).map(move |at| (draft.arrows, at)));
+        for (arrows, at) in places {
+            let (draft, before) = (arrows[at], &arrows[..at]);
             assert!(before.iter().all(|other| other.number < draft.number), "{:?}", draft.number);
             let answered = match draft.what {
                 Answers(number) => vec![number],
@@ -275,6 +277,6 @@ pub(super) mod tests {
 
     #[test]
     fn nothing_has_every_arrow_missing() {
-        assert_eq!(missing(&[]).len(), SECTION_3_1.len());
+        assert_eq!(missing(&[]).len(), CONNECTION.arrows.len());
     }
 }

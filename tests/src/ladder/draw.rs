@@ -1,19 +1,19 @@
-use super::{Arrow, Finding, Mark};
+use super::{Arrow, Draft, Finding, Mark, draft::Column};
 use crate::record::Actor;
 
 /// Characters between two lifelines.
 const GAP: usize = 16;
 /// Characters before the first lifeline.
 const INDENT: usize = 2;
-const GAPS: usize = 3;
-/// Characters of a line without the margin; the last heading goes beyond the last lifeline.
-const WIDTH: usize = INDENT + GAPS * (GAP + 1) + 7;
-const COLUMNS: [&str; GAPS + 1] = ["ClientA*", "ServerA", "ServerB", "ClientB*"];
 
 /// Draws arrows and marks in the draft's layout. An arrow that is one of the draft's has the draft's label and, in the
-/// margin, its diagram and number; all have their size in octets there, and which client it is.
-pub fn draw(arrows: &[Arrow], findings: &[Finding], marks: &[Mark]) -> String {
-    let mut canvas = Canvas::default();
+/// margin, its diagram and number; all have their size in octets there, and which client it is. A column that the draft
+/// does not draw is there if somebody in it takes part.
+pub fn draw(draft: &Draft, arrows: &[Arrow], findings: &[Finding], marks: &[Mark]) -> String {
+    let drawn = |actor: Actor| draft.arrows.iter().any(|arrow| arrow.from.is(actor) || arrow.to.is(actor));
+    let takes_part = |actor: Actor| arrows.iter().any(|arrow| arrow.from == actor || arrow.to == actor);
+    let there = |(_, actors): &&Column| actors.iter().any(|actor| drawn(*actor) || takes_part(*actor));
+    let mut canvas = Canvas::new(draft.columns.iter().filter(there).copied().collect());
     let mut marks = marks.iter().peekable();
     for (at, arrow) in arrows.iter().enumerate() {
         while let Some(mark) = marks.next_if(|mark| mark.at_ms <= arrow.at_ms) {
@@ -52,20 +52,11 @@ fn gap_start(gap: usize) -> usize {
     INDENT + gap * (GAP + 1) + 1
 }
 
-fn column(actor: Actor) -> usize {
-    match actor {
-        Actor::ClientA1 | Actor::ClientA2 => 0,
-        Actor::ServerA => 1,
-        Actor::ServerB => 2,
-        Actor::ClientB1 | Actor::ClientB2 => 3,
-    }
-}
-
-#[derive(Default)]
 struct Canvas {
+    columns: Vec<Column>,
     rows: Vec<Row>,
     /// For each gap, the first row in which nothing stands yet.
-    free: [usize; GAPS],
+    free: Vec<usize>,
 }
 
 struct Row {
@@ -74,10 +65,28 @@ struct Row {
 }
 
 impl Canvas {
+    fn new(columns: Vec<Column>) -> Self {
+        let gaps = columns.len().saturating_sub(1);
+        Self { columns, rows: Vec::new(), free: vec![0; gaps] }
+    }
+
+    fn gaps(&self) -> usize {
+        self.free.len()
+    }
+
+    /// Characters of a line without the margin; the last heading goes beyond the last lifeline.
+    fn width(&self) -> usize {
+        INDENT + self.gaps() * (GAP + 1) + 7
+    }
+
+    fn column(&self, actor: Actor) -> usize {
+        self.columns.iter().position(|(_, actors)| actors.contains(&actor)).unwrap_or_default()
+    }
+
     fn row(&mut self, at: usize) -> Option<&mut Row> {
         while self.rows.len() <= at {
-            let mut cells = vec![' '; WIDTH];
-            for line in 0..=GAPS {
+            let mut cells = vec![' '; self.width()];
+            for line in 0..=self.gaps() {
                 if let Some(cell) = cells.get_mut(INDENT + line * (GAP + 1)) {
                     *cell = '|';
                 }
@@ -97,11 +106,16 @@ impl Canvas {
 
     /// One arrow below those before it. Its label stands above it in its own gap, beside others' arrows.
     fn arrow(&mut self, from: Actor, to: Actor, label: &str, margin: &str) {
-        let (left, right) = (column(from).min(column(to)), column(from).max(column(to)));
-        // Between neighbours: no client talks with another provider than its own.
-        let gap = left.min(GAPS - 1);
-        let rightward = column(from) < column(to);
-        let stroke = if from.is_server() && to.is_server() { "-" } else { "~" };
+        let (from_at, to_at) = (self.column(from), self.column(to));
+        let (left, right) = (from_at.min(to_at), from_at.max(to_at));
+        let gap = left.min(self.gaps().saturating_sub(1));
+        let rightward = from_at < to_at;
+        let stroke = match (from.is_server(), to.is_server()) {
+            (true, true) => "-",
+            // Past all providers.
+            (false, false) => "=",
+            _ => "~",
+        };
         let lines = wrap(label, GAP - 2);
         let first = self.free.get(gap).copied().unwrap_or_default();
         let at = self.rows.len().max(first + lines.len());
@@ -110,14 +124,14 @@ impl Canvas {
             let space = if rightward { 1 } else { GAP - 1 - line.chars().count() };
             self.write(at - 1 - up, gap_start(gap) + space, line);
         }
-        let shaft = stroke.repeat((right - left) * (GAP + 1) - 2);
+        let shaft = stroke.repeat(((right - left) * (GAP + 1)).saturating_sub(2));
         let drawn = if rightward { format!("+{shaft}>") } else { format!("<{shaft}+") };
         let start = gap_start(gap) - usize::from(rightward);
         self.write(at, start, &drawn);
         if let Some(row) = self.row(at) {
             row.margin = margin.trim_end().to_owned();
         }
-        if let Some(free) = self.free.get_mut(gap) {
+        for free in self.free.iter_mut().take(right).skip(left) {
             *free = at + 1;
         }
     }
@@ -126,23 +140,24 @@ impl Canvas {
     fn mark(&mut self, text: &str) {
         let at = self.rows.len() + 1;
         let middle: String = text.chars().take(GAP - 1).collect();
-        for gap in [0, GAPS - 1] {
+        for gap in [0, self.gaps().saturating_sub(1)] {
             self.write(at, gap_start(gap) + (GAP - 3) / 2, "...");
         }
         self.write(at, gap_start(1) + 1, &middle);
         self.row(at + 1);
-        self.free = [at + 2; GAPS];
+        self.free.fill(at + 2);
     }
 
     fn finish(self) -> String {
         let mut heading = String::new();
-        for (at, name) in COLUMNS.iter().enumerate() {
+        let width = self.width();
+        for (at, (name, _)) in self.columns.iter().enumerate() {
             // Each name stands over its lifeline, the first at the margin.
             let start = (INDENT + at * (GAP + 1)).saturating_sub(INDENT);
             heading.push_str(&" ".repeat(start.saturating_sub(heading.len())));
             heading.push_str(name);
         }
-        let mut text = format!("{heading:<WIDTH$}   octets client   draft\n");
+        let mut text = format!("{heading:<width$}   octets client   draft\n");
         for row in self.rows {
             let cells: String = row.cells.into_iter().collect();
             text.push_str(format!("{cells} {}", row.margin).trim_end());
@@ -171,13 +186,13 @@ fn wrap(label: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ladder::{check, draft::tests::whole_flow};
+    use crate::ladder::{CONNECTION, check, draft::tests::whole_flow};
 
     #[test]
     fn an_arrow_has_its_label_above_and_its_size_beside_it() {
         let mut arrows = whole_flow();
         arrows.truncate(2);
-        let drawn = draw(&arrows, &[], &[Mark { at_ms: 9, text: "60 days pass".into() }]);
+        let drawn = draw(&CONNECTION, &arrows, &[], &[Mark { at_ms: 9, text: "60 days pass".into() }]);
         let expected = "\
 ClientA*         ServerA          ServerB          ClientB*    octets client   draft
   |                |                |        request |
@@ -194,7 +209,7 @@ ClientA*         ServerA          ServerB          ClientB*    octets client   d
     #[test]
     fn arrows_of_the_draft_have_its_labels_and_numbers() {
         let arrows = whole_flow();
-        let drawn = draw(&arrows, &check(&arrows), &[]);
+        let drawn = draw(&CONNECTION, &arrows, &check(&CONNECTION, &arrows), &[]);
         let lines: Vec<&str> = drawn.lines().collect();
         for (diagram, last) in [(1, 6), (2, 17), (3, 7)] {
             for number in 1..=last {

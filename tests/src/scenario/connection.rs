@@ -8,9 +8,9 @@ use anyhow::{Context, Result, anyhow};
 use mimi_pseudonym::{ClientUri, UserUri};
 
 pub use self::expected::{Met, sight};
-use super::{Report, Story, Variant, World, report};
+use super::{Report, Story, TWO, Variant, World, report};
 use crate::{
-    ladder::Mark,
+    ladder::{CONNECTION, Mark},
     people::{MovedClock, People},
 };
 
@@ -20,9 +20,9 @@ use crate::{
 /// If it cannot be run to its end. What it finds wrong is in the report.
 pub async fn run(variant: Variant) -> Result<Report> {
     let name = format!("connection-{}", variant.suite.code());
-    let mut world = World::start(&name, variant.keep).await?;
+    let mut world = World::start(&name, &TWO, variant.keep).await?;
     let story = story(&mut world, variant).await.with_context(|| format!("{name} broke off"))?;
-    report(name, world, story, variant.keep).await
+    report(name, CONNECTION, world, story, variant.keep).await
 }
 
 /// Seconds of a day.
@@ -81,7 +81,7 @@ async fn story(world: &mut World, variant: Variant) -> Result<Story> {
         room_1,
         room_2,
     };
-    story.sight = Some(sight(world.domains(), &met)?);
+    story.sight = Some(sight(TWO.map(str::to_owned), &met)?);
     Ok(story)
 }
 

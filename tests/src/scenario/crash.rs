@@ -21,7 +21,7 @@ pub use self::{
     chaos::{Chaos, Dice},
     count::{Counts, rows},
 };
-use super::{Variant, World, connection::forgotten};
+use super::{TWO, Variant, World, connection::forgotten};
 use crate::{
     fixture::{Fixture, Keep},
     people::{A1, B1, B2, Device, MovedClock, People, alice, bob},
@@ -84,12 +84,13 @@ pub async fn run(variant: Variant, seed: u64) -> Result<CrashReport> {
 }
 
 async fn round(variant: Variant, name: &str, seed: u64, report: &mut CrashReport) -> Result<()> {
-    let world = World::start(name, variant.keep).await?;
+    let world = World::start(name, &TWO, variant.keep).await?;
     let (fixture, processes) = world.into_parts();
-    let [a, b] = processes.each_ref().map(|process| fixture.site(process.domain()).map(|site| site.exchanges()));
+    let recordings = processes.iter().map(|process| Ok(fixture.site(process.domain())?.exchanges()));
+    let recordings = recordings.collect::<Result<Vec<_>>>()?;
     let people = People::register(&fixture, variant.suite, Arc::new(MovedClock::new(0))).await?;
     let dice = |what| Dice::new(seed, [report.rounds, what]);
-    let chaos = Chaos::start(processes, [a?, b?], dice(1));
+    let chaos = Chaos::start(processes, recordings, dice(1));
     let title = format!("{name}, round {}", report.rounds);
     let mut story = Story { people, chaos, dice: dice(2), reopened: 0, begun: Instant::now(), title };
     let rooms = story.tell(&fixture).await?;
@@ -326,7 +327,8 @@ impl CrashReport {
             (lost, "messages that a hub accepted and a client was never given"),
         ];
         let wrong = wrong.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
-        let changed = self.counts.changed.iter().map(|request| format!("answered otherwise when sent again: {request}"));
+        let changed =
+            self.counts.changed.iter().map(|request| format!("answered otherwise when sent again: {request}"));
         self.failures.iter().cloned().chain(changed).chain(wrong).collect()
     }
 }

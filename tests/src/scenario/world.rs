@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use mimi_wire::{
     AppDataDictionary, Directory, Endpoint, IdentifierQueryCode, IdentifierRequest, IdentifierResponse, MEDIA_TYPE,
     QueryElement, SearchField, Wire, directory::DIRECTORY_PATH,
@@ -11,11 +11,11 @@ use crate::{
     process::{ProviderProcess, Usage},
 };
 
-/// Two providers that run. Their processes and, if it is not kept, their folder are gone when it is dropped.
+/// Providers that run. Their processes and, if it is not kept, their folder are gone when it is dropped.
 #[derive(Debug)]
 pub struct World {
     // In this order: processes end before their files go.
-    processes: [ProviderProcess; 2],
+    processes: Vec<ProviderProcess>,
     fixture: Fixture,
     begun: Instant,
     /// Seconds of processor time of the process of clients and scenario when the story began.
@@ -23,23 +23,26 @@ pub struct World {
     ready_ms: u64,
 }
 
-/// The domains of the two providers: Alice's and Bob's.
-const DOMAINS: [&str; 2] = ["a.example", "b.example"];
+/// The domains of two providers: Alice's and Bob's.
+pub const TWO: [&str; 2] = ["a.example", "b.example"];
+/// The domains of three providers: Alice's, Bob's and Cathy's.
+pub const THREE: [&str; 3] = ["a.example", "b.example", "c.example"];
 /// How often other ports are tried.
 const ATTEMPTS: usize = 5;
 
 impl World {
-    /// Starts both providers and checks that they answer.
+    /// Starts providers and checks that each answers the others.
     ///
     /// # Errors
     /// If they do not start, or do not answer as they should.
-    pub async fn start(scenario: &str, keep: Keep) -> Result<Self> {
-        let mut fixture = Fixture::create(scenario, &DOMAINS, keep)?;
-        let processes = start_both(&mut fixture).await?;
+    pub async fn start(scenario: &str, domains: &[&str], keep: Keep) -> Result<Self> {
+        let mut fixture = Fixture::create(scenario, domains, keep)?;
+        let processes = start_all(&mut fixture).await?;
         let mut world = Self { processes, fixture, begun: Instant::now(), clients_before: 0.0, ready_ms: 0 };
-        for (asked, asking) in [(0, 1), (1, 0)] {
-            let [asked, asking] = [asked, asking].map(|at| world.fixture.sites().get(at));
-            let (Some(asked), Some(asking)) = (asked, asking) else { bail!("two providers are needed") };
+        let sites = world.fixture.sites();
+        ensure!(sites.len() > 1, "two providers are needed");
+        let pairs = sites.iter().flat_map(|asked| sites.iter().map(move |asking| (asked, asking)));
+        for (asked, asking) in pairs.filter(|(asked, asking)| asked.domain() != asking.domain()) {
             let context = || format!("{} does not answer {}", asked.domain(), asking.domain());
             answers(&world.fixture, asked, asking).await.with_context(context)?;
         }
@@ -56,13 +59,13 @@ impl World {
         &self.fixture
     }
 
-    /// The domains: Alice's provider, Bob's provider.
-    pub fn domains(&self) -> [String; 2] {
-        DOMAINS.map(str::to_owned)
+    /// The domains: Alice's provider, Bob's provider, and perhaps Cathy's.
+    pub fn domains(&self) -> Vec<String> {
+        self.fixture.sites().iter().map(|site| site.domain().to_string()).collect()
     }
 
     /// Files and processes, to be used on their own.
-    pub fn into_parts(self) -> (Fixture, [ProviderProcess; 2]) {
+    pub fn into_parts(self) -> (Fixture, Vec<ProviderProcess>) {
         (self.fixture, self.processes)
     }
 
@@ -75,7 +78,7 @@ impl World {
         found.ok_or_else(|| anyhow!("no provider {domain}"))
     }
 
-    /// Starts both providers again with their clocks ahead by so many seconds.
+    /// Starts all providers again with their clocks ahead by so many seconds.
     ///
     /// # Errors
     /// If one does not start.
@@ -87,7 +90,7 @@ impl World {
         Ok(())
     }
 
-    /// Asks both to end.
+    /// Asks all to end.
     ///
     /// # Errors
     /// If one does not, or not well.
@@ -98,7 +101,7 @@ impl World {
         Ok(())
     }
 
-    /// When both were found ready: milliseconds since 1970 by the machine's clock.
+    /// When all were found ready: milliseconds since 1970 by the machine's clock.
     pub fn ready_ms(&self) -> u64 {
         self.ready_ms
     }
@@ -117,21 +120,24 @@ impl World {
     }
 }
 
-/// Starts both; with other ports if one was taken meanwhile.
-async fn start_both(fixture: &mut Fixture) -> Result<[ProviderProcess; 2]> {
+/// Starts all; with other ports if one was taken meanwhile.
+async fn start_all(fixture: &mut Fixture) -> Result<Vec<ProviderProcess>> {
     let mut attempt = 1;
     loop {
-        let [a, b] = DOMAINS.map(|domain| fixture.launch(domain));
-        let started = match ProviderProcess::start(a?, 0).await {
-            Ok(a) => ProviderProcess::start(b?, 0).await.map(|b| [a, b]),
-            Err(error) => Err(error),
-        };
-        match started {
+        match start_each(fixture).await {
             Err(error) if attempt < ATTEMPTS && error.to_string().contains("in use") => fixture.choose_ports()?,
             started => return started,
         }
         attempt += 1;
     }
+}
+
+async fn start_each(fixture: &Fixture) -> Result<Vec<ProviderProcess>> {
+    let mut processes = Vec::new();
+    for site in fixture.sites() {
+        processes.push(ProviderProcess::start(fixture.launch(site.domain().as_str())?, 0).await?);
+    }
+    Ok(processes)
 }
 
 /// Checks that a provider has a directory, and an endpoint for other providers that opens to the certificate of one and

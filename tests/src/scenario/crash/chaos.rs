@@ -66,7 +66,7 @@ pub struct Chaos {
     stop: Arc<AtomicBool>,
     offset: Arc<AtomicI64>,
     counters: Arc<Counters>,
-    task: JoinHandle<Result<[ProviderProcess; 2]>>,
+    task: JoinHandle<Result<Vec<ProviderProcess>>>,
 }
 
 /// When a process is killed.
@@ -79,8 +79,8 @@ enum Moment {
 const PATIENCE: Duration = Duration::from_millis(250);
 
 impl Chaos {
-    /// Begins to kill each process in turn, now and then both. `recordings` are the files in which they write exchanges.
-    pub fn start(processes: [ProviderProcess; 2], recordings: [PathBuf; 2], dice: Dice) -> Self {
+    /// Begins to kill each process in turn, now and then all. `recordings` are the files in which they write exchanges.
+    pub fn start(processes: Vec<ProviderProcess>, recordings: Vec<PathBuf>, dice: Dice) -> Self {
         let (stop, offset, counters) = (Arc::<AtomicBool>::default(), Arc::<AtomicI64>::default(), Arc::default());
         let run = Run {
             processes,
@@ -108,19 +108,19 @@ impl Chaos {
         self.task.is_finished()
     }
 
-    /// Ends it. Both processes run then.
+    /// Ends it. All processes run then.
     ///
     /// # Errors
     /// If a process could not be killed or started.
-    pub async fn end(self) -> Result<[ProviderProcess; 2]> {
+    pub async fn end(self) -> Result<Vec<ProviderProcess>> {
         self.stop.store(true, Ordering::SeqCst);
         self.task.await.context("the one who kills has died")?
     }
 }
 
 struct Run {
-    processes: [ProviderProcess; 2],
-    recordings: [PathBuf; 2],
+    processes: Vec<ProviderProcess>,
+    recordings: Vec<PathBuf>,
     dice: Dice,
     stop: Arc<AtomicBool>,
     offset: Arc<AtomicI64>,
@@ -128,26 +128,26 @@ struct Run {
 }
 
 impl Run {
-    async fn run(mut self) -> Result<[ProviderProcess; 2]> {
+    async fn run(mut self) -> Result<Vec<ProviderProcess>> {
         let mut turn = 0;
         while !self.stop.load(Ordering::SeqCst) {
-            turn = (turn + 1) % 2;
+            turn = (turn + 1) % self.processes.len().max(1);
             let moment = match self.dice.one_in(3) {
                 true => Moment::Time(self.dice.millis(5, 150)),
                 false => Moment::Exchanges(self.dice.between(1, 3)),
             };
-            let both = self.dice.one_in(5);
+            let all = self.dice.one_in(5);
             match moment {
                 Moment::Time(time) => sleep(time).await,
                 Moment::Exchanges(count) => {
-                    let recording = self.recordings.get(turn).context("two recordings")?.clone();
+                    let recording = self.recordings.get(turn).context("a recording for each process")?.clone();
                     let seen = tokio::task::spawn_blocking(move || exchanges(&recording, count)).await??;
                     self.counters.after_exchange.fetch_add(u64::from(seen), Ordering::SeqCst);
                 }
             }
             let mut killed = 0;
             for (at, process) in self.processes.iter_mut().enumerate() {
-                if both || at == turn {
+                if all || at == turn {
                     process.kill()?;
                     killed += 1;
                 }
@@ -156,7 +156,7 @@ impl Run {
             sleep(self.dice.millis(0, 60)).await;
             let offset = self.offset.load(Ordering::SeqCst);
             for (at, process) in self.processes.iter_mut().enumerate() {
-                if both || at == turn {
+                if all || at == turn {
                     process.restart(offset).await?;
                 }
             }

@@ -106,7 +106,7 @@ impl Counts {
             let done = !answers.is_empty() || lines.iter().any(gone);
             counts.acknowledged += usize::from(done);
             counts.forgotten += usize::from(!done);
-            counts.changed.extend(answers.windows(2).filter(|pair| differ(pair)).map(|pair| described(pair)));
+            counts.changed.extend(answers.windows(2).filter(|pair| differ(pair)).map(described));
         }
         counts.doubled = inboxes.values().map(|inbox| inbox.len() - distinct(inbox.values())).sum();
         // Everybody is in the second room when it is written to, and in the first one.
