@@ -1,4 +1,4 @@
-//! Alice and Bob with two devices each, as applications of `mimi-client`.
+//! Alice, Bob and perhaps Cathy with two devices each, as applications of `mimi-client`.
 
 mod at_once;
 
@@ -53,6 +53,20 @@ pub mod bob {
     pub const GREETING: &str = "Good to hear from you, canary";
 }
 
+/// What Cathy is called, and where.
+pub mod cathy {
+    /// The name part of her handle.
+    pub const HANDLE: &str = "cathy.cat";
+    /// Her account.
+    pub const URI: &str = "mimi://c.example/u/cathy.cat";
+    /// The name she shows.
+    pub const DISPLAY_NAME: &str = "Cathy Canary-Cheshire";
+    /// Her address.
+    pub const EMAIL: &str = "c.cheshire@mail.example";
+    /// What she writes to the moderators.
+    pub const NOTE: &str = "The canary said you would let me in";
+}
+
 /// The system's clock, moved.
 #[derive(Debug, Default)]
 pub struct MovedClock(AtomicI64);
@@ -86,10 +100,10 @@ pub struct Device {
     pub client: Client,
 }
 
-/// Alice and Bob with their devices.
+/// Alice, Bob and, where there is a third provider, Cathy, with their devices.
 pub struct People {
-    /// ClientA1, ClientA2, ClientB1, ClientB2.
-    pub devices: [Device; 4],
+    /// ClientA1, ClientA2, ClientB1, ClientB2, and perhaps ClientC1 and ClientC2.
+    pub devices: Vec<Device>,
     /// Their clock.
     pub clock: Arc<MovedClock>,
     /// What each was told.
@@ -116,7 +130,26 @@ pub const A2: usize = 1;
 pub const B1: usize = 2;
 /// Which of the devices.
 pub const B2: usize = 3;
-const NAMES: [&str; 4] = ["ClientA1", "ClientA2", "ClientB1", "ClientB2"];
+/// Which of the devices.
+pub const C1: usize = 4;
+/// Which of the devices.
+pub const C2: usize = 5;
+
+/// A person: the domain of the provider, handle, display name, address, and the names of the devices.
+type Person = (&'static str, [&'static str; 3], [&'static str; 2]);
+
+/// Everybody there is.
+const PEOPLE: [Person; 3] = [
+    ("a.example", [alice::HANDLE, alice::DISPLAY_NAME, alice::EMAIL], ["ClientA1", "ClientA2"]),
+    ("b.example", [bob::HANDLE, bob::DISPLAY_NAME, bob::EMAIL], ["ClientB1", "ClientB2"]),
+    ("c.example", [cathy::HANDLE, cathy::DISPLAY_NAME, cathy::EMAIL], ["ClientC1", "ClientC2"]),
+];
+
+/// The domain of the provider of a device.
+fn domain_of(device: &str) -> Result<&'static str> {
+    let found = PEOPLE.iter().find(|(.., names)| names.contains(&device));
+    found.map(|(domain, ..)| *domain).with_context(|| format!("there is no device {device}"))
+}
 
 /// Destruction after a day or two, so that a moved clock reaches it.
 fn delays() -> Delays {
@@ -154,7 +187,7 @@ fn store(fixture: &Fixture, name: &str) -> PathBuf {
 }
 
 impl People {
-    /// Registers both accounts with two devices each.
+    /// Registers an account at each provider, with two devices each.
     ///
     /// # Errors
     /// If a provider refuses.
@@ -162,26 +195,25 @@ impl People {
         Ok(Self { pace: Pace::InTurn, ..Self::register_as(fixture, suite, clock, "").await? })
     }
 
-    /// Registers both under names with a tag behind them: for one of many pairs at the same providers. Their devices go on
+    /// Registers all under names with a tag behind them: for one of many groups at the same providers. Their devices go on
     /// all at once.
     ///
     /// # Errors
     /// If a provider refuses.
     pub async fn register_as(fixture: &Fixture, suite: CipherSuite, clock: Arc<MovedClock>, tag: &str) -> Result<Self> {
         let store = |fixture: &Fixture, name: &str| store(fixture, &format!("{name}{tag}"));
-        let account = |handle: &str, display_name: &str, email: &str| Account {
-            handle: format!("{handle}{tag}"),
-            display_name: display_name.to_owned(),
-            email: email.to_owned(),
-            device_name: "first".to_owned(),
-        };
-        let mut clients = Vec::new();
-        let people = [
-            ("a.example", account(alice::HANDLE, alice::DISPLAY_NAME, alice::EMAIL)),
-            ("b.example", account(bob::HANDLE, bob::DISPLAY_NAME, bob::EMAIL)),
-        ];
-        for ((domain, account), names) in people.into_iter().zip(NAMES.chunks(2)) {
-            let [first, second] = names else { bail!("two devices each") };
+        let mut devices = Vec::new();
+        let there = |domain: &str| fixture.sites().iter().any(|site| site.domain().as_str() == domain);
+        for (domain, [handle, display_name, email], [first, second]) in PEOPLE {
+            if !there(domain) {
+                continue;
+            }
+            let account = Account {
+                handle: format!("{handle}{tag}"),
+                display_name: display_name.to_owned(),
+                email: email.to_owned(),
+                device_name: "first".to_owned(),
+            };
             let around = surroundings(fixture, domain, &clock)?;
             let (one, code) = Client::register(&store(fixture, first), account, suite, delays(), around)
                 .await
@@ -191,9 +223,8 @@ impl People {
             let two = Client::add_device(&path, code, "second", suite, delays(), around)
                 .await
                 .with_context(|| format!("{second} cannot be added"))?;
-            clients.extend([Device { name: first, client: one }, Device { name: second, client: two }]);
+            devices.extend([Device { name: first, client: one }, Device { name: second, client: two }]);
         }
-        let devices = clients.try_into().map_err(|_| anyhow::anyhow!("four devices"))?;
         Ok(Self { devices, clock, told: Vec::new(), tag: tag.to_owned(), pace: Pace::AtOnce })
     }
 
@@ -203,15 +234,14 @@ impl People {
     /// If a store cannot be read.
     pub fn reopen(self, fixture: &Fixture) -> Result<Self> {
         let Self { devices, clock, told, tag, pace } = self;
+        let names: Vec<_> = devices.iter().map(|device| device.name).collect();
         drop(devices);
-        let mut opened = Vec::new();
-        for name in NAMES {
-            let domain = if name.starts_with("ClientA") { "a.example" } else { "b.example" };
-            let client =
-                Client::open(&store(fixture, &format!("{name}{tag}")), surroundings(fixture, domain, &clock)?)?;
-            opened.push(Device { name, client });
+        let mut devices = Vec::new();
+        for name in names {
+            let around = surroundings(fixture, domain_of(name)?, &clock)?;
+            let client = Client::open(&store(fixture, &format!("{name}{tag}")), around)?;
+            devices.push(Device { name, client });
         }
-        let devices = opened.try_into().map_err(|_| anyhow::anyhow!("four devices"))?;
         Ok(Self { devices, clock, told, tag, pace })
     }
 
@@ -220,9 +250,9 @@ impl People {
     /// # Errors
     /// If its store cannot be read.
     pub fn reopen_one(&mut self, fixture: &Fixture, device: usize) -> Result<()> {
-        let found = self.devices.get_mut(device).context("there are four devices")?;
-        let domain = if found.name.starts_with("ClientA") { "a.example" } else { "b.example" };
-        found.client = Client::open(&store(fixture, found.name), surroundings(fixture, domain, &self.clock)?)?;
+        let found = self.devices.get_mut(device).context("there is no such device")?;
+        let around = surroundings(fixture, domain_of(found.name)?, &self.clock)?;
+        found.client = Client::open(&store(fixture, found.name), around)?;
         Ok(())
     }
 
@@ -231,7 +261,7 @@ impl People {
     /// # Errors
     /// If it is refused.
     pub fn command(&mut self, device: usize, command: Command) -> Result<Option<FlowId>> {
-        let device = self.devices.get_mut(device).context("there are four devices")?;
+        let device = self.devices.get_mut(device).context("there is no such device")?;
         device.client.command(command).with_context(|| format!("{} refuses the command", device.name))
     }
 
@@ -384,7 +414,7 @@ impl People {
     /// # Errors
     /// If Alice's first device is not in exactly one room.
     pub fn first_room(&self) -> Result<(RoomUri, UserUri)> {
-        let [device, ..] = &self.devices;
+        let device = self.devices.first().context("there is no device")?;
         let rooms: Vec<_> = device.client.device().rooms().collect();
         let [(room, state)] = rooms.as_slice() else { bail!("ClientA1 is in {} rooms", rooms.len()) };
         let alice = state.participants().iter().find(|(user, _)| user.domain().as_str() == "a.example");
@@ -397,7 +427,7 @@ impl People {
     /// # Errors
     /// If they are not the two participants.
     pub fn pseudonyms_in(&self, room: &RoomUri) -> Result<[UserUri; 2]> {
-        let [device, ..] = &self.devices;
+        let device = self.devices.first().context("there is no device")?;
         let mut users: Vec<_> = device.client.device().clients(room).into_iter().map(|(user, _)| user).collect();
         users.sort();
         users.dedup();
@@ -427,7 +457,7 @@ impl People {
             })
             .collect();
         let Some((_, room)) = connected.first().cloned() else { bail!("nobody is connected") };
-        for name in NAMES {
+        for name in self.devices.iter().map(|device| device.name) {
             let rooms: Vec<_> = connected.iter().filter(|(who, _)| *who == name).collect();
             if rooms.len() != 1 || rooms.iter().any(|(_, one)| *one != room) {
                 bail!("{name} was told {} times that it is connected", rooms.len());

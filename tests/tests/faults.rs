@@ -132,7 +132,7 @@ async fn all_hear_what_was_said_at_once_in_one_order() {
     }
     let short = Duration::from_millis(500);
     let mut told = Vec::new();
-    let [a1, a2, b1, b2] = &mut people.devices;
+    let [a1, a2, b1, b2] = people.devices.as_mut_slice() else { panic!("four devices") };
     for _ in 0..40 {
         let (a, b, c, d) = tokio::join!(
             a1.client.next_event(short),

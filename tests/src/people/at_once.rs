@@ -1,6 +1,7 @@
 use std::{cell::RefCell, time::Duration};
 
 use anyhow::{Result, bail};
+use futures_util::future::try_join_all;
 use mimi_flow::Event;
 use tokio::time::Instant;
 
@@ -17,20 +18,14 @@ pub(super) struct Shared<'a> {
 /// Lets all devices go on at the same time, as they do in the world: each waits for its inbox in long requests, and none
 /// for another. Ends when it is over, by what was told and how long nothing was told.
 pub(super) async fn drive(
-    devices: &mut [Device; 4],
+    devices: &mut [Device],
     told: &mut Told,
     wait: Duration,
     over: impl Fn(&[(&'static str, Event)], Duration) -> Result<bool>,
 ) -> Result<()> {
     let shared = RefCell::new(Shared { told, last: Instant::now() });
-    let [a1, a2, b1, b2] = devices;
-    let all = tokio::try_join!(
-        go_on(a1, &shared, wait, &over),
-        go_on(a2, &shared, wait, &over),
-        go_on(b1, &shared, wait, &over),
-        go_on(b2, &shared, wait, &over),
-    );
-    all.map(drop)
+    let all = devices.iter_mut().map(|device| go_on(device, &shared, wait, &over));
+    try_join_all(all).await.map(drop)
 }
 
 async fn go_on(

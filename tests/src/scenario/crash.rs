@@ -187,7 +187,7 @@ impl Story {
             let victim = self.dice.one_in(2).then(|| self.dice.between(0, 3));
             let mut slices = [Duration::ZERO; 4];
             slices.fill_with(|| self.dice.millis(1, 60));
-            let [a1, a2, b1, b2] = &mut self.people.devices;
+            let [a1, a2, b1, b2] = self.people.devices.as_mut_slice() else { bail!("four devices are needed") };
             let cut = |at| victim == Some(at);
             let told = tokio::join!(
                 slice(a1, slices[0], cut(0)),
@@ -248,13 +248,13 @@ async fn state(people: &mut People, fixture: &Fixture, rooms: &Rooms) -> Result<
     let Rooms([first, second]) = rooms;
     people.settle().await?;
     // Each can write to all others: they are in one epoch of one room.
-    let names = people.devices.each_ref().map(|device| device.name);
+    let names = people.devices.iter().map(|device| device.name).collect::<Vec<_>>();
     for (at, name) in names.iter().enumerate() {
         let content = Content { media_type: "text/plain".to_owned(), body: name.as_bytes().to_vec() };
         people.command(at, Command::Send { room: second.clone(), content })?;
     }
     people.settle().await?;
-    for who in names {
+    for who in names.iter().copied() {
         for from in names.iter().filter(|from| **from != who) {
             let message = |event: &Event| matches!(event, Event::Message { room, body, .. } if room == second && body == from.as_bytes());
             match told(people, who, message) {
