@@ -1,12 +1,20 @@
 use std::sync::Arc;
 
-use mimi_pseudonym::{Domain, UserUri, Wire};
+use mimi_pseudonym::Wire;
 use mimi_wire::{
-    AppDataDictionary, Endpoint, IdentifierQueryCode, IdentifierRequest, IdentifierResponse, Problem, SearchField,
-    UserProfile, local::LocalIdentifierQuery,
+    AppDataDictionary, Endpoint, IdentifierQueryCode, IdentifierRequest, IdentifierResponse, Problem, QueryElement,
+    SearchField, UserProfile,
+    local::{LocalIdentifierQuery, SetProfile},
 };
 
-use crate::{fail::Fail, provider::Inner, server::Reply};
+use crate::{fail::Fail, provider::Inner, server::Reply, store::Device};
+
+/// The most elements of a query that is answered.
+const ELEMENTS_MAX: usize = 8;
+/// The most users that one answer names: who asks for a part of a name that fits more is told to be more exact.
+const FOUND_MAX: usize = 20;
+/// The fewest characters of a part of a name: with fewer, anybody could be listed.
+const PART_MIN: usize = 3;
 
 /// Finds users of a provider for a device: here, or by asking that provider.
 pub(crate) async fn for_device(inner: &Arc<Inner>, query: LocalIdentifierQuery) -> Result<Reply, Fail> {
@@ -18,42 +26,49 @@ pub(crate) async fn for_device(inner: &Arc<Inner>, query: LocalIdentifierQuery) 
     let domain = &query.domain;
     let answer = inner.peers.post(domain, Endpoint::IdentifierQuery, domain.as_str(), body, max).await?;
     let response = IdentifierResponse::decode(&answer).map_err(|_| Problem::Unavailable)?;
-    if response.uris.iter().all(|uri| uri.domain() == domain) {
+    let profiles = response.profiles.iter().map(|profile| &profile.stable_uri);
+    if response.uris.iter().chain(profiles).all(|uri| uri.domain() == domain) {
         Ok(Reply::message(&response))
     } else {
         Err(Problem::Unavailable.into())
     }
 }
 
-/// Finds the account of a handle (draft-ietf-mimi-protocol-06, section 5.8). A pseudonym has no handle and is not found.
+/// Sets what the device's account can be found by.
+pub(crate) async fn set_profile(inner: &Arc<Inner>, device: Device, profile: SetProfile) -> Result<Reply, Fail> {
+    inner.blocking(move |inner| Ok(inner.store.set_profile(device.account, &profile.entries)?)).await?;
+    Ok(Reply::Nothing)
+}
+
+/// Finds accounts (draft-ietf-mimi-protocol-06, section 5.8): those that every element leads to, by a field that its
+/// owner lets be found in that way. Whoever does not want to be found is answered for as whoever does not exist. A
+/// pseudonym has no profile and is never found.
 pub(crate) async fn query(inner: &Arc<Inner>, request: IdentifierRequest) -> Result<IdentifierResponse, Fail> {
-    if request.elements.iter().any(|element| element.field != SearchField::Handle) {
-        return Ok(response(IdentifierQueryCode::UnsupportedField, None));
+    let elements = request.elements;
+    if elements.len() > ELEMENTS_MAX {
+        return Ok(response(IdentifierQueryCode::Forbidden, Vec::new()));
     }
-    let users = request.elements.iter().map(|element| user_of(&element.value, inner.domain()));
-    let users: Option<Vec<UserUri>> = users.collect();
-    let same = users.filter(|users| users.windows(2).all(|pair| matches!(pair, [one, other] if one == other)));
-    let Some(user) = same.and_then(|users| users.into_iter().next()) else {
-        return Ok(response(IdentifierQueryCode::NotFound, None));
-    };
-    let found = inner.blocking(move |inner| Ok(inner.store.account_named(&user)?)).await?;
-    Ok(match found {
-        Some(user) => response(IdentifierQueryCode::Success, Some(user)),
-        None => response(IdentifierQueryCode::NotFound, None),
+    if !elements.iter().all(is_exact_enough) {
+        return Ok(response(IdentifierQueryCode::Ambiguous, Vec::new()));
+    }
+    let found = inner
+        .blocking(move |inner| Ok(inner.store.find_users(&elements, inner.domain().as_str(), FOUND_MAX + 1)?))
+        .await?;
+    Ok(match found.len() {
+        0 => response(IdentifierQueryCode::NotFound, found),
+        1..=FOUND_MAX => response(IdentifierQueryCode::Success, found),
+        _ => response(IdentifierQueryCode::Ambiguous, Vec::new()),
     })
 }
 
-/// The account that `im:alice@a.example` would be.
-fn user_of(handle: &str, own: &Domain) -> Option<UserUri> {
-    let (name, domain) = handle.strip_prefix("im:")?.rsplit_once('@')?;
-    let domain: Domain = domain.parse().ok()?;
-    let user = UserUri::new(own, &name.to_ascii_lowercase()).ok()?;
-    (domain == *own && !user.is_pseudonym()).then_some(user)
+fn is_exact_enough(element: &QueryElement) -> bool {
+    let part = matches!(element.field, SearchField::PartialName | SearchField::WholeProfile);
+    !part || element.value.trim().chars().count() >= PART_MIN
 }
 
-fn response(code: IdentifierQueryCode, user: Option<UserUri>) -> IdentifierResponse {
-    let profiles = user.iter().map(|user| UserProfile { stable_uri: user.clone(), fields: Vec::new() }).collect();
-    IdentifierResponse { code, uris: user.into_iter().collect(), profiles, extensions: AppDataDictionary::default() }
+fn response(code: IdentifierQueryCode, profiles: Vec<UserProfile>) -> IdentifierResponse {
+    let uris = profiles.iter().map(|profile| profile.stable_uri.clone()).collect();
+    IdentifierResponse { code, uris, profiles, extensions: AppDataDictionary::default() }
 }
 
 #[cfg(test)]
@@ -61,15 +76,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_handle_is_a_whole_im_uri_of_ours() {
-        let own: Domain = "a.example".parse().unwrap();
-        let alice: UserUri = "mimi://a.example/u/alice".parse().unwrap();
-        assert_eq!(user_of("im:alice@a.example", &own), Some(alice.clone()));
-        assert_eq!(user_of("im:Alice@A.example", &own), Some(alice));
-        let pseudonym = "im:~00000000-0000-0000-0000-000000000000@a.example";
-        for bad in ["alice@a.example", "im:alice", "im:alice@b.example", "im:@a.example", "im:a/b@a.example", pseudonym]
-        {
-            assert_eq!(user_of(bad, &own), None, "{bad}");
-        }
+    fn a_part_of_a_name_has_three_characters() {
+        let element = |field, value: &str| QueryElement { field, value: value.into() };
+        assert!(is_exact_enough(&element(SearchField::PartialName, "mat")));
+        assert!(!is_exact_enough(&element(SearchField::PartialName, " ma ")));
+        assert!(!is_exact_enough(&element(SearchField::WholeProfile, "")));
+        assert!(is_exact_enough(&element(SearchField::Nick, "m")));
     }
 }

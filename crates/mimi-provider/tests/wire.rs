@@ -476,9 +476,6 @@ async fn handles_are_found_and_registration_is_checked() {
     let found = ask(&query("im:alice@a.example")).await;
     assert_eq!((found.code, found.uris), (IdentifierQueryCode::Success, vec![alice.user]));
     assert_eq!(ask(&query("im:nobody@a.example")).await.code, IdentifierQueryCode::NotFound);
-    let mut nick = query("alice");
-    nick.elements[0].field = SearchField::Nick;
-    assert_eq!(ask(&nick).await.code, IdentifierQueryCode::UnsupportedField);
     let other = path("identifierQuery", "b.example");
     let other = world.post::<IdentifierResponse>(world.peer_b(), &other, &query("im:alice@a.example")).await;
     assert_eq!(other, Err(Problem::NotFound));

@@ -389,6 +389,26 @@ fn local_rules_hold() {
 }
 
 #[test]
+fn a_profile_has_fields_with_values_and_one_handle() {
+    let entry = |field, value: &str| ProfileEntry { field, value: value.into(), visibility: Visibility::Exact };
+    let refused = |field, value: &str| ProfileEntry::decode(&entry(field, value).encode());
+    let wrong = |text| rule("ProfileEntry", text);
+    assert_eq!(refused(SearchField::PartialName, "x"), wrong("a kind of search is no field"));
+    assert_eq!(refused(SearchField::WholeProfile, "x"), wrong("a kind of search is no field"));
+    assert_eq!(refused(SearchField::Handle, "im:alice@a.example"), wrong("the handle is the account's"));
+    assert_eq!(refused(SearchField::Email, " "), wrong("a field without a value"));
+    assert_eq!(refused(SearchField::Nick, &"x".repeat(1025)), wrong("a value of more than 1024 octets"));
+    let profile = |entries| SetProfile::decode(&SetProfile { entries }.encode());
+    let handle = entry(SearchField::Handle, "");
+    assert_eq!(profile(vec![handle.clone(), handle]), rule("entries", "two handles"));
+    let nick = entry(SearchField::Nick, "x");
+    assert_eq!(profile(vec![nick.clone(); 65]), rule("entries", "too many elements"));
+    assert!(profile(vec![nick.clone(); 64]).is_ok());
+    let entry = entry(SearchField::Email, "smith@a.example");
+    assert!(!format!("{entry:?}").contains("smith"), "the value is not shown");
+}
+
+#[test]
 fn secrets_and_contents_are_not_in_debug() {
     let request = RegisterAccountRequest {
         handle: "alice".into(),

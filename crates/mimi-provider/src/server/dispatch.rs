@@ -86,6 +86,7 @@ async fn for_device(
         DeviceRoute::Update(room) => local::update(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::SubmitMessage(room) => local::submit(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::IdentifierQuery => identifier::for_device(inner, Wire::decode(body)?).await,
+        DeviceRoute::Profile => identifier::set_profile(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Inbox { after, wait_millis } => inbox::read(inner, device, after, wait_millis).await,
         DeviceRoute::Ack => inbox::ack(inner, device, Wire::decode(body)?).await,
     }

@@ -8,7 +8,8 @@ use mimi_wire::{
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
         self, AckRequest, AddDeviceRequest, ClaimOwnRequest, CreateRoomRequest, CredentialsRequest,
-        HubKeyMaterialRequest, LocalIdentifierQuery, PseudonymsRequest, RegisterAccountRequest, UploadKeyPackages,
+        HubKeyMaterialRequest, LocalIdentifierQuery, PseudonymsRequest, RegisterAccountRequest, SetProfile,
+        UploadKeyPackages,
     },
 };
 
@@ -62,6 +63,7 @@ pub(super) enum DeviceRoute {
     Update(RoomUri),
     SubmitMessage(RoomUri),
     IdentifierQuery,
+    Profile,
     Inbox { after: u64, wait_millis: u64 },
     Ack,
 }
@@ -91,6 +93,7 @@ impl Route {
             local::KEY_MATERIAL_PATH => return device(DeviceRoute::KeyMaterial),
             local::IDENTIFIER_QUERY_PATH => return device(DeviceRoute::IdentifierQuery),
             local::INBOX_PATH => return only(Method::GET, method, || inbox(query).map(Self::Device)),
+            local::PROFILE_PATH => return device(DeviceRoute::Profile),
             local::ACK_PATH => return device(DeviceRoute::Ack),
             _ => {}
         }
@@ -134,6 +137,7 @@ impl Route {
                 DeviceRoute::Update(_) => "client.update",
                 DeviceRoute::SubmitMessage(_) => "client.submitMessage",
                 DeviceRoute::IdentifierQuery => "client.identifierQuery",
+                DeviceRoute::Profile => "client.profile",
                 DeviceRoute::Inbox { .. } => "client.inbox",
                 DeviceRoute::Ack => "client.ack",
             },
@@ -164,6 +168,7 @@ impl Route {
                 DeviceRoute::Update(_) => Some(UpdateRequest::MAX_LEN),
                 DeviceRoute::SubmitMessage(_) => Some(SubmitMessageRequest::MAX_LEN),
                 DeviceRoute::IdentifierQuery => Some(LocalIdentifierQuery::MAX_LEN),
+                DeviceRoute::Profile => Some(SetProfile::MAX_LEN),
                 DeviceRoute::Ack => Some(AckRequest::MAX_LEN),
             },
         }

@@ -4,7 +4,10 @@ use mimi_pseudonym::{ClientUri, PublicKey, UserUri, Wire};
 use mimi_wire::local::InboxBody;
 use rusqlite::{Connection, Transaction};
 
-use super::{AccountId, Device, DeviceId, Hash, MaybeRow, Store, StoreError, Wake, delivery::put_in_inbox, parsed};
+use super::{
+    AccountId, Device, DeviceId, Hash, MaybeRow, Store, StoreError, Wake, delivery::put_in_inbox, parsed,
+    profiles::insert_default,
+};
 
 /// How many devices are kept in memory besides.
 const KNOWN_DEVICES: usize = 1 << 16;
@@ -36,7 +39,9 @@ impl Store {
                 (profile.user.as_str(), &profile.display_name, &profile.email),
             )?;
             if inserted == 1 {
-                insert_device(db, AccountId(db.last_insert_rowid()), device)?;
+                let account = AccountId(db.last_insert_rowid());
+                insert_default(db, account, &profile.user)?;
+                insert_device(db, account, device)?;
             }
             Ok(inserted == 1)
         })
@@ -84,15 +89,6 @@ impl Store {
     /// What an account says about itself.
     pub(crate) fn profile(&self, account: AccountId) -> Result<AccountProfile, StoreError> {
         self.read(|db| profile(db, account))
-    }
-
-    /// Whether there is an account of this name, in any case; as it was registered.
-    pub(crate) fn account_named(&self, user: &UserUri) -> Result<Option<UserUri>, StoreError> {
-        self.read(|db| {
-            let found: Option<String> =
-                db.query_row("SELECT user FROM accounts WHERE user = ?1", [user.as_str()], |row| row.get(0)).maybe()?;
-            found.map(|user| parsed(&user, "user")).transpose()
-        })
     }
 
     /// Ties fresh pseudonyms to the device's account, and tells the account's other devices. If the same request has done

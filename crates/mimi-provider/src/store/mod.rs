@@ -4,6 +4,7 @@
 mod accounts;
 mod delivery;
 mod key_packages;
+mod profiles;
 mod rooms;
 mod schema;
 #[cfg(test)]

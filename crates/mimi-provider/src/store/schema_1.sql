@@ -18,6 +18,22 @@ CREATE TABLE enrolments (
     account INTEGER NOT NULL REFERENCES accounts (id)
 ) WITHOUT ROWID;
 
+-- What accounts can be found by. Nothing that is hidden stands in an index: a search for it takes as long as one for
+-- what does not exist.
+CREATE TABLE profile_fields (
+    account INTEGER NOT NULL REFERENCES accounts (id),
+    -- The number of the field in draft-ietf-mimi-protocol-06, section 5.8; of a claim or property its name besides.
+    kind INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    folded TEXT NOT NULL,
+    -- 1: hidden; 2: found by exactly this; 3: by a part of it as well, and shown.
+    visibility INTEGER NOT NULL,
+    is_name INTEGER NOT NULL
+);
+CREATE INDEX profile_fields_by_account ON profile_fields (account);
+CREATE INDEX profile_fields_by_value ON profile_fields (kind, folded) WHERE visibility >= 2;
+
 -- The tie between an account and its pseudonyms. This is the only table in which both stand side by side; nothing in it
 -- leaves the provider, and nothing of it is logged.
 CREATE TABLE pseudonyms (

@@ -1,5 +1,5 @@
 use mimi_pseudonym::{CipherSuite, Entropy, PublicKey, RoomUri, SeededEntropy, Signer, SigningKey, UserUri, Wire};
-use mimi_wire::{KeyPackageRef, local::InboxBody};
+use mimi_wire::{KeyPackageRef, QueryElement, SearchField, local::InboxBody};
 
 use super::*;
 
@@ -100,8 +100,13 @@ fn a_name_is_given_once_and_a_code_lets_one_device_in() {
     assert!(folder.open().known_device(&[1; 32]).is_none(), "it has not shown its token yet");
     second(&store);
     assert_eq!(store.add_device(&[1; 32], &new_device(3)).unwrap(), None, "the code is used up");
-    assert_eq!(store.account_named(&user("ALICE")).unwrap(), Some(user("alice")));
-    assert_eq!(store.account_named(&user("bob")).unwrap(), None);
+    let found = |handle: &str| {
+        let element = QueryElement { field: SearchField::Handle, value: handle.into() };
+        let found = store.find_users(&[element], "a.example", 9).unwrap();
+        found.into_iter().map(|profile| profile.stable_uri).collect::<Vec<_>>()
+    };
+    assert_eq!(found("im:ALICE@a.example"), [user("alice")]);
+    assert_eq!(found("im:bob@a.example"), []);
 }
 
 #[test]

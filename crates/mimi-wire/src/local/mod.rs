@@ -4,6 +4,7 @@
 mod account;
 mod credentials;
 mod inbox;
+mod profile;
 mod rooms;
 mod secret;
 
@@ -16,6 +17,7 @@ pub use credentials::{
     UnverifiedCredentialItem, claim_code, claim_from_code,
 };
 pub use inbox::{AckRequest, InboxBody, InboxEvent, InboxResponse};
+pub use profile::{ProfileEntry, SetProfile, Visibility};
 pub use rooms::{
     Accepted, ClaimOwnRequest, CreateRoomRequest, HubKeyMaterialRequest, LocalIdentifierQuery, UploadKeyPackages,
     UploadResponse,
@@ -48,6 +50,8 @@ pub const SUBMIT_MESSAGE_PATH: &str = "/client/v1/submitMessage";
 pub const GROUP_INFO_PATH: &str = "/client/v1/groupInfo";
 /// POST [`LocalIdentifierQuery`] -> [`crate::IdentifierResponse`].
 pub const IDENTIFIER_QUERY_PATH: &str = "/client/v1/identifierQuery";
+/// POST [`SetProfile`], without an answer.
+pub const PROFILE_PATH: &str = "/client/v1/profile";
 /// GET with `?after=N&wait=MS` -> [`InboxResponse`]: events behind sequence number N, waiting at most MS milliseconds
 /// for one.
 pub const INBOX_PATH: &str = "/client/v1/inbox";

@@ -543,6 +543,18 @@ sample! {
     Accepted: |from| Accepted { accepted: any(from) };
     HubKeyMaterialRequest: |from| HubKeyMaterialRequest { hub: from.maybe(domain), request: any(from) };
     LocalIdentifierQuery: |from| LocalIdentifierQuery { domain: domain(from), request: any(from) };
+    ProfileEntry: |from| match from.below(3) {
+        0 => ProfileEntry { field: SearchField::Handle, value: String::new(), visibility: Visibility::Exact },
+        1 => ProfileEntry { field: SearchField::Email, value: "x".into(), visibility: Visibility::Hidden },
+        _ => ProfileEntry {
+            field: SearchField::VcardField(from.text()), value: "y".into(), visibility: Visibility::Searchable,
+        },
+    };
+    SetProfile: |from| {
+        let mut entries: Vec<ProfileEntry> = from.many(0, 4, any);
+        entries.retain(|entry| entry.field != SearchField::Handle);
+        SetProfile { entries }
+    };
     InboxBody: |from| match from.below(3) {
         0 => InboxBody::Fanout { room: any(from), message: any(from) },
         1 => InboxBody::PseudonymsAssigned { pseudonyms: from.many(1, 3, pseudonym) },
