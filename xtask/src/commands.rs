@@ -131,7 +131,10 @@ pub fn ci() -> Result<u8> {
 }
 
 fn format() -> Result<u8> {
-    stage("format", cargo().args(["fmt", "--all", "--check"]))
+    let code = stage("format", cargo().args(["fmt", "--all", "--check"]))?;
+    let fuzz =
+        stage("format the fuzz targets", cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))?;
+    Ok(code.max(fuzz))
 }
 
 /// With all features, so that what is behind one is looked at too.

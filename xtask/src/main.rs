@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its user")]
 
 mod commands;
+mod fuzz;
 mod rust;
 mod shell;
 mod tidy;
@@ -22,6 +23,8 @@ Commands:
                               cargo xtask e2e --help                 the scenarios and every option
   test                      run every test of the workspace
   bench flow [options]      what the connection flow costs, in release mode
+  fuzz [target] [options]   give every target, or those that are named, inputs that nobody has thought of:
+                              cargo xtask fuzz --seconds 10          each for so long; 60 without it
   tidy                      arrows between crates, invariants, file lengths, crate metadata, links
   package                   pack every published crate, as for the registry
   ci                        the gates: format, clippy, documentation, tidy, package
@@ -50,6 +53,7 @@ fn run(args: &[&str]) -> Result<u8> {
         ["test"] => commands::test(),
         ["bench", "flow", rest @ ..] => commands::bench_flow(rest),
         ["bench", ..] => bail!("there is one benchmark: cargo xtask bench flow"),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["tidy"] => tidy::run(),
         ["package"] => commands::package(),
         ["ci"] => commands::ci(),
@@ -66,7 +70,7 @@ mod tests {
     fn help_is_a_success_and_names_every_command() {
         assert_eq!(run(&["--help"]).unwrap(), 0);
         assert_eq!(run(&[]).unwrap(), 0);
-        for command in ["e2e", "test", "bench flow", "tidy", "package", "ci"] {
+        for command in ["e2e", "test", "bench flow", "fuzz", "tidy", "package", "ci"] {
             assert!(HELP.contains(&format!("\n  {command} ")), "{command}");
         }
     }

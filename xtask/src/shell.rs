@@ -1,4 +1,4 @@
-use std::{process::Command, time::Instant};
+use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, Result};
 
@@ -31,7 +31,8 @@ fn exit_code(code: Option<i32>) -> u8 {
 }
 
 fn line(command: &Command) -> String {
-    let mut words = vec!["cargo".to_owned()];
+    let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
+    let mut words = vec![program.to_string_lossy().into_owned()];
     words.extend(command.get_args().map(|arg| arg.to_string_lossy().into_owned()));
     words.join(" ")
 }

@@ -100,8 +100,10 @@ impl Parsed {
         certificate.issuer_unique_id().is_some() || certificate.subject_unique_id().is_some()
     }
 
-    pub(crate) fn extensions(&self) -> impl Iterator<Item = ObjectIdentifier> {
-        self.certificate.tbs_certificate().extensions().into_iter().flatten().map(|extension| extension.extn_id)
+    /// Every extension with its content.
+    pub(crate) fn extensions(&self) -> impl Iterator<Item = (ObjectIdentifier, &[u8])> {
+        let extensions = self.certificate.tbs_certificate().extensions().into_iter().flatten();
+        extensions.map(|extension| (extension.extn_id, extension.extn_value.as_bytes()))
     }
 
     fn extension<'a, T>(&'a self) -> Result<Option<T>, CredentialError>

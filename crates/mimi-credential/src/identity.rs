@@ -5,7 +5,8 @@ use mimi_pseudonym::{ClaimName, Claims, Domain, PublicKey, Timestamp, UserUri};
 use crate::{
     CertificateChain, CredentialError, IssuerId, TrustStore,
     certificate::{Parsed, octets},
-    names::{self, Names},
+    check_claims,
+    names::Names,
     path,
 };
 
@@ -128,20 +129,15 @@ fn read_claims(certificate: &Parsed) -> Result<(Claims, UserUri), CredentialErro
     if names.unmapped || names.client.is_some() {
         return Err(CredentialError::UnmappedContent);
     }
-    let mut claims = Claims::default();
-    claims.insert(ClaimName::UserUri, user.as_str());
-    if let Some(handle) = names.handle {
-        names::is_handle(&handle, user.domain())?;
-        claims.insert(ClaimName::Handle, handle);
-    }
-    if let Some(name) = names.common_name {
-        names::is_display_name(&name)?;
-        claims.insert(ClaimName::DisplayName, name);
-    }
-    if let Some(email) = names.email {
-        names::is_email(&email)?;
-        claims.insert(ClaimName::Email, email);
-    }
+    let named = [
+        (ClaimName::UserUri, Some(user.as_str().to_owned())),
+        (ClaimName::Handle, names.handle),
+        (ClaimName::DisplayName, names.common_name),
+        (ClaimName::Email, names.email),
+        (ClaimName::AgeOver18, names.age_over_18.then(|| ClaimName::TRUE.to_owned())),
+    ];
+    let claims: Claims = named.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    check_claims(&claims, user.domain())?;
     Ok((claims, user))
 }
 

@@ -17,9 +17,9 @@ use x509_cert::{
 
 use self::encoding::{Certificate, Subject, ToBeSigned, extension, uri};
 use crate::{
-    AnchorError, CertificateChain, ChainError,
+    AnchorError, CertificateChain, ChainError, ClaimError,
     certificate::{IM_URI, Parsed, key_info},
-    names,
+    check_claims,
 };
 
 mod encoding;
@@ -167,7 +167,7 @@ impl Issuer {
             return Err(IssueError::ClientNotPseudonymous);
         }
         let names = vec![uri(user.as_str())?, uri(client.as_str())?];
-        self.issue(Subject::new(), names, public_key, serial, validity)
+        self.issue(Subject::new(), names, Vec::new(), public_key, serial, validity)
     }
 
     /// Certifies claims about an account, for a key that the account's client uses in a leaf.
@@ -183,51 +183,43 @@ impl Issuer {
         serial: [u8; 16],
         validity: Validity,
     ) -> Result<CertificateChain, IssueError> {
+        let user = check_claims(claims, &self.domain).map_err(|error| match error {
+            ClaimError::Pseudonym => IssueError::Pseudonym,
+            ClaimError::ForeignDomain(ClaimName::UserUri) => IssueError::ForeignDomain,
+            ClaimError::Malformed(name) | ClaimError::ForeignDomain(name) => IssueError::Claim(name),
+        })?;
+        let user = user.ok_or(IssueError::Claim(ClaimName::UserUri))?;
         let mut subject = Subject::new();
         let mut alternative_names = Vec::new();
-        let user = claims.value(ClaimName::UserUri).and_then(|user| user.parse::<UserUri>().ok());
-        let user = user.ok_or(IssueError::Claim(ClaimName::UserUri))?;
-        if user.is_pseudonym() {
-            return Err(IssueError::Pseudonym);
-        }
-        if *user.domain() != self.domain {
-            return Err(IssueError::ForeignDomain);
-        }
+        let mut further = Vec::new();
         for (name, value) in claims.iter() {
-            let refused = |_| IssueError::Claim(name);
             match name {
                 ClaimName::UserUri => alternative_names.push(uri(user.as_str())?),
-                ClaimName::Handle => {
-                    names::is_handle(value, &self.domain).map_err(refused)?;
-                    alternative_names.push(uri(value)?);
-                }
-                ClaimName::DisplayName => {
-                    names::is_display_name(value).map_err(refused)?;
-                    subject.push(encoding::common_name(value)?);
-                }
-                ClaimName::Email => {
-                    names::is_email(value).map_err(refused)?;
-                    alternative_names.push(GeneralName::Rfc822Name(Ia5String::new(value)?));
-                }
+                ClaimName::Handle => alternative_names.push(uri(value)?),
+                ClaimName::DisplayName => subject.push(encoding::common_name(value)?),
+                ClaimName::Email => alternative_names.push(GeneralName::Rfc822Name(Ia5String::new(value)?)),
+                ClaimName::AgeOver18 => further.push(encoding::age_over_18()?),
                 _ => return Err(IssueError::Claim(name)),
             }
         }
-        self.issue(subject, alternative_names, public_key, serial, validity)
+        self.issue(subject, alternative_names, further, public_key, serial, validity)
     }
 
     fn issue(
         &self,
         subject: Subject,
         alternative_names: Vec<GeneralName>,
+        further: Vec<Extension>,
         public_key: &PublicKey,
         serial: [u8; 16],
         validity: Validity,
     ) -> Result<CertificateChain, IssueError> {
-        let extensions = vec![
+        let mut extensions = vec![
             extension(true, &KeyUsage(KeyUsages::DigitalSignature.into()))?,
             extension(false, &ExtendedKeyUsage(vec![IM_URI]))?,
             extension(subject.is_empty(), &SubjectAltName(alternative_names))?,
         ];
+        extensions.extend(further);
         let own = self.sign(subject, public_key, extensions, serial, validity)?;
         // The anchor is known to whoever trusts it, and stays out.
         let above = self.certificates.split_last().map(|(_, above)| above).unwrap_or_default();

@@ -51,7 +51,8 @@ impl UnverifiedLeaf {
             if !client.is_pseudonym() {
                 return Err(CredentialError::ClientNotPseudonymous);
             }
-            if names.unmapped || names.handle.is_some() || names.email.is_some() || names.common_name.is_some() {
+            let named = names.handle.is_some() || names.email.is_some() || names.common_name.is_some();
+            if names.unmapped || named || names.age_over_18 {
                 return Err(CredentialError::UnmappedContent);
             }
         }

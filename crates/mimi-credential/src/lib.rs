@@ -2,6 +2,7 @@
 
 mod certificate;
 mod chain;
+mod directory;
 mod error;
 mod identity;
 #[cfg(feature = "issuer")]
@@ -9,6 +10,8 @@ mod issuer;
 mod leaf;
 mod names;
 mod path;
+mod room;
+mod rules;
 mod trust;
 
 pub use chain::{CertificateChain, ChainError};
@@ -17,4 +20,5 @@ pub use identity::{IdentityClaims, UnverifiedIdentity};
 #[cfg(feature = "issuer")]
 pub use issuer::{IssueError, Issuer, Validity};
 pub use leaf::{LeafIdentity, UnverifiedLeaf};
+pub use rules::{ClaimError, check_claims};
 pub use trust::{AnchorError, IssuerId, TrustStore};

@@ -1,8 +1,12 @@
 use der::asn1::ObjectIdentifier;
-use mimi_pseudonym::{AnyUri, ClientUri, Domain, UserUri};
+use mimi_pseudonym::{AnyUri, ClientUri, UserUri};
 use x509_cert::ext::pkix::name::{DirectoryString, GeneralName};
 
-use crate::{CredentialError, certificate::Parsed};
+use crate::{
+    CredentialError,
+    certificate::Parsed,
+    directory::{Classes, SUBJECT_DIRECTORY_ATTRIBUTES},
+};
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
@@ -19,7 +23,7 @@ const NEUTRAL: [ObjectIdentifier; 8] = [
     ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.1"),
 ];
 
-/// The names of a leaf or identity certificate, each at most once.
+/// The names of a leaf or identity certificate, and what else it says of its subject; each at most once.
 #[derive(Default)]
 pub(crate) struct Names {
     user: Option<UserUri>,
@@ -27,6 +31,7 @@ pub(crate) struct Names {
     pub(crate) handle: Option<String>,
     pub(crate) email: Option<String>,
     pub(crate) common_name: Option<String>,
+    pub(crate) age_over_18: bool,
     /// There is something that none of the fields holds.
     pub(crate) unmapped: bool,
 }
@@ -49,7 +54,17 @@ impl Names {
                 names.unmapped = true;
             }
         }
-        names.unmapped |= certificate.extensions().any(|extension| !NEUTRAL.contains(&extension));
+        let mut directory = None;
+        for (extension, content) in certificate.extensions() {
+            if extension == SUBJECT_DIRECTORY_ATTRIBUTES {
+                set(&mut directory, Classes::read(content)?)?;
+            } else {
+                names.unmapped |= !NEUTRAL.contains(&extension);
+            }
+        }
+        let classes = directory.unwrap_or_default();
+        names.age_over_18 = classes.age_over_18;
+        names.unmapped |= classes.unmapped;
         Ok(names)
     }
 
@@ -77,70 +92,5 @@ fn set<T>(place: &mut Option<T>, value: T) -> Result<(), CredentialError> {
     match place.replace(value) {
         None => Ok(()),
         Some(_) => Err(CredentialError::MixedNames),
-    }
-}
-
-/// Whether a text is an `im:` URI of one user of the domain: `im:alice@a.example` (RFC 3860), with no parameters.
-pub(crate) fn is_handle(text: &str, domain: &Domain) -> Result<(), CredentialError> {
-    let address = text.strip_prefix("im:").ok_or(CredentialError::MalformedName)?;
-    let host = host_of(address)?;
-    if host == *domain { Ok(()) } else { Err(CredentialError::ForeignDomain) }
-}
-
-/// Whether a text is an `addr-spec` of dot-atoms (RFC 5322, section 3.4.1), of at most 254 octets.
-pub(crate) fn is_email(text: &str) -> Result<(), CredentialError> {
-    host_of(text).map(|_| ())
-}
-
-/// Whether a text can be shown as a name: 1 to 64 characters, none of them a control character.
-pub(crate) fn is_display_name(text: &str) -> Result<(), CredentialError> {
-    let length = text.chars().count();
-    if (1..=64).contains(&length) && !text.chars().any(is_control) {
-        Ok(())
-    } else {
-        Err(CredentialError::MalformedName)
-    }
-}
-
-/// Control characters, and those that turn the direction of the text around them.
-fn is_control(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-fn host_of(address: &str) -> Result<Domain, CredentialError> {
-    let (local, host) = address.rsplit_once('@').ok_or(CredentialError::MalformedName)?;
-    let is_atom = |atom: &str| {
-        !atom.is_empty() && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
-    };
-    if address.len() > 254 || !local.split('.').all(is_atom) {
-        return Err(CredentialError::MalformedName);
-    }
-    host.parse().map_err(|_| CredentialError::MalformedName)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn handles_are_of_their_domain() {
-        let domain: Domain = "a.example".parse().unwrap();
-        assert_eq!(is_handle("im:alice@a.example", &domain), Ok(()));
-        assert_eq!(is_handle("im:alice@b.example", &domain), Err(CredentialError::ForeignDomain));
-        for bad in ["im:alice", "alice@a.example", "im:@a.example", "im:a b@a.example", "im:alice@a.example?x=y"] {
-            assert_eq!(is_handle(bad, &domain), Err(CredentialError::MalformedName), "{bad}");
-        }
-    }
-
-    #[test]
-    fn addresses_and_names_are_checked() {
-        assert_eq!(is_email("alice.smith@mail.example"), Ok(()));
-        for bad in ["alice", "a..b@mail.example", "\"a b\"@mail.example", "alice@[10.0.0.1]"] {
-            assert_eq!(is_email(bad), Err(CredentialError::MalformedName), "{bad}");
-        }
-        assert_eq!(is_display_name("Алиса"), Ok(()));
-        for bad in ["", "Alice\n", "Alice\u{202e}boB", &"a".repeat(65)] {
-            assert_eq!(is_display_name(bad), Err(CredentialError::MalformedName));
-        }
     }
 }

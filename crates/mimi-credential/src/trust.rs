@@ -12,20 +12,20 @@ use crate::{
 };
 
 /// Who may certify whom: anchors, and for each the domains it may speak for (draft-mahy-mimi-pseudonyms-00,
-/// section 4). All participants of a room hold the same one.
+/// section 4). It is a device's own; in a room that names anchors, [`TrustStore::for_room`] counts.
 ///
 /// At most 32 anchors, each of at most 8,192 octets and with at most 64 domains. The encoding is
 /// `{ uint8 version = 1; Anchor anchors<V>; }` with `Anchor = { opaque certificate<V>; Domain domains<V>; }`,
 /// both lists in ascending order, so that equal stores have equal octets.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct TrustStore {
-    anchors: BTreeMap<Vec<u8>, Anchor>,
+    pub(crate) anchors: BTreeMap<Vec<u8>, Anchor>,
 }
 
 /// An anchor, with what is read from its certificate.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Anchor {
-    domains: BTreeSet<Domain>,
+    pub(crate) domains: BTreeSet<Domain>,
     subject: Vec<u8>,
     key_info: Vec<u8>,
     not_before: Timestamp,
@@ -129,7 +129,7 @@ impl TrustStore {
 }
 
 impl Anchor {
-    fn read(der: &[u8]) -> Result<Self, AnchorError> {
+    pub(crate) fn read(der: &[u8]) -> Result<Self, AnchorError> {
         if der.len() > CertificateChain::MAX_OCTETS {
             return Err(AnchorError::Length(der.len()));
         }

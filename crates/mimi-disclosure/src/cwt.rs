@@ -6,11 +6,13 @@ use coset_sd_cwt::{
     AcceptParams, ConfirmationError, Credential, DisclosureKind, Label, Limits, NoAeadKeys, PathStep, PresentParams,
     SignatureAlgorithm, SigningFailed, TrustedIssuer, UnverifiedCredential, UnverifiedPresentation, VerifyParams,
 };
+use mimi_credential::check_claims;
 use mimi_pseudonym::{Claims, MessageContext, PublicKey, SignatureScheme, Signer, Timestamp};
 
 use crate::{
     CLOCK_LEEWAY, ClaimFault, HoldError, Holding, KEY_BINDING_MAX_AGE, PresentError, Selection, VerifyError,
-    held::Shown, mapping,
+    held::Shown,
+    mapping::{self, TokenValue},
 };
 
 const ISS: i64 = 1;
@@ -41,7 +43,7 @@ pub(crate) fn hold(token: &[u8], holding: &Holding<'_>) -> Result<(Credential, S
     }
     let is_hidden = |label: &Label| credential.find(&[PathStep::Key(label.clone())]).is_some();
     let plain = read(credential.claims(), &is_hidden)?;
-    mapping::check(&plain, holding.domain)?;
+    check_claims(&plain, holding.domain).map_err(ClaimFault::from)?;
     let hidden = credential.disclosures().iter().filter(|disclosure| disclosure.kind() == DisclosureKind::Claim);
     let hidden: BTreeSet<_> = hidden
         .filter_map(|disclosure| match disclosure.path() {
@@ -142,7 +144,8 @@ fn read(claims: &coset_sd_cwt::Claims, skip: &dyn Fn(&Label) -> bool) -> Result<
             Label::Int(11) if value.as_text().is_some() => {}
             label => {
                 let claim = mapping::of_cwt(&label).ok_or(ClaimFault::Unmapped)?;
-                read.insert(claim, value.as_text().ok_or(ClaimFault::Malformed(claim))?);
+                let flag = value.as_bool().map(TokenValue::Flag);
+                read.insert(claim, mapping::of_token(claim, value.as_text().map(TokenValue::Text).or(flag))?);
             }
         }
     }

@@ -1,12 +1,12 @@
 use ciborium::Value;
-use coset_sd_cwt::IssueParams;
-use mimi_credential::Validity;
+use coset_sd_cwt::{IssueParams, Label};
+use mimi_credential::{Validity, check_claims};
 use mimi_pseudonym::{ClaimName, Claims, Domain, Entropy, PublicKey, Signer};
 
 use crate::{
     ClaimFault,
     cwt::{CoseSigner, cose_key, seconds},
-    mapping,
+    mapping::{self, TokenValue},
     sd_jwt::{self, Object},
 };
 
@@ -65,7 +65,11 @@ pub fn issue_sd_jwt(
         .plain("exp", to)
         .decoys(DIGESTS.saturating_sub(claims.len()));
     for (claim, value) in claims.iter() {
-        object = object.hidden(mapping::jwt_name(claim).ok_or(ClaimFault::Unmapped)?, value);
+        let name = mapping::jwt_name(claim).ok_or(ClaimFault::Unmapped)?;
+        object = match mapping::to_token(claim, value) {
+            TokenValue::Text(text) => object.hidden(name, text),
+            TokenValue::Flag(flag) => object.hidden(name, flag),
+        };
     }
     Ok(sd_jwt::Issuer::new(signer, TOKEN_TYPE).issue(&object, holder, entropy)?.into_bytes())
 }
@@ -95,8 +99,15 @@ pub fn issue_sd_cwt(
         (Value::from(8), holder.to_cnf()),
     ];
     for (claim, value) in claims.iter() {
-        let label = mapping::cwt_label(claim).ok_or(ClaimFault::Unmapped)?;
-        map.push((Value::Tag(TO_BE_REDACTED, Box::new(Value::from(label))), Value::from(value)));
+        let label = match mapping::cwt_label(claim).ok_or(ClaimFault::Unmapped)? {
+            Label::Int(number) => Value::from(number),
+            Label::Text(text) => Value::from(text),
+        };
+        let value = match mapping::to_token(claim, value) {
+            TokenValue::Text(text) => Value::from(text),
+            TokenValue::Flag(flag) => Value::from(flag),
+        };
+        map.push((Value::Tag(TO_BE_REDACTED, Box::new(label)), value));
     }
     for decoy in claims.len()..DIGESTS {
         map.push((Value::Tag(TO_BE_DECOY, Box::new(Value::from(decoy as u64 + 1))), Value::Null));
@@ -110,7 +121,7 @@ fn check(domain: &Domain, claims: &Claims, validity: Validity) -> Result<(i64, i
     if claims.value(ClaimName::UserUri).is_none() {
         return Err(IssueError::MissingUserUri);
     }
-    mapping::check(claims, domain)?;
+    check_claims(claims, domain).map_err(ClaimFault::from)?;
     let (from, to) = (seconds(validity.not_before), seconds(validity.not_after));
     if from < to { Ok((from, to)) } else { Err(IssueError::Validity) }
 }

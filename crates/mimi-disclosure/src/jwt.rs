@@ -1,12 +1,13 @@
 //! SD-JWT as a format of disclosure.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use mimi_credential::check_claims;
 use mimi_pseudonym::{Claims, MessageContext, PublicKey, SignatureScheme, Signer, Timestamp};
 
 use crate::{
     CLOCK_LEEWAY, ClaimFault, HoldError, Holding, KEY_BINDING_MAX_AGE, PresentError, Selection, VerifyError,
     held::Shown,
-    mapping,
+    mapping::{self, TokenValue},
     sd_jwt::{
         Expectations, HeldSdJwt, Holder, IssuerKey, KeyBindingError, Limits, ProcessedPayload, SdJwtError,
         TokenExpectations, TokenType, TrustedIssuer, UnverifiedSdJwt,
@@ -27,7 +28,7 @@ pub(crate) fn hold(token: &[u8], holding: &Holding<'_>) -> Result<(HeldSdJwt, Sh
         held.pointers().any(|hidden| hidden == pointer)
     };
     let plain = read(held.payload(), holding.key, &is_hidden)?;
-    mapping::check(&plain, holding.domain)?;
+    check_claims(&plain, holding.domain).map_err(ClaimFault::from)?;
     let hidden = held.payload().names().filter(|name| is_hidden(name)).filter_map(|name| mapping::of_jwt(&name));
     let hidden = hidden.collect();
     Ok((held, Shown { domain: holding.domain.clone(), plain: plain.names().collect(), hidden }))
@@ -95,7 +96,9 @@ fn read(payload: &ProcessedPayload, holder: &PublicKey, skip: &dyn Fn(&str) -> b
             "cnf" if payload.claim("cnf").is_some_and(|cnf| is_only_key(cnf, holder)) => {}
             other => {
                 let claim = mapping::of_jwt(other).ok_or(ClaimFault::Unmapped)?;
-                claims.insert(claim, payload.text(other).ok_or(ClaimFault::Malformed(claim))?);
+                let text = payload.text(other);
+                let flag = payload.flag(other).map(TokenValue::Flag);
+                claims.insert(claim, mapping::of_token(claim, text.as_deref().map(TokenValue::Text).or(flag))?);
             }
         }
     }

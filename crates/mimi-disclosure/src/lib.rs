@@ -9,7 +9,6 @@ mod issue;
 mod jwt;
 mod mapping;
 mod obligation;
-mod policy;
 mod present;
 pub mod sd_jwt;
 mod selection;
@@ -21,8 +20,8 @@ pub use held::{CLOCK_LEEWAY, HoldError, Holding, KEY_BINDING_MAX_AGE};
 #[cfg(feature = "issuer")]
 pub use issue::{IssueError, issue_sd_cwt, issue_sd_jwt};
 pub use mapping::ClaimFault;
+pub use mimi_pseudonym::{DisclosurePolicy, PolicyBreach, PolicyError};
 pub use obligation::Obligation;
-pub use policy::{DisclosurePolicy, PolicyBreach, PolicyError};
 pub use present::{IdentityCredential, PresentError};
 pub use selection::{Selection, SelectionError};
 pub use verify::{PresentationError, UnverifiedPresentation, VerifyError};

@@ -1,7 +1,8 @@
 //! One claim, one name in every format; `docs/profile-claims.md` has the table.
 
 use coset_sd_cwt::Label;
-use mimi_pseudonym::{ClaimName, Claims, Domain, UserUri};
+use mimi_credential::ClaimError;
+use mimi_pseudonym::{ClaimName, Domain};
 
 /// What is wrong with what a token says of a person. Names no one: it can be logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,18 +34,16 @@ pub(crate) fn jwt_name(claim: ClaimName) -> Option<&'static str> {
         ClaimName::Handle => Some("preferred_username"),
         ClaimName::DisplayName => Some("name"),
         ClaimName::Email => Some("email"),
+        ClaimName::AgeOver18 => Some("age_over_18"),
         _ => None,
     }
 }
 
-/// The label in a CWT (RFC 8392 for 2, draft-ietf-spice-oidc-cwt for the others).
-pub(crate) fn cwt_label(claim: ClaimName) -> Option<i64> {
+/// The label in a CWT: the registered number where there is one (RFC 8392), the name in a JWT where there is none.
+pub(crate) fn cwt_label(claim: ClaimName) -> Option<Label> {
     match claim {
-        ClaimName::UserUri => Some(2),
-        ClaimName::Handle => Some(175),
-        ClaimName::DisplayName => Some(170),
-        ClaimName::Email => Some(179),
-        _ => None,
+        ClaimName::UserUri => Some(Label::from(2)),
+        claim => jwt_name(claim).map(Label::from),
     }
 }
 
@@ -53,56 +52,44 @@ pub(crate) fn of_jwt(name: &str) -> Option<ClaimName> {
 }
 
 pub(crate) fn of_cwt(label: &Label) -> Option<ClaimName> {
-    ClaimName::ALL.into_iter().find(|claim| cwt_label(*claim).is_some_and(|known| Label::from(known) == *label))
+    ClaimName::ALL.into_iter().find(|claim| cwt_label(*claim).as_ref() == Some(label))
 }
 
-/// Checks the values against the rules of their claims, which are those of the identity certificate. Gives the account,
-/// if that is among them.
-pub(crate) fn check(claims: &Claims, domain: &Domain) -> Result<Option<UserUri>, ClaimFault> {
-    let mut account = None;
-    for (claim, value) in claims.iter() {
-        let malformed = || ClaimFault::Malformed(claim);
-        match claim {
-            ClaimName::UserUri => {
-                let user: UserUri = value.parse().map_err(|_| malformed())?;
-                if user.is_pseudonym() {
-                    return Err(ClaimFault::Pseudonym);
-                }
-                if user.domain() != domain {
-                    return Err(ClaimFault::ForeignDomain);
-                }
-                account = Some(user);
-            }
-            ClaimName::Handle => {
-                let address = value.strip_prefix("im:").ok_or_else(malformed)?;
-                if host_of(address).ok_or_else(malformed)? != *domain {
-                    return Err(ClaimFault::ForeignDomain);
-                }
-            }
-            ClaimName::DisplayName => is_display_name(value).then_some(()).ok_or_else(malformed)?,
-            ClaimName::Email => drop(host_of(value).ok_or_else(malformed)?),
-            _ => return Err(ClaimFault::Unmapped),
+/// A value as a token has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TokenValue<'a> {
+    Text(&'a str),
+    Flag(bool),
+}
+
+/// The value of a claim as a token has it: a text, or `true` for a claim that can only say yes.
+#[cfg(feature = "issuer")]
+pub(crate) fn to_token(claim: ClaimName, value: &str) -> TokenValue<'_> {
+    match claim {
+        ClaimName::AgeOver18 => TokenValue::Flag(value == ClaimName::TRUE),
+        _ => TokenValue::Text(value),
+    }
+}
+
+/// The value of a claim in a token. It is of the type that the claim has, and nothing else.
+pub(crate) fn of_token(claim: ClaimName, value: Option<TokenValue<'_>>) -> Result<&str, ClaimFault> {
+    match (claim, value) {
+        (ClaimName::AgeOver18, Some(TokenValue::Flag(true))) => Ok(ClaimName::TRUE),
+        (ClaimName::AgeOver18, _) => Err(ClaimFault::Malformed(claim)),
+        (_, Some(TokenValue::Text(text))) => Ok(text),
+        _ => Err(ClaimFault::Malformed(claim)),
+    }
+}
+
+impl From<ClaimError> for ClaimFault {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Malformed(claim) => Self::Malformed(claim),
+            ClaimError::Pseudonym => Self::Pseudonym,
+            ClaimError::ForeignDomain(_) => Self::ForeignDomain,
+            _ => Self::Unmapped,
         }
     }
-    Ok(account)
-}
-
-/// 1 to 64 characters, none a control character and none that turns the direction of the text.
-fn is_display_name(text: &str) -> bool {
-    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    (1..=64).contains(&text.chars().count()) && !text.chars().any(|c| c.is_control() || turns(c))
-}
-
-/// The domain of an `addr-spec` of dot-atoms (RFC 5322, section 3.4.1), of at most 254 octets.
-fn host_of(address: &str) -> Option<Domain> {
-    let (local, host) = address.rsplit_once('@')?;
-    let is_atom = |atom: &str| {
-        !atom.is_empty() && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
-    };
-    if address.len() > 254 || !local.split('.').all(is_atom) {
-        return None;
-    }
-    host.parse().ok()
 }
 
 #[cfg(test)]
@@ -113,31 +100,33 @@ mod tests {
     fn every_claim_has_a_name_of_its_own_in_every_format() {
         for claim in ClaimName::ALL {
             assert_eq!(of_jwt(jwt_name(claim).unwrap()), Some(claim));
-            assert_eq!(of_cwt(&Label::from(cwt_label(claim).unwrap())), Some(claim));
+            assert_eq!(of_cwt(&cwt_label(claim).unwrap()), Some(claim));
         }
-        assert_eq!((of_jwt("birthdate"), of_cwt(&Label::from("name"))), (None, None));
+        assert_eq!((of_jwt("birthdate"), of_cwt(&Label::from("sub"))), (None, None));
+        // Numbers that a draft suggests and no registry has.
+        for number in [170, 175, 179] {
+            assert_eq!(of_cwt(&Label::from(number)), None);
+        }
     }
 
     #[test]
-    fn values_follow_the_rules_of_their_claims() {
-        let domain: Domain = "a.example".parse().unwrap();
-        let check = |claim, value: &str| check(&[(claim, value.to_owned())].into_iter().collect(), &domain).map(|_| ());
-        let pseudonym = UserUri::pseudonym(&domain, [1; 16]);
-        let good = [
-            (ClaimName::UserUri, "mimi://a.example/u/alice"),
-            (ClaimName::Handle, "im:alice@a.example"),
-            (ClaimName::DisplayName, "Алиса"),
-            (ClaimName::Email, "alice.smith@mail.example"),
-        ];
-        for (claim, value) in good {
-            assert_eq!(check(claim, value), Ok(()));
-            for bad in ["", "\u{202e}", "alice\n", &"a".repeat(300)] {
-                assert_eq!(check(claim, bad), Err(ClaimFault::Malformed(claim)), "{bad:?}");
-            }
+    fn a_value_is_of_the_type_of_its_claim() {
+        for claim in ClaimName::ALL {
+            let malformed = Err(ClaimFault::Malformed(claim));
+            let yes = claim == ClaimName::AgeOver18;
+            let text = if yes { malformed } else { Ok("true") };
+            assert_eq!(of_token(claim, Some(TokenValue::Text("true"))), text);
+            assert_eq!(of_token(claim, Some(TokenValue::Flag(true))), if yes { Ok("true") } else { malformed });
+            assert_eq!(of_token(claim, Some(TokenValue::Flag(false))), malformed);
+            assert_eq!(of_token(claim, None), malformed);
         }
-        assert_eq!(check(ClaimName::UserUri, pseudonym.as_str()), Err(ClaimFault::Pseudonym));
-        assert_eq!(check(ClaimName::UserUri, "mimi://b.example/u/bob"), Err(ClaimFault::ForeignDomain));
-        assert_eq!(check(ClaimName::Handle, "im:bob@b.example"), Err(ClaimFault::ForeignDomain));
-        assert_eq!(check(ClaimName::Email, "a..b@mail.example"), Err(ClaimFault::Malformed(ClaimName::Email)));
+    }
+
+    #[test]
+    fn the_faults_are_those_of_the_rules() {
+        let email = ClaimName::Email;
+        assert_eq!(ClaimFault::from(ClaimError::Malformed(email)), ClaimFault::Malformed(email));
+        assert_eq!(ClaimFault::from(ClaimError::Pseudonym), ClaimFault::Pseudonym);
+        assert_eq!(ClaimFault::from(ClaimError::ForeignDomain(email)), ClaimFault::ForeignDomain);
     }
 }

@@ -2,12 +2,12 @@ use std::fmt;
 
 use mimi_credential::{
     CertificateChain, ChainError, CredentialError, LeafIdentity, TrustStore, UnverifiedIdentity, UnverifiedLeaf,
+    check_claims,
 };
 use mimi_pseudonym::{Claims, Content, DecodeError, MessageContext, PublicKey, Reader, Timestamp};
 
 use crate::{
     ClaimFault, Disclosure, DisclosurePolicy, MLS_CREDENTIAL, PolicyBreach, SD_CWT, SD_JWT, cwt, is_media_type, jwt,
-    mapping,
     sd_jwt::{self, JwtError, Limits, SdJwtError, UnverifiedSdJwt},
 };
 
@@ -169,7 +169,7 @@ impl UnverifiedPresentation {
                 let leaf = verify_leaf(context, trust, now)?;
                 let claims = verify_token(&format, &leaf, context, trust, now)?;
                 policy.check(&claims)?;
-                let user = mapping::check(&claims, context.sender().domain())?;
+                let user = check_claims(&claims, context.sender().domain()).map_err(ClaimFault::from)?;
                 (claims, user)
             }
         };

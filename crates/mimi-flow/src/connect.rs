@@ -133,6 +133,10 @@ impl Connect {
         (!retry).then(|| Self { step: Step::Removing, ended: true, blocked: false, ..self.clone() })
     }
 
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
     pub(crate) fn unblock(&mut self, room: &RoomUri) -> bool {
         let unblocked = self.blocked && self.room == *room;
         self.blocked &= !unblocked;

@@ -37,6 +37,17 @@ impl fmt::Debug for Command {
             Self::Accept { request, .. } => f.debug_struct("Accept").field("request", request).finish_non_exhaustive(),
             Self::Decline { request } => f.debug_struct("Decline").field("request", request).finish(),
             Self::Send { content, .. } => f.debug_struct("Send").field("content", content).finish_non_exhaustive(),
+            Self::CreateRoom { room } => f.debug_struct("CreateRoom").field("room", room).finish(),
+            Self::CreateKnockRoom { disclosure, .. } => {
+                f.debug_struct("CreateKnockRoom").field("disclosure", disclosure).finish_non_exhaustive()
+            }
+            Self::AdmitKnock { knock } => f.debug_struct("AdmitKnock").field("knock", knock).finish(),
+            Self::DeclineKnock { knock } => f.debug_struct("DeclineKnock").field("knock", knock).finish(),
+            Self::Moderate { action, .. } => f.debug_struct("Moderate").field("action", action).finish_non_exhaustive(),
+            Self::ModerateKnocks { .. } => f.write_str("ModerateKnocks { .. }"),
+            Self::RemoveClient { .. } => f.write_str("RemoveClient { .. }"),
+            Self::AddOwnClients { .. } => f.write_str("AddOwnClients { .. }"),
+            Self::DestroyRoom { .. } => f.write_str("DestroyRoom { .. }"),
         }
     }
 }
@@ -59,6 +70,17 @@ impl fmt::Debug for Event {
                 .field("octets", &body.len())
                 .finish_non_exhaustive(),
             Self::Disclosed { who, .. } => f.debug_struct("Disclosed").field("who", who).finish_non_exhaustive(),
+            Self::RoomCreated { flow, .. } => f.debug_struct("RoomCreated").field("flow", flow).finish_non_exhaustive(),
+            Self::Joined { .. } => f.write_str("Joined { .. }"),
+            Self::Done { flow } => f.debug_struct("Done").field("flow", flow).finish(),
+            Self::KnockRoomOffered { .. } => f.write_str("KnockRoomOffered { .. }"),
+            Self::Knocked { knock, from, .. } => {
+                f.debug_struct("Knocked").field("knock", knock).field("from", from).finish_non_exhaustive()
+            }
+            Self::KnockDecided { knock, admitted } => {
+                f.debug_struct("KnockDecided").field("knock", knock).field("admitted", admitted).finish()
+            }
+            Self::KnockLapsed { knock } => f.debug_struct("KnockLapsed").field("knock", knock).finish(),
             Self::Closed { .. } => f.debug_struct("Closed").finish_non_exhaustive(),
             Self::Failed { flow, reason } => {
                 f.debug_struct("Failed").field("flow", flow).field("reason", reason).finish()

@@ -5,14 +5,15 @@ use std::{
 
 use mimi_credential::TrustStore;
 use mimi_mls::Room;
-use mimi_pseudonym::{CipherSuite, ClaimName, ClientUri, Content, Domain, Entropy, RoomUri, Timestamp, UserUri};
+use mimi_pseudonym::{CipherSuite, ClientUri, Entropy, RoomUri, Timestamp, UserUri};
 use mimi_room::RoomState;
 use mimi_wire::{ExternalSender, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Call, Delays, Effect, Event, EventId, FailureReason, FlowId, Request, RequestId, connect::Connect,
-    prepare::Prepare, respond::Respond, say::Say, wallet::Wallet,
+    Answer, Call, Command, CommandError, Delays, Effect, Event, EventId, FailureReason, FlowId, Request, RequestId,
+    change::Change, connect::Connect, knocks::Knocked, moderate::Destroy, moderators::Volunteer, prepare::Prepare,
+    respond::Respond, say::Say, wallet::Wallet,
 };
 
 /// What a device is to its provider, learned when it was registered.
@@ -40,90 +41,16 @@ pub struct Context<'a> {
     pub trust: &'a TrustStore,
 }
 
-/// What an application decides. `Debug` shows no note and no content.
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum Command {
-    /// Get the account's credential and KeyPackages for being found.
-    Publish {
-        /// How many KeyPackages, each for one connection: 1 to 1,000.
-        key_packages: u16,
-    },
-    /// Get pseudonyms, with credentials and KeyPackages, ahead of need.
-    Prepare {
-        /// How many: 1 to 1,000.
-        pseudonyms: u16,
-    },
-    /// Connect to the user behind a handle.
-    Connect {
-        /// The handle, for example `im:bob@b.example`.
-        handle: String,
-        /// The provider to ask.
-        domain: Domain,
-        /// What to disclose to them: exactly the claims that the pseudonym's identity certificate makes.
-        disclose: Vec<ClaimName>,
-        /// A short note for them; at most 1,024 octets.
-        note: String,
-    },
-    /// Accept a request to connect.
-    Accept {
-        /// The request.
-        request: FlowId,
-        /// The first message in the new room.
-        greeting: Content,
-    },
-    /// Decline a request to connect. The other side is told nothing.
-    Decline {
-        /// The request.
-        request: FlowId,
-    },
-    /// Send a message.
-    Send {
-        /// The room.
-        room: RoomUri,
-        /// What it carries.
-        content: Content,
-    },
-}
-
-/// Why a command is not carried out. Nothing has changed then.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CommandError {
-    /// Two fresh pseudonyms are needed to connect, one to accept.
-    #[error("there are too few fresh pseudonyms: {wanted} wanted, {fresh} there")]
-    TooFewPseudonyms {
-        /// How many are needed.
-        wanted: usize,
-        /// How many there are.
-        fresh: usize,
-    },
-    /// There is no such request to accept or decline.
-    #[error("there is no such request")]
-    NoSuchRequest,
-    /// This device is in no such room.
-    #[error("this device is in no such room")]
-    NoSuchRoom,
-    /// A note has at most 1,024 octets.
-    #[error("a note has at most 1024 octets, this one has {0}")]
-    NoteTooLong(usize),
-    /// The room does not let this device send now.
-    #[error("the room does not let this device send now")]
-    NotAllowed,
-    /// A number is not from 1 to 1,000.
-    #[error("1 to 1000 can be asked for, not {0}")]
-    Count(u16),
-    /// The claims are not those that can be disclosed with the pseudonym at hand, or not those a connection needs.
-    #[error("these claims cannot be disclosed")]
-    Disclosure,
-}
-
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Flow {
     Prepare(Prepare),
     Connect(Box<Connect>),
     Respond(Box<Respond>),
     Say(Say),
+    Change(Box<Change>),
+    Destroy(Destroy),
+    Knocked(Box<Knocked>),
+    Volunteer(Volunteer),
 }
 
 pub(crate) struct Outstanding {
@@ -143,6 +70,10 @@ pub struct Device {
     pub(crate) timers: BTreeSet<(Timestamp, FlowId)>,
     /// The temporary rooms in which someone has asked to connect: nobody asks twice in one.
     pub(crate) asked_in: BTreeSet<RoomUri>,
+    /// Those in knock rooms who have said what they had to say.
+    pub(crate) knocked: BTreeMap<RoomUri, BTreeSet<UserUri>>,
+    /// Knock rooms that others have made, each for a room that this device keeps order in.
+    pub(crate) offered: BTreeMap<RoomUri, RoomUri>,
     pub(crate) next: u64,
     /// What [`Device::poll`] has not handed out since the device was made or restored.
     pub(crate) queue: VecDeque<Queued>,
@@ -166,6 +97,8 @@ impl Device {
             events: BTreeMap::new(),
             timers: BTreeSet::new(),
             asked_in: BTreeSet::new(),
+            knocked: BTreeMap::new(),
+            offered: BTreeMap::new(),
             next: 1,
             queue: VecDeque::new(),
         }
@@ -220,7 +153,16 @@ impl Device {
             }
             Command::Accept { request, greeting } => self.accept(request, &greeting, cx).map(|()| Some(request)),
             Command::Decline { request } => self.decline(request).map(|()| None),
-            Command::Send { room, content } => self.send(room, content).map(Some),
+            Command::Send { room, content } => self.say(room, content).map(Some),
+            Command::CreateRoom { room } => self.create_room(room, cx).map(Some),
+            Command::CreateKnockRoom { target, disclosure } => self.create_knock_room(target, disclosure, cx).map(Some),
+            Command::AdmitKnock { knock } => self.admit_knock(knock, cx).map(Some),
+            Command::DeclineKnock { knock } => self.decline_knock(knock).map(|()| None),
+            Command::ModerateKnocks { room } => self.volunteer(room, cx).map(Some),
+            Command::Moderate { room, user, action } => self.moderate(room, user, action, cx).map(Some),
+            Command::RemoveClient { room, client } => self.remove_client(room, client, cx).map(Some),
+            Command::AddOwnClients { room } => self.add_own_clients(room, cx).map(Some),
+            Command::DestroyRoom { room } => self.destroy(room, cx).map(Some),
         }
     }
 
@@ -246,6 +188,13 @@ impl Device {
             }
         };
         self.settle(flow, remains, outcome, cx);
+        // Whoever waited for this device's own commit goes on, unless that has to be made again.
+        if let Call::Update(room) = &call
+            && !self.is_committing(room)
+            && !self.flows.get(&flow).is_some_and(Flow::is_blocked)
+        {
+            self.moved(room, cx);
+        }
     }
 
     fn answered(&mut self, id: FlowId, call: &Call, body: &[u8], cx: &mut Context<'_>) -> Result<(), FailureReason> {
@@ -254,6 +203,10 @@ impl Device {
             Some(Flow::Connect(flow)) => self.connect_answered(id, flow, call, body, cx),
             Some(Flow::Respond(flow)) => self.respond_answered(id, flow, call, body, cx),
             Some(Flow::Say(flow)) => self.say_answered(id, flow, body),
+            Some(Flow::Change(flow)) => self.change_answered(id, flow, call, body, cx),
+            Some(Flow::Destroy(flow)) => self.destroy_answered(&flow, cx),
+            Some(Flow::Volunteer(flow)) => self.volunteer_answered(&flow, body, cx),
+            Some(Flow::Knocked(_)) => Err(FailureReason::Internal),
             None => Ok(()),
         }
     }
@@ -311,7 +264,10 @@ impl Device {
             Some(Flow::Connect(flow)) => self.connect_step(id, flow, cx),
             Some(Flow::Respond(flow)) => self.respond_step(id, flow, cx),
             Some(Flow::Say(flow)) => self.say_step(id, flow),
-            Some(flow @ Flow::Prepare(_)) => {
+            Some(Flow::Change(flow)) => self.change_step(id, flow, cx),
+            Some(Flow::Knocked(flow)) => self.knocked_step(id, flow, cx),
+            Some(Flow::Volunteer(flow)) => self.volunteer_step(id, flow),
+            Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_))) => {
                 self.flows.insert(id, flow);
                 Ok(())
             }
@@ -335,6 +291,11 @@ impl Device {
     pub(crate) fn wake(&mut self, at: Timestamp, flow: FlowId) {
         self.timers.insert((at, flow));
         self.queue.push_back(Queued::Wake(at));
+    }
+
+    /// The number of the flow that begins next.
+    pub(crate) fn upcoming(&self) -> FlowId {
+        FlowId(self.next)
     }
 
     pub(crate) fn number(&mut self) -> u64 {

@@ -207,6 +207,53 @@ pub enum Event {
         /// Who they are, as verified.
         who: Verified,
     },
+    /// A room has been made, and the account's other devices are on their way in.
+    RoomCreated {
+        /// The flow.
+        flow: FlowId,
+        /// The room.
+        room: RoomUri,
+    },
+    /// This device has come into a room.
+    Joined {
+        /// The room.
+        room: RoomUri,
+    },
+    /// A change of a room has been made.
+    Done {
+        /// The flow.
+        flow: FlowId,
+    },
+    /// Somebody who keeps order in a room has made a knock room for it.
+    KnockRoomOffered {
+        /// The room that people ask to be let into.
+        target: RoomUri,
+        /// The knock room, for [`crate::Command::ModerateKnocks`].
+        room: RoomUri,
+    },
+    /// Someone asks to be let into a room.
+    Knocked {
+        /// The number to admit or decline it by.
+        knock: FlowId,
+        /// The room they want to be in.
+        room: RoomUri,
+        /// Who it is, as verified.
+        from: Verified,
+        /// A short note of theirs.
+        note: String,
+    },
+    /// A knock was decided, here or by another moderator.
+    KnockDecided {
+        /// The knock.
+        knock: FlowId,
+        /// Whether they were let in.
+        admitted: bool,
+    },
+    /// The time in which a knock could be admitted is over.
+    KnockLapsed {
+        /// The knock.
+        knock: FlowId,
+    },
     /// A room is over for this device.
     Closed {
         /// The room.

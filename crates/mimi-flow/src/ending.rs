@@ -2,7 +2,9 @@
 
 use mimi_pseudonym::{RoomUri, UserUri};
 
-use crate::{Call, Context, Device, Event, FailureReason, FlowId, Request, connect::Connect, device::Flow};
+use crate::{
+    Call, Context, Device, Event, FailureReason, FlowId, Request, connect::Connect, device::Flow, moderators::Volunteer,
+};
 
 /// What a flow leaves behind if its next step fails.
 pub(crate) enum Remains {
@@ -11,8 +13,10 @@ pub(crate) enum Remains {
     Subjects(Vec<UserUri>),
     /// A temporary room, perhaps with others in it.
     Connect(Box<Connect>),
-    /// A room that was to be for two.
+    /// A room that was to be for others too.
     Room(RoomUri),
+    /// A commit, perhaps.
+    Commit(RoomUri),
 }
 
 impl Flow {
@@ -23,12 +27,32 @@ impl Flow {
             Self::Connect(flow) => flow.expects(call),
             Self::Respond(flow) => flow.expects(call),
             Self::Say(_) => matches!(call, Call::SubmitMessage(_)),
+            Self::Change(flow) => flow.expects(call),
+            Self::Destroy(_) => matches!(call, Call::DestroyRoom(_)),
+            Self::Volunteer(_) => Volunteer::expects(call),
+            Self::Knocked(_) => false,
         }
     }
 
     /// Whether the flow's step is one that time ends.
     pub(crate) fn is_timed(&self) -> bool {
-        matches!(self, Self::Connect(flow) if flow.is_timed())
+        match self {
+            Self::Connect(flow) => flow.is_timed(),
+            Self::Change(flow) => flow.is_timed(),
+            Self::Knocked(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it waits for its room to move.
+    pub(crate) fn is_blocked(&self) -> bool {
+        match self {
+            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) => false,
+            Self::Connect(flow) => flow.is_blocked(),
+            Self::Respond(flow) => flow.is_blocked(),
+            Self::Say(flow) => flow.is_blocked(),
+            Self::Change(flow) => flow.is_blocked(),
+        }
     }
 
     /// The room that the flow works in.
@@ -38,16 +62,21 @@ impl Flow {
             Self::Connect(flow) => Some(flow.room()),
             Self::Respond(flow) => flow.room(),
             Self::Say(flow) => Some(flow.room()),
+            Self::Change(flow) => Some(flow.room()),
+            Self::Destroy(flow) => Some(&flow.room),
+            Self::Knocked(flow) => Some(flow.room()),
+            Self::Volunteer(flow) => Some(flow.room()),
         }
     }
 
     /// Whether the flow was waiting for the room to move, and does so no longer.
     pub(crate) fn unblock(&mut self, room: &RoomUri) -> bool {
         match self {
-            Self::Prepare(_) => false,
+            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) => false,
             Self::Connect(flow) => flow.unblock(room),
             Self::Respond(flow) => flow.unblock(room),
             Self::Say(flow) => flow.unblock(room),
+            Self::Change(flow) => flow.unblock(room),
         }
     }
 
@@ -56,7 +85,13 @@ impl Flow {
             Self::Prepare(flow) => Remains::Subjects(flow.subjects().to_vec()),
             Self::Connect(flow) => Remains::Connect(flow.clone()),
             Self::Respond(flow) => flow.room().map_or(Remains::Nothing, |room| Remains::Room(room.clone())),
-            Self::Say(_) => Remains::Nothing,
+            Self::Change(flow) if flow.is_founding() => Remains::Room(flow.room().clone()),
+            Self::Change(flow) if flow.expects(&Call::Update(flow.room().clone())) => {
+                Remains::Commit(flow.room().clone())
+            }
+            Self::Say(_) | Self::Change(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) => {
+                Remains::Nothing
+            }
         }
     }
 }
@@ -88,6 +123,11 @@ impl Device {
             Remains::Room(room) => {
                 if self.rooms.get(&room).is_some_and(|room| room.clients().len() < 2) {
                     self.give_up(&room);
+                }
+            }
+            Remains::Commit(room) => {
+                if let Some(room) = self.rooms.get_mut(&room) {
+                    room.commit_refused();
                 }
             }
             Remains::Connect(flow) => {

@@ -10,7 +10,8 @@ use mimi_wire::{
 };
 
 use crate::{
-    Call, Context, Device, Event, FailureReason, Request, device::Flow, respond::verify_all, steps::mls_message,
+    Call, Context, Device, Event, FailureReason, Request, device::Flow, notice::Notice, respond::verify_all,
+    steps::mls_message,
 };
 
 impl Device {
@@ -63,9 +64,20 @@ impl Device {
             held.state = crate::PseudonymState::Used;
         }
         let others: Vec<_> = room.state().participants().iter().map(|(user, _)| user.clone()).collect();
+        let state = room.state().clone();
         self.rooms.insert(uri.clone(), room);
-        if owner.is_pseudonym() && self.rooms.get(uri)?.state().purpose() == RoomPurpose::Ordinary {
-            self.joined(uri, &owner, &others, cx);
+        match state.purpose() {
+            RoomPurpose::Connection => {}
+            // Two pseudonyms who were not brought together by a link have been connected.
+            RoomPurpose::Ordinary
+                if owner.is_pseudonym() && others.len() == 2 && state.join_link_policy().is_none() =>
+            {
+                self.joined(uri, &owner, &others, cx);
+            }
+            _ => {
+                self.offered.remove(uri);
+                self.tell(Event::Joined { room: uri.clone() });
+            }
         }
         Some(())
     }
@@ -116,7 +128,8 @@ impl Device {
     }
 
     /// The room has reached another epoch: whoever waited for that goes on.
-    fn moved(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
+    pub(crate) fn moved(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
+        self.forget_knockers(uri);
         let waiting: Vec<_> = self.flows.iter_mut().filter_map(|(id, flow)| flow.unblock(uri).then_some(*id)).collect();
         for id in waiting {
             self.advance(id, cx);
@@ -135,6 +148,14 @@ impl Device {
             }
             return;
         }
+        if purpose == RoomPurpose::Knock {
+            self.knock_content(uri, &content, context, cx);
+            return;
+        }
+        if Notice::is_one(&content) {
+            self.notice(&content, context, cx);
+            return;
+        }
         if is_bundle {
             let verified =
                 Bundle::try_from(&content).ok().and_then(|bundle| verify_all(bundle.presentations(), context, cx));
@@ -147,11 +168,13 @@ impl Device {
         self.tell(Event::Message { room, from, media_type: content.media_type, body: content.body });
     }
 
-    fn closed(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
+    pub(crate) fn closed(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
         let Some(room) = self.rooms.remove(uri) else { return };
         self.asked_in.remove(uri);
+        self.knocked.remove(uri);
+        self.offered.retain(|_, target| target != uri);
         // A connection room was never shown.
-        if room.state().purpose() == RoomPurpose::Ordinary {
+        if room.state().purpose() != RoomPurpose::Connection {
             self.tell(Event::Closed { room: uri.clone() });
         }
         let here = self.flows.iter().filter(|(_, flow)| flow.room() == Some(uri));
@@ -161,6 +184,12 @@ impl Device {
                 // Where the disclosure is out, an answer may still come.
                 Some(Flow::Connect(flow)) if flow.is_leaving() => self.advance(id, cx),
                 Some(Flow::Connect(flow)) if !flow.needs_room() => {}
+                Some(Flow::Knocked(_)) => {
+                    self.forget_knock(id);
+                    self.tell(Event::KnockLapsed { knock: id });
+                }
+                // This is what it wanted.
+                Some(Flow::Destroy(_)) => drop(self.flows.remove(&id)),
                 _ => {
                     let remains = self.remains(id);
                     self.settle(id, remains, Err(FailureReason::RoomClosed), cx);

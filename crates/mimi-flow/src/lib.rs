@@ -1,11 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+mod change;
+mod command;
 mod connect;
 mod debug;
 mod device;
 mod effect;
 mod ending;
+mod found;
 mod inbox;
+mod knocks;
+mod moderate;
+mod moderators;
+mod notice;
 mod plan;
 mod prepare;
 mod respond;
@@ -14,8 +21,11 @@ mod say;
 mod steps;
 mod wallet;
 
-pub use device::{Command, CommandError, Context, Device, Profile};
+pub use command::{Command, CommandError};
+pub use device::{Context, Device, Profile};
 pub use effect::{Answer, Call, Effect, Event, EventId, FailureReason, FlowId, Request, RequestId, Verified};
+pub use found::NewRoom;
+pub use moderate::Action;
 pub use plan::Delays;
 pub use saved::{Entry, RestoreError};
 pub use wallet::PseudonymState;

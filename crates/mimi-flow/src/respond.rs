@@ -1,8 +1,9 @@
 //! The side that is asked to connect (draft-mahy-mimi-pseudonyms-00, section 3.1, third diagram).
 
+use mimi_credential::TrustStore;
 use mimi_disclosure::{Bundle, DisclosurePolicy, UnverifiedPresentation};
 use mimi_mls::{Room, Wanted};
-use mimi_pseudonym::{Content, MessageContext, RoomUri, UserUri, Wire};
+use mimi_pseudonym::{Content, MessageContext, RoomUri, Timestamp, UserUri, Wire};
 use mimi_room::{RoomPurpose, RoomState};
 use mimi_wire::{KeyMaterialResponse, KeyPackage, local::Accepted};
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,10 @@ enum Step {
 }
 
 impl Respond {
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
     pub(crate) fn unblock(&mut self, room: &RoomUri) -> bool {
         let ours = self.answer.as_ref().is_some_and(|chosen| chosen.room == *room);
         let unblocked = self.blocked && ours;
@@ -271,13 +276,37 @@ impl Device {
     }
 }
 
-/// Verifies every presentation; there has to be one, and they have to be about one user.
+/// Verifies every presentation by what the room wants to know, and by the issuers that it names.
+pub(crate) fn verify_in(
+    room: &RoomState,
+    presentations: &[Content],
+    context: &MessageContext,
+    cx: &Context<'_>,
+) -> Option<Verified> {
+    let policy = room.identity_policy().disclosure;
+    match room.trust_anchors() {
+        Some(anchors) => verify(presentations, context, &policy, &cx.trust.for_room(anchors), cx.now),
+        None => verify(presentations, context, &policy, cx.trust, cx.now),
+    }
+}
+
+/// Verifies every presentation by what a connection needs.
 pub(crate) fn verify_all(presentations: &[Content], context: &MessageContext, cx: &Context<'_>) -> Option<Verified> {
-    let policy = DisclosurePolicy::connection();
+    verify(presentations, context, &DisclosurePolicy::connection(), cx.trust, cx.now)
+}
+
+/// There has to be a presentation, and if there are several, they have to be about one user.
+fn verify(
+    presentations: &[Content],
+    context: &MessageContext,
+    policy: &DisclosurePolicy,
+    trust: &TrustStore,
+    now: Timestamp,
+) -> Option<Verified> {
     let mut verified: Option<Verified> = None;
     for presentation in presentations {
         let presentation = UnverifiedPresentation::try_from(presentation).ok()?;
-        let disclosure = presentation.verify(context, &policy, cx.trust, cx.now).ok()?;
+        let disclosure = presentation.verify(context, policy, trust, now).ok()?;
         let next = Verified { claims: disclosure.claims().clone(), issuer: disclosure.issuer_domain().clone() };
         match &verified {
             Some(first) if *first != next => return None,

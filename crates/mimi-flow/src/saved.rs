@@ -54,6 +54,8 @@ struct Core {
     events: Vec<(EventId, Event)>,
     timers: Vec<(Timestamp, FlowId)>,
     asked_in: Vec<RoomUri>,
+    knocked: Vec<(RoomUri, BTreeSet<UserUri>)>,
+    offered: Vec<(RoomUri, RoomUri)>,
     next: u64,
 }
 
@@ -70,6 +72,8 @@ struct CoreRef<'a> {
     events: Vec<(EventId, &'a Event)>,
     timers: Vec<(Timestamp, FlowId)>,
     asked_in: Vec<&'a RoomUri>,
+    knocked: Vec<(&'a RoomUri, &'a BTreeSet<UserUri>)>,
+    offered: Vec<(&'a RoomUri, &'a RoomUri)>,
     next: u64,
 }
 
@@ -88,6 +92,8 @@ impl Device {
             events: self.events.iter().map(|(id, event)| (*id, event)).collect(),
             timers: self.timers.iter().copied().collect(),
             asked_in: self.asked_in.iter().collect(),
+            knocked: self.knocked.iter().collect(),
+            offered: self.offered.iter().collect(),
             next: self.next,
         };
         // All of it is plain data: writing it as JSON cannot fail.
@@ -168,8 +174,20 @@ impl Device {
         queue.extend(timers.first().map(|(at, _)| Queued::Wake(*at)));
         let profile = Profile { user: core.user, client: core.client, suite: core.suite, hub, delays: core.delays };
         let flows = core.flows.into_iter().collect();
-        let asked_in = core.asked_in.into_iter().collect();
-        Ok(Self { profile, wallet, rooms, flows, outstanding, events, timers, asked_in, next: core.next, queue })
+        Ok(Self {
+            profile,
+            wallet,
+            rooms,
+            flows,
+            outstanding,
+            events,
+            timers,
+            asked_in: core.asked_in.into_iter().collect(),
+            knocked: core.knocked.into_iter().collect(),
+            offered: core.offered.into_iter().collect(),
+            next: core.next,
+            queue,
+        })
     }
 }
 

@@ -17,6 +17,10 @@ pub(crate) struct Say {
 }
 
 impl Say {
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
     pub(crate) fn room(&self) -> &RoomUri {
         &self.room
     }
@@ -29,20 +33,28 @@ impl Say {
 }
 
 impl Device {
-    pub(crate) fn send(&mut self, room: RoomUri, content: Content) -> Result<FlowId, CommandError> {
-        let request = match self.rooms.get_mut(&room) {
-            Some(open) => sealed(open, &content).ok_or(CommandError::NotAllowed)?,
-            None => return Err(CommandError::NoSuchRoom),
-        };
+    /// Sends a message; where a commit of this device is on its way, as soon as the hub has answered.
+    pub(crate) fn say(&mut self, room: RoomUri, content: Content) -> Result<FlowId, CommandError> {
+        let open = self.rooms.get_mut(&room).ok_or(CommandError::NoSuchRoom)?;
+        open.state().may_send(open.identity().user()).map_err(|_| CommandError::NotAllowed)?;
+        let blocked = open.has_pending_commit();
+        let request = if blocked { None } else { Some(sealed(open, &content).ok_or(CommandError::NotAllowed)?) };
         let id = FlowId(self.number());
         let Content { media_type, body } = content;
-        self.flows.insert(id, Flow::Say(Say { room, media_type, body, blocked: false }));
-        self.request(request, Some(id));
+        self.flows.insert(id, Flow::Say(Say { room, media_type, body, blocked }));
+        if let Some(request) = request {
+            self.request(request, Some(id));
+        }
         Ok(id)
     }
 
     /// Seals the message once more, in the room's present epoch.
-    pub(crate) fn say_step(&mut self, id: FlowId, flow: Say) -> Result<(), FailureReason> {
+    pub(crate) fn say_step(&mut self, id: FlowId, mut flow: Say) -> Result<(), FailureReason> {
+        if self.is_committing(&flow.room) {
+            flow.blocked = true;
+            self.flows.insert(id, Flow::Say(flow));
+            return Ok(());
+        }
         let open = self.rooms.get_mut(&flow.room).ok_or(FailureReason::RoomClosed)?;
         let content = Content { media_type: flow.media_type.clone(), body: flow.body.clone() };
         let request = sealed(open, &content).ok_or(FailureReason::NotAllowed)?;

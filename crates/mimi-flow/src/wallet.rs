@@ -54,11 +54,23 @@ impl Wallet {
         self.held.iter().filter(|(user, held)| user.is_pseudonym() && held.is_choosable()).count()
     }
 
+    /// The fresh pseudonym that would be chosen next.
+    pub(crate) fn next(&self) -> Option<&UserUri> {
+        self.held.iter().find(|(user, held)| user.is_pseudonym() && held.is_choosable()).map(|(user, _)| user)
+    }
+
     /// Takes a fresh pseudonym, which is used from then on.
     pub(crate) fn choose(&mut self) -> Option<UserUri> {
-        let (user, held) = self.held.iter_mut().find(|(user, held)| user.is_pseudonym() && held.is_choosable())?;
-        held.state = PseudonymState::Used;
-        Some(user.clone())
+        let user = self.next()?.clone();
+        self.used(&user);
+        Some(user)
+    }
+
+    /// From now on, this URI is used.
+    pub(crate) fn used(&mut self, user: &UserUri) {
+        if let Some(held) = self.held.get_mut(user) {
+            held.state = PseudonymState::Used;
+        }
     }
 
     /// Whether exactly these claims can be disclosed with the pseudonym that would be chosen next.

@@ -1,5 +1,7 @@
 //! QR codes are read with a reader of another project.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use mimi_link::{HubFingerprint, JoinCode, JoinLink, Qr, RoomLink};
 use mimi_pseudonym::{CipherSuite, RoomUri, SeededEntropy};
 

@@ -17,6 +17,7 @@ mod message;
 mod rehearsal;
 mod room;
 mod roster;
+mod seal;
 mod seen;
 
 pub use commit::{CommitBundle, CommitError, Wanted};
@@ -31,3 +32,4 @@ pub use message::{OpenError, Opened, SealError};
 #[cfg(feature = "count")]
 pub use rehearsal::{Rehearsal, RehearsalError};
 pub use room::{CreateError, FirstEpoch, JoinError, RestoreError, Room};
+pub use seal::{HpkeError, HpkeKeyPair, open_with_label, seal_with_label};

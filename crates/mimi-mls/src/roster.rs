@@ -30,7 +30,7 @@ impl Roster {
                 let leaf = Leaf::verify(&member.credential, &member.signature_key, suite, trust, now)?;
                 Ok((member.index.u32(), leaf))
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, CredentialError>>()?;
         Ok(Self { leaves, former: Vec::new() })
     }
 

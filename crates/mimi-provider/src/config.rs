@@ -29,6 +29,8 @@ pub struct Config {
     #[serde(default)]
     pub(crate) registration: Registration,
     #[serde(default)]
+    pub(crate) unknown_users: UnknownUsers,
+    #[serde(default)]
     pub(crate) limits: Limits,
 }
 
@@ -80,6 +82,17 @@ pub(crate) enum Registration {
     /// Nobody.
     #[default]
     Closed,
+}
+
+/// What somebody who asks for the KeyPackages of a user that does not exist is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum UnknownUsers {
+    /// What those are told who have no consent, so that nobody learns which users there are.
+    #[default]
+    Hidden,
+    /// That there is no such user.
+    Told,
 }
 
 /// Bounds of what one request may cost.

@@ -5,17 +5,18 @@ use mimi_mls::UnverifiedKeyPackage;
 use mimi_pseudonym::{CipherSuite, Domain, PublicKey, UserUri, Wire};
 use mimi_room::KeyPackagePurpose;
 use mimi_wire::{
-    ClientKeyMaterial, ClientMaterial, Endpoint, KeyMaterialRequest, KeyMaterialRequestTbs, KeyMaterialResponse,
-    KeyMaterialUserCode, KeyPackage, Problem, UnverifiedKeyMaterialRequest,
+    ClientKeyMaterial, ClientMaterial, ConsentScope, Endpoint, KeyMaterialRequest, KeyMaterialRequestTbs,
+    KeyMaterialResponse, KeyMaterialUserCode, KeyPackage, Problem, UnverifiedKeyMaterialRequest,
     local::{ClaimOwnRequest, HubKeyMaterialRequest, UploadKeyPackages, UploadResponse},
 };
 
 use crate::{
+    config::UnknownUsers,
     fail::Fail,
     hash, hub,
     provider::Inner,
     server::{Peer, Reply},
-    store::{Claim, ClaimedClient, Device, Hash, StoredKeyPackage},
+    store::{Claim, ClaimedClient, Consent, Device, Hash, Kind, StoredKeyPackage},
 };
 
 /// Takes KeyPackages of a device, each of them verified: all or none.
@@ -65,8 +66,9 @@ pub(crate) async fn claim_own(
             }
             let claim = Claim {
                 owner: request.user.clone(),
-                initial_only: false,
+                kind: Kind::Ordinary,
                 suites: request.cipher_suite_codes,
+                required: None,
                 except: request.exclude,
                 request: repeatable,
             };
@@ -164,28 +166,51 @@ async fn ask(inner: &Arc<Inner>, domain: &Domain, request: &KeyMaterialRequest) 
     if response.user() == target { Ok(response) } else { Err(Problem::Unavailable.into()) }
 }
 
-/// Hands out KeyPackages of one of our users. Without the user's consent there are only those of the account that are
-/// valid for initial connections alone; whether a user exists who has none cannot be told from the answer. The same
-/// signed request once more, whatever way it comes, gets the same KeyPackages, as long as they have not been used.
+/// Hands out KeyPackages of one of our users, as far as the user consents: to this requester for this room, for any, or,
+/// where nothing was said and the account does not object, to anybody those that are good for initial connections alone.
+/// Whoever has no consent cannot tell from the answer whether there is such a user, or whether it has KeyPackages left.
+/// The same signed request once more, whatever way it comes, gets the same KeyPackages, as long as they have not been
+/// used.
 async fn serve(inner: &Arc<Inner>, request: &KeyMaterialRequest) -> Result<KeyMaterialResponse, Fail> {
-    let KeyMaterialRequestTbs { target_user: target, acceptable_cipher_suites: suites, .. } = request.tbs().clone();
-    if target.is_pseudonym() {
-        return no_consent(target);
-    }
+    let KeyMaterialRequestTbs { requesting_user, target_user: target, room, .. } = request.tbs().clone();
+    let KeyMaterialRequestTbs { acceptable_cipher_suites: suites, required_capabilities, .. } = request.tbs().clone();
     let request = Some(hash(&[b"keyMaterial", &request.encode()]));
     inner
         .blocking(move |inner| {
-            let claim = Claim { owner: target.clone(), initial_only: true, suites, except: None, request };
-            match inner.store.claim(&claim, inner.now())? {
-                claimed if claimed.is_empty() => no_consent(target),
-                claimed => response(target, claimed),
+            let in_room = room.is_some();
+            let consent =
+                inner.store.consent(&ConsentScope { requester: requesting_user, target: target.clone(), room })?;
+            let kind = match consent {
+                Consent::Granted => Kind::Either,
+                Consent::Unsaid { initial_connections: true } if !target.is_pseudonym() => Kind::InitialOnly,
+                Consent::ElsewhereOnly if in_room => {
+                    return refusal(KeyMaterialUserCode::NoConsentForThisRoom, target);
+                }
+                Consent::Nobody if inner.config.unknown_users == UnknownUsers::Told => {
+                    return refusal(KeyMaterialUserCode::UserUnknown, target);
+                }
+                _ => return refusal(KeyMaterialUserCode::NoConsent, target),
+            };
+            let required = Some(required_capabilities);
+            let claim = Claim { owner: target.clone(), kind, suites, required, except: None, request };
+            let claimed = inner.store.claim(&claim, inner.now())?;
+            let given = claimed.iter().any(|one| matches!(one, ClaimedClient::KeyPackage(..)));
+            if consent == Consent::Granted || given {
+                response(target, claimed)
+            } else {
+                refusal(KeyMaterialUserCode::NoConsent, target)
             }
         })
         .await
 }
 
-fn no_consent(user: UserUri) -> Result<KeyMaterialResponse, Fail> {
-    KeyMaterialResponse::new(KeyMaterialUserCode::NoConsent, user, Vec::new()).map_err(|_| Fail::Fault("a response"))
+/// The answer to a request in another protocol than MLS 1.0, of which nothing but that can be read.
+pub(crate) fn other_protocol(user: UserUri) -> Result<KeyMaterialResponse, Fail> {
+    refusal(KeyMaterialUserCode::IncompatibleProtocol, user)
+}
+
+fn refusal(code: KeyMaterialUserCode, user: UserUri) -> Result<KeyMaterialResponse, Fail> {
+    KeyMaterialResponse::new(code, user, Vec::new()).map_err(|_| Fail::Fault("a response"))
 }
 
 fn response(user: UserUri, claimed: Vec<ClaimedClient>) -> Result<KeyMaterialResponse, Fail> {

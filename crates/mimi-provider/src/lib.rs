@@ -2,6 +2,7 @@
 
 mod clock;
 mod config;
+mod consent;
 mod credentials;
 mod fail;
 mod forget;

@@ -17,6 +17,7 @@ pub enum ClaimName {
     /// An e-mail address (`addr-spec` of RFC 5322).
     Email,
     /// That the person is at least 18 years old; the only value is [`ClaimName::TRUE`].
+    #[serde(rename = "age-over-18")]
     AgeOver18,
 }
 

@@ -5,25 +5,32 @@ use std::collections::HashMap;
 use mimi_pseudonym::{ClientUri, UserUri};
 
 use crate::{
-    Actor, Capability, How, Refusal, Role, RoomMetadata, RoomState, Step, apply::Update, participants::Edit,
-    state::require,
+    Actor, Capability, How, Refusal, Role, RoomMetadata, RoomState, Step, TemporaryBans,
+    at::{RoomAt, require},
+    join::authorise_join,
+    participants::Edit,
+    update::Update,
 };
 
 /// One step, with its updates parsed.
 pub(crate) struct Wanted<'a> {
+    pub(crate) before: RoomAt<'a>,
+    /// The state that would result from all steps.
+    pub(crate) after: &'a RoomState,
+    /// All steps, this one among them.
+    pub(crate) steps: &'a [Step<'a>],
     pub(crate) step: Step<'a>,
     pub(crate) updates: &'a [Update],
-    pub(crate) edits: HashMap<&'a UserUri, Edit<'a>>,
     /// In the order in which they were proposed.
     pub(crate) ordered: Vec<Edit<'a>>,
 }
 
 /// Whether such an actor can act in such a way at all.
-pub(crate) fn standing(state: &RoomState, actor: &Actor, how: How) -> Result<(), Refusal> {
+pub(crate) fn standing(room: RoomAt<'_>, actor: &Actor, how: How) -> Result<(), Refusal> {
     match (actor, how) {
         (Actor::Hub, How::Hub) => Ok(()),
-        (Actor::User { user, .. }, How::Commit | How::Proposal) => state.standing(user).map(|_| ()),
-        (Actor::User { user, .. }, How::ExternalCommit | How::JoinCode) => match state.standing(user) {
+        (Actor::User { user, .. }, How::Commit | How::Proposal) => room.standing(user).map(|_| ()),
+        (Actor::User { user, .. }, How::ExternalCommit | How::JoinCode) => match room.standing(user) {
             Ok(_) | Err(Refusal::NotParticipant) => Ok(()),
             Err(refusal) => Err(refusal),
         },
@@ -31,71 +38,39 @@ pub(crate) fn standing(state: &RoomState, actor: &Actor, how: How) -> Result<(),
     }
 }
 
-/// Whether the actor of a step may do all of it. `after` is the state that would result.
-pub(crate) fn authorise(before: &RoomState, after: &RoomState, wanted: &Wanted<'_>) -> Result<(), Refusal> {
-    match (wanted.step.actor, wanted.step.how) {
-        (Actor::Hub, _) => hub(wanted),
-        (Actor::User { user, client }, How::Commit | How::Proposal) => {
-            Participant { before, after, user, client: client.as_ref(), role: before.standing(user)?, wanted }.all()
+impl Wanted<'_> {
+    /// Whether the actor of the step may do all of it.
+    pub(crate) fn authorise(&self) -> Result<(), Refusal> {
+        match (self.step.actor, self.step.how) {
+            (Actor::Hub, _) => self.hub(),
+            (Actor::User { user, client }, How::Commit | How::Proposal) => {
+                let edits = self.ordered.iter().map(|edit| (edit.user, *edit)).collect();
+                let role = self.before.standing(user)?;
+                Participant { user, client: client.as_ref(), role, edits, wanted: self }.all()
+            }
+            (Actor::User { user, client }, how) => authorise_join(self, user, client.as_ref(), how),
         }
-        (Actor::User { user, client }, how) => join(before, user, client.as_ref(), how, wanted),
     }
-}
 
-fn hub(wanted: &Wanted<'_>) -> Result<(), Refusal> {
-    let change = wanted.step.change;
-    if change.updates.is_empty() && change.added.is_empty() { Ok(()) } else { Err(Refusal::Hub) }
-}
+    fn hub(&self) -> Result<(), Refusal> {
+        let change = self.step.change;
+        if change.updates.is_empty() && change.added.is_empty() { Ok(()) } else { Err(Refusal::Hub) }
+    }
 
-/// An external commit: of a participant's further client, of a client that lost its state, or of a new user.
-fn join(
-    before: &RoomState,
-    user: &UserUri,
-    client: Option<&ClientUri>,
-    how: How,
-    wanted: &Wanted<'_>,
-) -> Result<(), Refusal> {
-    let change = wanted.step.change;
-    let [added] = change.added.as_slice() else { return Err(Refusal::ExternalCommit) };
-    let own = added.user == *user && client.is_none_or(|client| *client == added.client);
-    let earlier = |(of, removed): &(UserUri, ClientUri)| of == user && *removed == added.client;
-    if !own || !change.removed.iter().all(earlier) {
-        return Err(Refusal::ExternalCommit);
+    /// Whether proposals of the hub in this commit remove every client of a user who has any.
+    fn hub_removes(&self, user: &UserUri) -> bool {
+        let by_hub = self.steps.iter().filter(|step| *step.actor == Actor::Hub).flat_map(|step| &step.change.removed);
+        let removed = by_hub.filter(|(of, _)| of == user).count();
+        removed > 0 && self.step.change.members.iter().filter(|(of, _)| of == user).count() == removed
     }
-    if let Ok(role) = before.standing(user) {
-        return if wanted.updates.is_empty() {
-            require(role, Capability::AddOwnClient)
-        } else {
-            Err(Refusal::ExternalCommit)
-        };
-    }
-    let edit = match (wanted.updates, wanted.ordered.as_slice()) {
-        ([], _) => return Err(Refusal::NotParticipant),
-        ([Update::Participants(_)], [edit]) if edit.user == user => edit,
-        _ => return Err(Refusal::ExternalCommit),
-    };
-    if before.base.fixed_membership {
-        return Err(Refusal::FixedMembership);
-    }
-    let capability = if how == How::JoinCode { Capability::UseJoinCode } else { Capability::OpenJoin };
-    let stranger = before.roles.role(Role::NONE).ok_or(Refusal::Capability(capability))?;
-    if !stranger.can(Capability::OpenJoin) {
-        require(stranger, capability)?;
-    }
-    transition(stranger, Role::NONE, edit.to)
-}
-
-fn transition(role: &Role, from: u32, to: u32) -> Result<(), Refusal> {
-    if role.may_change(from, to) { Ok(()) } else { Err(Refusal::RoleChange { from, to }) }
 }
 
 /// A participant who proposes or commits.
 struct Participant<'a> {
-    before: &'a RoomState,
-    after: &'a RoomState,
     user: &'a UserUri,
     client: Option<&'a ClientUri>,
     role: &'a Role,
+    edits: HashMap<&'a UserUri, Edit<'a>>,
     wanted: &'a Wanted<'a>,
 }
 
@@ -116,24 +91,30 @@ impl Participant<'_> {
         Ok(())
     }
 
+    fn before(&self) -> &RoomState {
+        self.wanted.before.state
+    }
+
     fn update(&self, update: &Update) -> Result<(), Refusal> {
-        match update {
-            Update::Participants(_) => Ok(()),
-            Update::Metadata(metadata) => self.metadata(metadata),
-            Update::Roles(_) => require(self.role, Capability::ChangeRoleDefinitions),
-            Update::Preauth(_) => require(self.role, Capability::ChangePreauthorizedUserList),
-            Update::Base(_) => require(self.role, Capability::ChangeRoomMembershipStyle),
-            Update::JoinLink(_) => require(self.role, Capability::ChangeOtherPolicyAttribute),
-        }
+        let needed = match update {
+            Update::Participants(_) => return Ok(()),
+            Update::Metadata(metadata) => return self.metadata(metadata),
+            Update::Bans(bans) => return self.bans(bans.as_ref()),
+            Update::Roles(_) => Capability::ChangeRoleDefinitions,
+            Update::Preauth(_) => Capability::ChangePreauthorizedUserList,
+            Update::Base(_) => Capability::ChangeRoomMembershipStyle,
+            Update::JoinLink(_) | Update::Identity(_) | Update::Anchors(_) => Capability::ChangeOtherPolicyAttribute,
+        };
+        require(self.role, needed)
     }
 
     /// Each field that differs needs its capability.
     fn metadata(&self, new: &RoomMetadata) -> Result<(), Refusal> {
         let none;
-        let old = if let Some(old) = &self.before.metadata {
+        let old = if let Some(old) = &self.before().metadata {
             old
         } else {
-            none = RoomMetadata::new(self.before.room.clone());
+            none = RoomMetadata::new((*self.before().room).clone());
             &none
         };
         let fields = [
@@ -146,15 +127,44 @@ impl Participant<'_> {
         fields.into_iter().filter(|(differs, _)| *differs).try_for_each(|(_, needed)| require(self.role, needed))
     }
 
+    /// What makes a ban longer is a ban, what makes it shorter lifts one; with a user's new role its ban goes along.
+    fn bans(&self, new: Option<&TemporaryBans>) -> Result<(), Refusal> {
+        let none = TemporaryBans::default();
+        let (old, new) = (self.before().bans.as_deref().unwrap_or(&none), new.unwrap_or(&none));
+        for (user, until) in new.iter().filter(|(user, until)| old.until(user) != Some(*until)) {
+            let was_banned = self.before().is_banned(user);
+            if !was_banned && self.edits.contains_key(user) {
+                continue;
+            }
+            let shorter = was_banned && old.until(user).is_none_or(|old| until < old);
+            require(self.role, if shorter { Capability::UnBan } else { Capability::Ban })?;
+        }
+        let lasting = old.iter().any(|(user, _)| new.until(user).is_none() && self.wanted.after.is_banned(user));
+        if lasting { require(self.role, Capability::Ban) } else { Ok(()) }
+    }
+
     fn edit(&self, edit: &Edit<'_>) -> Result<(), Refusal> {
-        let own = edit.user == self.user;
-        if self.before.base.fixed_membership && (edit.from == Role::NONE || edit.to == Role::NONE) {
+        if self.before().base.fixed_membership && (edit.from == Role::NONE || edit.to == Role::NONE) {
             return Err(Refusal::FixedMembership);
         }
+        if !self.before().roles.is_banned(edit.from) || !self.wanted.before.has_ended(edit.user) {
+            return self.transition_of(edit);
+        }
+        // The ban has ended: the entry may be tidied away by anyone, and the user be added as if it were not there.
+        // Whoever may lift a ban still may.
+        match edit.to {
+            Role::NONE => Ok(()),
+            _ => self.transition_of(&Edit { from: Role::NONE, ..*edit }).or_else(|_| self.transition_of(edit)),
+        }
+    }
+
+    fn transition_of(&self, edit: &Edit<'_>) -> Result<(), Refusal> {
+        let roles = &self.before().roles;
+        let own = edit.user == self.user;
         // Whoever may ban may also ban a user who is not in the list.
-        let special = if self.before.roles.is_banned(edit.to) {
+        let special = if roles.is_banned(edit.to) {
             Some(Capability::Ban)
-        } else if self.before.roles.is_banned(edit.from) && edit.to != Role::NONE {
+        } else if roles.is_banned(edit.from) && edit.to != Role::NONE {
             Some(Capability::UnBan)
         } else {
             None
@@ -164,10 +174,13 @@ impl Participant<'_> {
             // The one who commits stays in the group, and so in the list.
             (_, Role::NONE) if own && self.wanted.step.how == How::Commit => return Err(Refusal::CommitterLeaves),
             (_, Role::NONE) if own => Capability::RemoveSelf,
+            // A hub cannot change the list: of whom it removes every client, the committer may take from it.
+            (_, Role::NONE) if self.wanted.hub_removes(edit.user) => return Ok(()),
             (_, Role::NONE) => Capability::RemoveParticipant,
             _ if own => {
                 require(self.role, Capability::ChangeOwnRole)?;
-                return Err(Refusal::NotPreauthorized);
+                let role = self.client.and_then(|client| self.before().preauthorized(self.user, client));
+                return if role == Some(edit.to) { Ok(()) } else { Err(Refusal::NotPreauthorized) };
             }
             _ => Capability::ChangeUserRole,
         };
@@ -175,7 +188,11 @@ impl Participant<'_> {
             Some(special) if !self.role.can(general) => require(self.role, special)?,
             _ => require(self.role, general)?,
         }
-        transition(self.role, edit.from, edit.to)
+        if self.role.may_change(edit.from, edit.to) {
+            Ok(())
+        } else {
+            Err(Refusal::RoleChange { from: edit.from, to: edit.to })
+        }
     }
 
     fn add(&self, user: &UserUri) -> Result<(), Refusal> {
@@ -183,12 +200,16 @@ impl Participant<'_> {
             return require(self.role, Capability::AddOwnClient);
         }
         require(self.role, Capability::AddParticipant)?;
-        let role = self.after.participants.role_of(user).ok_or(Refusal::UserNotInList)?;
-        transition(self.role, Role::NONE, role)
+        let role = self.wanted.after.participants.role_of(user).ok_or(Refusal::UserNotInList)?;
+        if self.role.may_change(Role::NONE, role) {
+            Ok(())
+        } else {
+            Err(Refusal::RoleChange { from: Role::NONE, to: role })
+        }
     }
 
     fn remove(&self, user: &UserUri, client: &ClientUri) -> Result<(), Refusal> {
-        let edit = self.wanted.edits.get(user);
+        let edit = self.edits.get(user);
         let leaves = edit.is_some_and(|edit| edit.to == Role::NONE);
         if user == self.user {
             if self.wanted.step.how == How::Commit && self.client == Some(client) {
@@ -196,7 +217,7 @@ impl Participant<'_> {
             }
             return if leaves { Ok(()) } else { require(self.role, Capability::RemoveOwnClient) };
         }
-        let banned = edit.is_some_and(|edit| self.before.roles.is_banned(edit.to)) && self.role.can(Capability::Ban);
+        let banned = edit.is_some_and(|edit| self.before().roles.is_banned(edit.to)) && self.role.can(Capability::Ban);
         if leaves || banned { Ok(()) } else { require(self.role, Capability::Kick) }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mimi_pseudonym::{ClientUri, UserUri};
+use mimi_pseudonym::{ClientUri, PseudonymUse, UserUri};
 
-use crate::{Capability, Constraint, Refusal, Role, RoomState};
+use crate::{Capability, Constraint, Refusal, Role, RoomPurpose, RoomState};
 
 type Member<'a> = (&'a UserUri, &'a ClientUri);
 
@@ -30,6 +30,13 @@ impl RoomState {
 
     /// What concerns the components alone.
     pub(crate) fn check_structure(&self) -> Result<(), Refusal> {
+        if (self.pseudonyms() == PseudonymUse::Forbidden) == self.base.pseudonyms_allowed {
+            return Err(Refusal::PseudonymPolicy);
+        }
+        let target = self.knock_target.as_deref();
+        if (self.purpose() == RoomPurpose::Knock) != target.is_some() || target == Some(&*self.room) {
+            return Err(Refusal::KnockTarget);
+        }
         for (user, role) in self.participants.iter() {
             self.check_user(user, role)?;
         }
@@ -37,10 +44,21 @@ impl RoomState {
         if self.base.fixed_membership && roles.any(|role| role.can(Capability::AddParticipant)) {
             return Err(Refusal::FixedMembership);
         }
-        if self.metadata.as_ref().is_some_and(|metadata| metadata.room != self.room) {
+        if self.metadata.as_ref().is_some_and(|metadata| metadata.room != *self.room) {
             return Err(Refusal::OtherRoom);
         }
-        Ok(())
+        self.check_bans()
+    }
+
+    /// A temporary ban is of a user who is banned.
+    pub(crate) fn check_bans(&self) -> Result<(), Refusal> {
+        let mut users = self.bans.iter().flat_map(|bans| bans.iter());
+        if users.all(|(user, _)| self.is_banned(user)) { Ok(()) } else { Err(Refusal::TemporaryBan) }
+    }
+
+    /// Whether a user has the role of the banned, whenever its ban may end.
+    pub(crate) fn is_banned(&self, user: &UserUri) -> bool {
+        self.participants.role_of(user).is_some_and(|role| self.roles.is_banned(role))
     }
 
     /// Whether a user may stand in the list with a role.
@@ -48,10 +66,14 @@ impl RoomState {
         if role == Role::NONE || self.roles.role(role).is_none() {
             return Err(Refusal::UnknownRole(role));
         }
-        if user.is_pseudonym() && !self.base.pseudonyms_allowed {
-            return Err(Refusal::PseudonymForbidden);
+        match self.pseudonyms() {
+            PseudonymUse::Forbidden if user.is_pseudonym() => Err(Refusal::PseudonymForbidden),
+            // Whom to keep out may be known by its account.
+            PseudonymUse::Required if !user.is_pseudonym() && !self.roles.is_banned(role) => {
+                Err(Refusal::PseudonymRequired)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether a client may be in the group.
@@ -60,10 +82,11 @@ impl RoomState {
         if self.roles.is_banned(role) {
             return Err(Refusal::Banned);
         }
-        if !self.base.pseudonyms_allowed && (user.is_pseudonym() || client.is_pseudonym()) {
-            return Err(Refusal::PseudonymForbidden);
+        match self.pseudonyms() {
+            PseudonymUse::Forbidden if user.is_pseudonym() || client.is_pseudonym() => Err(Refusal::PseudonymForbidden),
+            PseudonymUse::Required if !user.is_pseudonym() || !client.is_pseudonym() => Err(Refusal::PseudonymRequired),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Participants who are not banned.
@@ -90,9 +113,6 @@ impl RoomState {
     pub(crate) fn check_base(&self, members: &[Member<'_>]) -> Result<(), Refusal> {
         self.check_users()?;
         self.check_clients(members.len())?;
-        if !self.base.pseudonyms_allowed && members.iter().any(|(_, client)| client.is_pseudonym()) {
-            return Err(Refusal::PseudonymForbidden);
-        }
         let mut users = HashSet::new();
         if !self.base.multi_device && members.iter().any(|(user, _)| !users.insert(user)) {
             return Err(Refusal::SingleDevice);

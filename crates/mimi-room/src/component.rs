@@ -23,6 +23,14 @@ impl ComponentId {
     /// [`KeyPackagePurpose`]: our own convention, from the private range. It stands in the `app_data_dictionary`
     /// of a KeyPackage, never in that of a room.
     pub const KEY_PACKAGE_PURPOSE: u16 = 0x8A02;
+    /// [`IdentityPolicy`](mimi_pseudonym::IdentityPolicy): our own convention.
+    pub const IDENTITY_POLICY: u16 = 0x8A03;
+    /// [`TrustAnchors`](mimi_pseudonym::TrustAnchors): our own convention.
+    pub const TRUST_ANCHORS: u16 = 0x8A04;
+    /// [`TemporaryBans`](crate::TemporaryBans): our own convention.
+    pub const TEMPORARY_BANS: u16 = 0x8A05;
+    /// The URI of the room that a knock room belongs to: our own convention.
+    pub const KNOCK_TARGET: u16 = 0x8A06;
 }
 
 macro_rules! purpose {
@@ -52,6 +60,9 @@ pub enum RoomPurpose {
     Ordinary,
     /// 2: a temporary room in which a connection is made (draft-mahy-mimi-pseudonyms-00, section 3.1).
     Connection,
+    /// 3: a room in which people ask to be let into another one (draft-mahy-mimi-pseudonyms-00, section 3.3). It names
+    /// that room in component 0x8A06.
+    Knock,
 }
 
 impl RoomPurpose {
@@ -60,6 +71,7 @@ impl RoomPurpose {
         match self {
             Self::Ordinary => 1,
             Self::Connection => 2,
+            Self::Knock => 3,
         }
     }
 
@@ -68,6 +80,7 @@ impl RoomPurpose {
         match code {
             1 => Some(Self::Ordinary),
             2 => Some(Self::Connection),
+            3 => Some(Self::Knock),
             _ => None,
         }
     }
@@ -123,13 +136,13 @@ mod tests {
 
     #[test]
     fn purposes_are_one_octet() {
-        for purpose in [RoomPurpose::Ordinary, RoomPurpose::Connection] {
+        for purpose in [RoomPurpose::Ordinary, RoomPurpose::Connection, RoomPurpose::Knock] {
             assert_eq!(RoomPurpose::decode(&purpose.encode()), Ok(purpose));
         }
         for purpose in [KeyPackagePurpose::Any, KeyPackagePurpose::InitialOnly] {
             assert_eq!(KeyPackagePurpose::decode(&purpose.encode()), Ok(purpose));
         }
-        assert_eq!(RoomPurpose::Connection.encode(), [2]);
+        assert_eq!((RoomPurpose::Connection.encode(), RoomPurpose::Knock.encode()), (vec![2], vec![3]));
         assert_eq!(KeyPackagePurpose::InitialOnly.encode(), [2]);
         assert_eq!(RoomPurpose::decode(&[0]), Err(DecodeError::Value { field: "room_purpose", value: 0 }));
         assert_eq!(KeyPackagePurpose::decode(&[3]), Err(DecodeError::Value { field: "key_package_purpose", value: 3 }));

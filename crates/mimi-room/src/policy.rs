@@ -5,8 +5,8 @@ use mimi_pseudonym::{DecodeError, Reader, RoomUri, Wire, Writer};
 pub struct BaseRoomPolicy {
     /// The participants are those the room was created with.
     pub fixed_membership: bool,
-    /// `parent_dependant` and `parent_room`: the participants are a strict subset of those of this room. Holding to it
-    /// needs the state of both rooms and is not judged here.
+    /// `parent_dependant` and `parent_room`: the participants are a strict subset of those of this room. It takes the
+    /// state of both rooms to judge: [`RoomState::check_subset_of`](crate::RoomState::check_subset_of).
     pub parent_room: Option<RoomUri>,
     /// A user may have more than one client in the group.
     pub multi_device: bool,
@@ -85,9 +85,9 @@ pub struct JoinLinkPolicy {
     pub on_request: bool,
     /// Where a link is asked for; may be empty.
     pub join_link: String,
-    /// A link may be for many users.
+    /// A link may be for many users; else each is for one.
     pub multiuser: bool,
-    /// Seconds for which a new link is valid.
+    /// The most seconds for which a new link is valid; 0 is no limit.
     pub expiration: u32,
 }
 

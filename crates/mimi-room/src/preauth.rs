@@ -1,6 +1,6 @@
-use mimi_pseudonym::{DecodeError, Reader, Wire, Writer};
+use mimi_pseudonym::{ClientUri, DecodeError, Reader, UserUri, Wire, Writer};
 
-use crate::Role;
+use crate::{Role, RoomState};
 
 /// A claim that a credential must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,23 @@ pub struct Claim {
     pub id: Vec<u8>,
     /// `claim_value`: compared octet by octet.
     pub value: Vec<u8>,
+}
+
+impl Claim {
+    /// `x509`, the credential type (RFC 9420, section 17.5).
+    pub const X509: u16 = 2;
+    /// `id-ce-subjectAltName` (2.5.29.17), as the content octets of its OBJECT IDENTIFIER.
+    pub const ALTERNATIVE_NAME: [u8; 3] = [0x55, 0x1d, 0x11];
+
+    /// What a leaf credential of ours claims: an X.509 certificate whose alternative names are these two URIs. A
+    /// pseudonym's leaf states nothing else; what an account's certificate may say besides does not count.
+    pub fn of_leaf(user: &UserUri, client: &ClientUri) -> [Self; 2] {
+        [user.as_str(), client.as_str()].map(|uri| Self {
+            credential_type: Self::X509,
+            id: Self::ALTERNATIVE_NAME.to_vec(),
+            value: uri.as_bytes().to_vec(),
+        })
+    }
 }
 
 impl Wire for Claim {
@@ -50,11 +67,33 @@ impl Wire for PreauthEntry {
 }
 
 /// Users who may take a role by their credentials' claims: `PreAuthData`, component 0x0026
-/// (draft-ietf-mimi-room-policy-03, section 4). It is kept and changed here; claims are not matched.
+/// (draft-ietf-mimi-room-policy-03, section 4).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PreauthList {
     /// `preauthorized_entries`: the first that matches counts.
     pub entries: Vec<PreauthEntry>,
+}
+
+impl PreauthList {
+    /// The role for whoever has these claims, which must be those of a credential that was verified: that of the first
+    /// entry all of whose claims are among them, octet by octet. An entry without claims is for nobody, and one for role
+    /// 0 gives nothing.
+    pub fn role_for(&self, claims: &[Claim]) -> Option<u32> {
+        let fits = |entry: &&PreauthEntry| {
+            entry.role.index != Role::NONE
+                && !entry.claims.is_empty()
+                && entry.claims.iter().all(|claim| claims.contains(claim))
+        };
+        self.entries.iter().find(fits).map(|entry| entry.role.index)
+    }
+}
+
+impl RoomState {
+    /// The role for which a client is preauthorized by its leaf credential ([`Claim::of_leaf`]). Hub and members see that
+    /// credential, and so agree. What someone disclosed to the members does not count: the hub cannot see it.
+    pub fn preauthorized(&self, user: &UserUri, client: &ClientUri) -> Option<u32> {
+        self.preauth.as_ref()?.role_for(&Claim::of_leaf(user, client))
+    }
 }
 
 impl Wire for PreauthList {
@@ -88,5 +127,22 @@ mod tests {
         fn nothing_panics(octets: Vec<u8>) {
             let _ = PreauthList::decode(&octets);
         }
+    }
+
+    #[test]
+    fn the_first_entry_whose_claims_are_all_there_counts() {
+        let (user, client): (UserUri, ClientUri) =
+            ("mimi://a.example/u/alice".parse().unwrap(), "mimi://a.example/d/phone".parse().unwrap());
+        let claims = Claim::of_leaf(&user, &client);
+        let other = Claim { value: b"mimi://a.example/u/bob".to_vec(), ..claims[0].clone() };
+        let entry = |claims: &[Claim], role| PreauthEntry { claims: claims.to_vec(), role: Role::new(role, "staff") };
+        let list = |entries: &[PreauthEntry]| PreauthList { entries: entries.to_vec() }.role_for(&claims);
+        assert_eq!(list(&[entry(&claims, 2), entry(&claims[..1], 3)]), Some(2));
+        assert_eq!(list(&[entry(&[claims[0].clone(), other.clone()], 2), entry(&claims[1..], 3)]), Some(3));
+        assert_eq!(list(&[entry(&[other], 2)]), None);
+        assert_eq!(list(&[entry(&[], 2)]), None, "no claims are nobody's");
+        assert_eq!(list(&[entry(&claims, Role::NONE), entry(&claims, 4)]), Some(4));
+        let typed = Claim { credential_type: 1, ..claims[0].clone() };
+        assert_eq!(list(&[entry(&[typed], 2)]), None);
     }
 }

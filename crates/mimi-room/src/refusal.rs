@@ -78,9 +78,12 @@ pub enum Refusal {
     /// A component cannot change together with the participant list in such a way.
     #[error("component {0:#06x} cannot change together with the participant list")]
     WithParticipants(u16),
-    /// The purpose of a room never changes.
+    /// The purpose of a room, and the room that a knock room belongs to, never change.
     #[error("the purpose of a room never changes")]
     PurposeFixed,
+    /// A knock room names no other room, or a room that is no knock room names one.
+    #[error("a knock room, and no other, names the room that it belongs to")]
+    KnockTarget,
     /// The metadata name another room.
     #[error("the metadata name another room")]
     OtherRoom,
@@ -111,6 +114,30 @@ pub enum Refusal {
     /// The room wants lasting identifiers.
     #[error("the room does not allow pseudonyms")]
     PseudonymForbidden,
+    /// The room wants every participant under a pseudonym.
+    #[error("the room is for pseudonyms only")]
+    PseudonymRequired,
+    /// Identity policy and base policy say different things about pseudonyms.
+    #[error("the room's policies disagree about pseudonyms")]
+    PseudonymPolicy,
+    /// A temporary ban of a user who is not banned.
+    #[error("a temporary ban is of a user who is not banned")]
+    TemporaryBan,
+    /// A join link is for one user in this room.
+    #[error("a join link is for one user in this room")]
+    LinkMultiuser,
+    /// A join link would be valid for longer than the room allows, in seconds.
+    #[error("a join link is valid for at most {0} seconds")]
+    LinkLifetime(u32),
+    /// The parent room is another one, at another hub, or none.
+    #[error("the room does not depend on that room")]
+    OtherParent,
+    /// A participant is none in the parent room.
+    #[error("a participant is no participant of the parent room")]
+    NotInParent,
+    /// All participants of the parent room are here: the rule is a strict subset.
+    #[error("the participants are all those of the parent room")]
+    WholeParent,
     /// The room's participants are fixed.
     #[error("the room's membership is fixed")]
     FixedMembership,

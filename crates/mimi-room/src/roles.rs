@@ -98,6 +98,11 @@ impl Role {
         self.role_changes.iter().any(|change| change.from == from && change.to.contains(&to))
     }
 
+    /// Whether the role's holders may be authorized to bring someone onto the list.
+    pub(crate) fn may_add(&self) -> bool {
+        self.role_changes.iter().any(|change| change.from == Self::NONE && change.to.iter().any(|to| *to != Self::NONE))
+    }
+
     /// Whether this is the role of the banned: index 1 and the name "banned".
     pub fn is_banned(&self) -> bool {
         self.index == Self::BANNED && self.name == Self::BANNED_NAME

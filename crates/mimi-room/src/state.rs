@@ -1,10 +1,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use mimi_pseudonym::{DecodeError, RoomUri, UserUri, Wire};
+use mimi_pseudonym::{DecodeError, IdentityPolicy, PseudonymUse, RoomUri, TrustAnchors, Wire};
 
 use crate::{
-    BaseRoomPolicy, Capability, ComponentId, JoinLinkPolicy, ParticipantList, PreauthList, Refusal, Role, Roles,
-    RoomMetadata, RoomPurpose, component::decode_exact,
+    BaseRoomPolicy, ComponentId, JoinLinkPolicy, ParticipantList, PreauthList, Refusal, Roles, RoomMetadata,
+    RoomPurpose, TemporaryBans, component::decode_exact,
 };
 
 /// The state of a room in one epoch: what its members agree on through the `app_data_dictionary` of the MLS group.
@@ -12,14 +12,18 @@ use crate::{
 /// It is a value: [`RoomState::apply`] leaves it as it is and makes another. Parts that do not change are shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomState {
-    pub(crate) room: RoomUri,
+    pub(crate) room: Arc<RoomUri>,
     pub(crate) participants: Arc<ParticipantList>,
     pub(crate) roles: Arc<Roles>,
-    pub(crate) base: BaseRoomPolicy,
-    pub(crate) metadata: Option<RoomMetadata>,
+    pub(crate) base: Arc<BaseRoomPolicy>,
+    pub(crate) metadata: Option<Arc<RoomMetadata>>,
     pub(crate) preauth: Option<Arc<PreauthList>>,
-    pub(crate) join_link: Option<JoinLinkPolicy>,
+    pub(crate) join_link: Option<Arc<JoinLinkPolicy>>,
     pub(crate) purpose: Option<RoomPurpose>,
+    pub(crate) identity: Option<Arc<IdentityPolicy>>,
+    pub(crate) anchors: Option<Arc<TrustAnchors>>,
+    pub(crate) bans: Option<Arc<TemporaryBans>>,
+    pub(crate) knock_target: Option<Arc<RoomUri>>,
     pub(crate) others: Arc<BTreeMap<u16, Vec<u8>>>,
 }
 
@@ -58,46 +62,22 @@ impl RoomState {
         base: BaseRoomPolicy,
     ) -> Result<Self, StateError> {
         let state = Self {
-            room,
+            room: Arc::new(room),
             participants: Arc::new(participants),
             roles: Arc::new(roles),
-            base,
+            base: Arc::new(base),
             metadata: None,
             preauth: None,
             join_link: None,
             purpose: Some(RoomPurpose::Ordinary),
+            identity: None,
+            anchors: None,
+            bans: None,
+            knock_target: None,
             others: Arc::default(),
         };
         state.check_structure()?;
         Ok(state)
-    }
-
-    /// The same state for another purpose.
-    #[must_use]
-    pub fn with_purpose(mut self, purpose: RoomPurpose) -> Self {
-        self.purpose = Some(purpose);
-        self
-    }
-
-    /// The same state with other metadata; the room they name is set to this one.
-    #[must_use]
-    pub fn with_metadata(mut self, metadata: RoomMetadata) -> Self {
-        self.metadata = Some(RoomMetadata { room: self.room.clone(), ..metadata });
-        self
-    }
-
-    /// The same state with a policy for join links.
-    #[must_use]
-    pub fn with_join_link_policy(mut self, policy: JoinLinkPolicy) -> Self {
-        self.join_link = Some(policy);
-        self
-    }
-
-    /// The same state with a list of preauthorized users.
-    #[must_use]
-    pub fn with_preauth(mut self, preauth: PreauthList) -> Self {
-        self.preauth = Some(Arc::new(preauth));
-        self
     }
 
     /// Reads the state from the entries of a group's `app_data_dictionary`. Entries of other components are kept as
@@ -118,14 +98,18 @@ impl RoomState {
             }
         }
         let state = Self {
-            room,
-            participants: Arc::new(required(&mut entries, ComponentId::PARTICIPANT_LIST)?),
-            roles: Arc::new(required(&mut entries, ComponentId::ROLES_LIST)?),
+            room: Arc::new(room),
+            participants: required(&mut entries, ComponentId::PARTICIPANT_LIST)?,
+            roles: required(&mut entries, ComponentId::ROLES_LIST)?,
             base: required(&mut entries, ComponentId::BASE_ROOM_POLICY)?,
             metadata: optional(&mut entries, ComponentId::ROOM_METADATA)?,
-            preauth: optional(&mut entries, ComponentId::PREAUTH_LIST)?.map(Arc::new),
+            preauth: optional(&mut entries, ComponentId::PREAUTH_LIST)?,
             join_link: optional(&mut entries, ComponentId::JOIN_LINK_POLICY)?,
-            purpose: optional(&mut entries, ComponentId::ROOM_PURPOSE)?,
+            purpose: optional(&mut entries, ComponentId::ROOM_PURPOSE)?.as_deref().copied(),
+            identity: optional(&mut entries, ComponentId::IDENTITY_POLICY)?,
+            anchors: optional(&mut entries, ComponentId::TRUST_ANCHORS)?,
+            bans: optional(&mut entries, ComponentId::TEMPORARY_BANS)?,
+            knock_target: optional(&mut entries, ComponentId::KNOCK_TARGET)?,
             others: Arc::new(entries.into_iter().map(|(id, data)| (id, data.to_vec())).collect()),
         };
         state.check_structure()?;
@@ -135,17 +119,26 @@ impl RoomState {
     /// All components, those that were only kept among them, sorted by their numbers.
     pub fn components(&self) -> Vec<(u16, Vec<u8>)> {
         let mut entries = (*self.others).clone();
-        entries.insert(ComponentId::PARTICIPANT_LIST, self.participants.encode());
-        entries.insert(ComponentId::ROLES_LIST, self.roles.encode());
-        entries.insert(ComponentId::BASE_ROOM_POLICY, self.base.encode());
-        let optional = [
-            (ComponentId::ROOM_METADATA, self.metadata.as_ref().map(Wire::encode)),
-            (ComponentId::PREAUTH_LIST, self.preauth.as_deref().map(Wire::encode)),
-            (ComponentId::JOIN_LINK_POLICY, self.join_link.as_ref().map(Wire::encode)),
-            (ComponentId::ROOM_PURPOSE, self.purpose.as_ref().map(Wire::encode)),
-        ];
-        entries.extend(optional.into_iter().filter_map(|(id, data)| Some((id, data?))));
+        entries.extend(OWN.iter().filter_map(|id| Some((*id, self.component(*id)?))));
         entries.into_iter().collect()
+    }
+
+    /// One component, encoded; none if the room has not got it. Cheaper than all of them.
+    pub fn component(&self, id: u16) -> Option<Vec<u8>> {
+        match id {
+            ComponentId::PARTICIPANT_LIST => Some(self.participants.encode()),
+            ComponentId::ROOM_METADATA => self.metadata.as_deref().map(Wire::encode),
+            ComponentId::ROLES_LIST => Some(self.roles.encode()),
+            ComponentId::PREAUTH_LIST => self.preauth.as_deref().map(Wire::encode),
+            ComponentId::BASE_ROOM_POLICY => Some(self.base.encode()),
+            ComponentId::JOIN_LINK_POLICY => self.join_link.as_deref().map(Wire::encode),
+            ComponentId::ROOM_PURPOSE => self.purpose.as_ref().map(Wire::encode),
+            ComponentId::IDENTITY_POLICY => self.identity.as_deref().map(Wire::encode),
+            ComponentId::TRUST_ANCHORS => self.anchors.as_deref().map(Wire::encode),
+            ComponentId::TEMPORARY_BANS => self.bans.as_deref().map(Wire::encode),
+            ComponentId::KNOCK_TARGET => self.knock_target.as_deref().map(Wire::encode),
+            _ => self.others.get(&id).cloned(),
+        }
     }
 
     /// The room.
@@ -170,7 +163,7 @@ impl RoomState {
 
     /// Its metadata, if it has any.
     pub fn metadata(&self) -> Option<&RoomMetadata> {
-        self.metadata.as_ref()
+        self.metadata.as_deref()
     }
 
     /// Its preauthorized users, if it has such a list.
@@ -180,7 +173,7 @@ impl RoomState {
 
     /// Its policy for join links, if it has one.
     pub fn join_link_policy(&self) -> Option<&JoinLinkPolicy> {
-        self.join_link.as_ref()
+        self.join_link.as_deref()
     }
 
     /// What the room is for; ordinary if it does not say.
@@ -188,58 +181,69 @@ impl RoomState {
         self.purpose.unwrap_or_default()
     }
 
-    /// Whether a user may send messages.
-    ///
-    /// # Errors
-    /// [`Refusal::NotParticipant`], [`Refusal::Banned`] or [`Refusal::Capability`] with `canSendMessage`.
-    pub fn may_send(&self, user: &UserUri) -> Result<(), Refusal> {
-        self.may(user, Capability::SendMessage)
+    /// What it wants to know of its participants. A room that does not say leaves it to them: pseudonyms as the base
+    /// policy allows them, every claim may be disclosed and none must be.
+    pub fn identity_policy(&self) -> IdentityPolicy {
+        let stated = self.identity.as_deref().cloned();
+        stated.unwrap_or_else(|| IdentityPolicy::unstated(self.base.pseudonyms_allowed))
     }
 
-    /// Whether a user may destroy the room.
-    ///
-    /// # Errors
-    /// [`Refusal::NotParticipant`], [`Refusal::Banned`] or [`Refusal::Capability`] with `canDestroyRoom`.
-    pub fn may_destroy(&self, user: &UserUri) -> Result<(), Refusal> {
-        self.may(user, Capability::DestroyRoom)
+    /// Whether its users are pseudonyms: a part of [`RoomState::identity_policy`].
+    pub fn pseudonyms(&self) -> PseudonymUse {
+        match &self.identity {
+            Some(policy) => policy.pseudonyms,
+            None if self.base.pseudonyms_allowed => PseudonymUse::Optional,
+            None => PseudonymUse::Forbidden,
+        }
     }
 
-    /// Whether a user is a participant whose role has a capability.
-    ///
-    /// # Errors
-    /// [`Refusal::NotParticipant`], [`Refusal::Banned`] or [`Refusal::Capability`].
-    pub fn may(&self, user: &UserUri, capability: Capability) -> Result<(), Refusal> {
-        require(self.standing(user)?, capability)
+    /// The issuers it names. Without them, every participant goes by what it trusts itself.
+    pub fn trust_anchors(&self) -> Option<&TrustAnchors> {
+        self.anchors.as_deref()
     }
 
-    /// The role of a participant that is not banned.
-    pub(crate) fn standing(&self, user: &UserUri) -> Result<&Role, Refusal> {
-        let index = self.participants.role_of(user).ok_or(Refusal::NotParticipant)?;
-        let role = self.roles.role(index).ok_or(Refusal::UnknownRole(index))?;
-        if role.is_banned() { Err(Refusal::Banned) } else { Ok(role) }
+    /// The bans that end by themselves, if it has such a list.
+    pub fn temporary_bans(&self) -> Option<&TemporaryBans> {
+        self.bans.as_deref()
+    }
+
+    /// The room that a knock room belongs to; none in other rooms.
+    pub fn knock_target(&self) -> Option<&RoomUri> {
+        self.knock_target.as_deref()
     }
 }
 
-pub(crate) fn require(role: &Role, capability: Capability) -> Result<(), Refusal> {
-    if role.can(capability) { Ok(()) } else { Err(Refusal::Capability(capability)) }
-}
+/// The components that are read, in ascending order.
+const OWN: [u16; 11] = [
+    ComponentId::PARTICIPANT_LIST,
+    ComponentId::ROOM_METADATA,
+    ComponentId::ROLES_LIST,
+    ComponentId::PREAUTH_LIST,
+    ComponentId::BASE_ROOM_POLICY,
+    ComponentId::JOIN_LINK_POLICY,
+    ComponentId::ROOM_PURPOSE,
+    ComponentId::IDENTITY_POLICY,
+    ComponentId::TRUST_ANCHORS,
+    ComponentId::TEMPORARY_BANS,
+    ComponentId::KNOCK_TARGET,
+];
 
-fn optional<T: Wire>(entries: &mut BTreeMap<u16, &[u8]>, component: u16) -> Result<Option<T>, StateError> {
+fn optional<T: Wire>(entries: &mut BTreeMap<u16, &[u8]>, component: u16) -> Result<Option<Arc<T>>, StateError> {
     entries
         .remove(&component)
-        .map(|data| decode_exact(data).map_err(|error| StateError::Malformed { component, error }))
+        .map(|data| decode_exact(data).map(Arc::new).map_err(|error| StateError::Malformed { component, error }))
         .transpose()
 }
 
-fn required<T: Wire>(entries: &mut BTreeMap<u16, &[u8]>, component: u16) -> Result<T, StateError> {
+fn required<T: Wire>(entries: &mut BTreeMap<u16, &[u8]>, component: u16) -> Result<Arc<T>, StateError> {
     optional(entries, component)?.ok_or(StateError::Missing(component))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Participant, PreauthEntry};
-    use mimi_pseudonym::Writer;
+    use crate::{Participant, PreauthEntry, Role};
+    use mimi_pseudonym::{UserUri, Writer};
 
     fn room() -> RoomUri {
         "mimi://a.example/r/clubhouse".parse().unwrap()

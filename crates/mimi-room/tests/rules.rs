@@ -15,7 +15,7 @@ use mimi_room::{
 const BANNED: u32 = 1;
 const MEMBER: u32 = 2;
 const ADMIN: u32 = 3;
-const POOR: u32 = 4;
+const POOR: u32 = 40;
 
 fn roles() -> Vec<Role> {
     let mut roles: Vec<Role> = RoomState::private(room(), user("alice")).unwrap().roles().iter().cloned().collect();

@@ -155,6 +155,8 @@ codecs! {
     accepted: Accepted,
     hub_key_material_request: HubKeyMaterialRequest,
     local_identifier_query: LocalIdentifierQuery,
+    set_profile: SetProfile,
+    consent_settings: ConsentSettings,
     inbox_event: InboxEvent,
     inbox_response: InboxResponse,
     ack_request: AckRequest,

@@ -23,6 +23,7 @@ use x509_cert::{
 };
 
 use super::IssueError;
+use crate::directory;
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const DOMAIN_COMPONENT: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.9.2342.19200300.100.1.25");
@@ -94,6 +95,12 @@ fn attribute<T: Tagged + EncodeValue>(
 
 pub(super) fn extension<T: AssociatedOid + Encode>(critical: bool, value: &T) -> Result<Extension, IssueError> {
     Ok(Extension { extn_id: T::OID, critical, extn_value: OctetString::new(value.to_der()?)? })
+}
+
+/// That the subject is at least 18 years old. The extension is never critical (RFC 5280, section 4.2.1.8).
+pub(super) fn age_over_18() -> Result<Extension, IssueError> {
+    let extn_value = OctetString::new(directory::age_over_18()?)?;
+    Ok(Extension { extn_id: directory::SUBJECT_DIRECTORY_ATTRIBUTES, critical: false, extn_value })
 }
 
 /// The leftmost 160 bits of the SHA-256 of the public key (RFC 7093, section 2).

@@ -58,6 +58,57 @@ fn each_field_is_a_claim() {
     }
 }
 
+/// subjectDirectoryAttributes with these elements.
+fn directory(attributes: &[u8]) -> CustomExtension {
+    let content = [&[0x30, attributes.len() as u8], attributes].concat();
+    CustomExtension::from_oid_content(&[2, 5, 29, 9], content)
+}
+
+/// An attribute with these values: userClass, or another one of RFC 4524.
+fn attribute(last_arc: u8, values: &[u8]) -> Vec<u8> {
+    let oid = [0x06, 0x0a, 0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, last_arc];
+    let content = [&oid, [0x31, values.len() as u8].as_slice(), values].concat();
+    [&[0x30, content.len() as u8], content.as_slice()].concat()
+}
+
+const AGE_OVER_18: &[u8] = b"\x0c\x0bage-over-18";
+
+#[test]
+fn an_age_is_a_class_of_its_subject() {
+    // As UTF8String and as PrintableString.
+    for value in [AGE_OVER_18, b"\x13\x0bage-over-18"] {
+        for claims in claims_of(|params| params.custom_extensions.push(directory(&attribute(8, value)))) {
+            let claims = claims.unwrap();
+            assert_eq!((claims.len(), claims.value(ClaimName::AgeOver18)), (2, Some("true")));
+        }
+    }
+}
+
+#[test]
+fn an_age_stands_once_and_nothing_stands_beside_it() {
+    let with = |expected, attributes: &[Vec<u8>]| {
+        refused(expected, |params| params.custom_extensions.push(directory(&attributes.concat())));
+    };
+    let age = || attribute(8, AGE_OVER_18);
+    with(CredentialError::UnmappedContent, &[attribute(8, b"\x0c\x0bage-over-21")]);
+    with(CredentialError::UnmappedContent, &[attribute(8, b"\x0c\x0bAge-over-18")]);
+    with(CredentialError::UnmappedContent, &[age(), attribute(8, b"\x0c\x07student")]);
+    with(CredentialError::UnmappedContent, &[attribute(5, AGE_OVER_18)]);
+    with(CredentialError::UnmappedContent, &[attribute(8, b"")]);
+    with(CredentialError::UnmappedContent, &[]);
+    with(CredentialError::MixedNames, &[age(), age()]);
+    with(CredentialError::MalformedName, &[attribute(8, b"\x02\x01\x12")]);
+    with(CredentialError::Malformed, &[vec![0x0c, 0]]);
+    refused(CredentialError::MixedNames, |params| {
+        params.custom_extensions.extend([directory(&age()), directory(&age())]);
+    });
+    refused(CredentialError::CriticalExtension, |params| {
+        let mut critical = directory(&age());
+        critical.set_criticality(true);
+        params.custom_extensions.push(critical);
+    });
+}
+
 #[test]
 fn what_maps_to_no_claim_is_refused() {
     for unmapped in [

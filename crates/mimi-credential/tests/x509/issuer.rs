@@ -43,6 +43,7 @@ fn all_claims() -> Claims {
         (ClaimName::Handle, "im:alice@a.example"),
         (ClaimName::DisplayName, "Alice Smith"),
         (ClaimName::Email, "alice@mail.example"),
+        (ClaimName::AgeOver18, ClaimName::TRUE),
     ])
 }
 
@@ -163,6 +164,7 @@ fn what_would_not_be_accepted_is_not_issued() {
         (ClaimName::DisplayName, "Alice\u{0}"),
         (ClaimName::DisplayName, ""),
         (ClaimName::Email, "alice"),
+        (ClaimName::AgeOver18, "false"),
     ] {
         assert_eq!(identity(&alice(&[(name, value)])), IssueError::Claim(name), "{value:?}");
     }
@@ -206,5 +208,8 @@ fn the_same_inputs_give_the_same_certificate_and_debug_hides_the_claims() {
     let identity = UnverifiedIdentity::new(issue());
     assert_eq!(format!("{identity:?}"), "UnverifiedIdentity { chain: CertificateChain(1 certificates) }");
     let identity = identity.verify(leaf_key.public_key(), &trust(&issuer), NOW).unwrap();
-    assert_eq!(format!("{identity:?}"), "IdentityClaims { claims: {UserUri, Handle, DisplayName, Email}, .. }");
+    assert_eq!(
+        format!("{identity:?}"),
+        "IdentityClaims { claims: {UserUri, Handle, DisplayName, Email, AgeOver18}, .. }"
+    );
 }

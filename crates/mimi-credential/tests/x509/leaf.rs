@@ -105,6 +105,11 @@ fn nothing_else_in_a_pseudonyms_certificate_names_anyone() {
     refused(CredentialError::UnmappedContent, |params| {
         params.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 9], vec![0x30, 0]));
     });
+    // userClass age-over-18: a claim, which a pseudonym's leaf has none of.
+    let age = b"\x30\x1d\x30\x1b\x06\x0a\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x08\x31\x0d\x0c\x0bage-over-18";
+    refused(CredentialError::UnmappedContent, |params| {
+        params.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 9], age.to_vec()));
+    });
     refused(CredentialError::CriticalExtension, |params| {
         let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
         extension.set_criticality(true);

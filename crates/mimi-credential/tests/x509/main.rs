@@ -6,4 +6,5 @@ mod forge;
 mod identity;
 mod issuer;
 mod leaf;
+mod room;
 mod trust;

@@ -6,8 +6,8 @@ use coset_sd_cwt::{
     Selection, SignatureAlgorithm, Signer as _, SoftwareSigner, TrustedIssuer, UnverifiedCredential,
 };
 use mimi_disclosure::{
-    ClaimFault, Disclosure, HoldError, Holding, IdentityCredential, Obligation, SD_CWT, UnverifiedPresentation,
-    VerifyError,
+    ClaimFault, Disclosure, HoldError, Holding, IdentityCredential, Obligation, PolicyBreach, SD_CWT,
+    UnverifiedPresentation, VerifyError,
 };
 use mimi_pseudonym::{CipherSuite, ClaimName, Content, Signer as _, SigningKey, UserUri};
 
@@ -51,7 +51,7 @@ fn issue(claims: Vec<(Value, Value)>) -> Vec<u8> {
 }
 
 /// Presents a token with everything disclosed, save what is in `sealed`.
-fn present(world: &World, token: &[u8], sealed: &[i64], at: mimi_pseudonym::Timestamp) -> Content {
+fn present(world: &World, token: &[u8], sealed: &[&str], at: mimi_pseudonym::Timestamp) -> Content {
     let key = cose(&issuer_key(1)).public_key();
     let name = UnverifiedCredential::parse(token, &Limits::default()).unwrap().claimed_issuer().map(str::to_owned);
     let issuers = [TrustedIssuer { name: name.unwrap_or_default(), key }];
@@ -92,6 +92,9 @@ fn whatever_no_policy_can_name_is_refused() {
         let with = |more: Vec<(Value, Value)>| [base(&world), more].concat();
         let unmapped = Err(VerifyError::Claims(ClaimFault::Unmapped));
         let malformed = Err(VerifyError::Claims(ClaimFault::Malformed(ClaimName::DisplayName)));
+        let age = VerifyError::Claims(ClaimFault::Malformed(ClaimName::AgeOver18));
+        // It is read, and the policy does not name it.
+        let of_age = VerifyError::Policy(PolicyBreach::Forbidden(ClaimName::AgeOver18));
         let nested = || Value::Map(vec![("family_name".into(), "Smith".into())]);
         let mut named = base(&world);
         if let Value::Map(cnf) = &mut named[2].1
@@ -102,20 +105,24 @@ fn whatever_no_policy_can_name_is_refused() {
         let cases = [
             (base(&world), Ok(())),
             (with(vec![(11.into(), "https://a.example/identity".into()), (7.into(), Value::Bytes(vec![1]))]), Ok(())),
-            (with(vec![(hidden(170), "Alice Smith".into())]), Ok(())),
-            (with(vec![(171.into(), "Alice".into())]), unmapped),
+            (with(vec![(hidden("name"), "Alice Smith".into())]), Ok(())),
+            (with(vec![(170.into(), "Alice Smith".into())]), unmapped),
             (with(vec![(hidden("address"), "Main Street".into())]), unmapped),
             (with(vec![(11.into(), nested())]), unmapped),
-            (with(vec![("name".into(), "Alice Smith".into())]), unmapped),
+            (with(vec![("sub".into(), ALICE.into())]), unmapped),
             (named, unmapped),
-            (with(vec![(hidden(170), nested())]), malformed),
-            (with(vec![(hidden(170), "Alice\n".into())]), malformed),
+            (with(vec![(hidden("name"), nested())]), malformed),
+            (with(vec![(hidden("name"), "Alice\n".into())]), malformed),
+            (with(vec![(hidden("age_over_18"), true.into())]), Err(of_age)),
+            (with(vec![(hidden("age_over_18"), false.into())]), Err(age)),
+            (with(vec![(hidden("age_over_18"), "true".into())]), Err(age)),
+            (with(vec![(hidden("age_over_18"), 1.into())]), Err(age)),
         ];
         for (at, (claims, expected)) in cases.into_iter().enumerate() {
             let outcome = verify(&world, &present(&world, &issue(claims), &[], world.now)).map(|_| ());
             assert_eq!(outcome, expected, "{at}");
         }
-        let sealed = present(&world, &issue(with(vec![(hidden(170), "Alice Smith".into())])), &[170], world.now);
+        let sealed = present(&world, &issue(with(vec![(hidden("name"), "Alice Smith".into())])), &["name"], world.now);
         assert_eq!(verify(&world, &sealed).map(|_| ()), unmapped);
     }
 }

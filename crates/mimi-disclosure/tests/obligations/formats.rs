@@ -256,15 +256,16 @@ fn exactly_the_selected_claims_are_disclosed() {
         (ClaimName::Handle, "im:alice@a.example"),
         (ClaimName::DisplayName, "Alice Smith"),
         (ClaimName::Email, "alice@mail.example"),
+        (ClaimName::AgeOver18, ClaimName::TRUE),
     ]);
     for suite in CipherSuite::ALL {
         for format in TOKENS {
             let mut world = World::new(suite);
-            world.policy = DisclosurePolicy::new([], ClaimName::ALL, []).unwrap();
+            world.policy = DisclosurePolicy::open();
             let token = token(format, 1, &all, &world.context_key, 200);
             let held = hold(format, &token, &world, &world.trust, &world.context_key);
             assert_eq!(held.names().unwrap(), ClaimName::ALL.into());
-            for bits in 0..16_u8 {
+            for bits in 0..32_u8 {
                 let chosen = ClaimName::ALL.into_iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1);
                 let selection = Selection::new(chosen.map(|(_, name)| name), &world.policy).unwrap();
                 let content = held.present(&selection, &world.context(), &world.signer, world.now).unwrap();
@@ -275,6 +276,39 @@ fn exactly_the_selected_claims_are_disclosed() {
                 assert_eq!(disclosure.user().is_some(), selection.names().contains(&ClaimName::UserUri));
             }
         }
+    }
+}
+
+#[test]
+fn a_room_for_adults_learns_that_and_no_more_than_it_asks_for() {
+    let adult = claims(&[(ClaimName::UserUri, ALICE), (ClaimName::AgeOver18, ClaimName::TRUE)]);
+    let of_age = DisclosurePolicy::new([ClaimName::AgeOver18], [], [ClaimName::UserUri]).unwrap();
+    for suite in CipherSuite::ALL {
+        for format in TOKENS {
+            let mut world = World::new(suite);
+            world.policy = of_age.clone();
+            let token = token(format, 1, &adult, &world.context_key, 200);
+            let held = hold(format, &token, &world, &world.trust, &world.context_key);
+            let selection = Selection::new([ClaimName::AgeOver18], &world.policy).unwrap();
+            let content = held.present(&selection, &world.context(), &world.signer, world.now).unwrap();
+            let disclosure = verify(&world, &content).unwrap();
+            assert_eq!(disclosure.user(), None);
+            assert_eq!(disclosure.claims().iter().collect::<Vec<_>>(), [(ClaimName::AgeOver18, "true")]);
+        }
+        // A certificate shows the account as well, which not every room allows.
+        let mut world = World::new(suite);
+        world.identity = world.issuer.issue_identity(&adult, &world.context_key, [4; 16], days(0, 200)).unwrap();
+        let forbidden = VerifyError::Policy(PolicyBreach::Forbidden(ClaimName::AgeOver18));
+        assert_eq!(world.verify(), Err(forbidden));
+        world.policy = DisclosurePolicy::new([ClaimName::UserUri, ClaimName::AgeOver18], [], []).unwrap();
+        assert_eq!(*world.verify().unwrap().claims(), adult);
+        world.policy = of_age.clone();
+        assert_eq!(world.verify(), Err(VerifyError::Policy(PolicyBreach::Forbidden(ClaimName::UserUri))));
+        // Who does not say it is not let in.
+        let missing = VerifyError::Policy(PolicyBreach::Missing(ClaimName::AgeOver18));
+        world.identity = World::new(suite).identity;
+        world.policy = DisclosurePolicy::new([ClaimName::AgeOver18], ClaimName::ALL.into_iter().take(4), []).unwrap();
+        assert_eq!(world.verify(), Err(missing));
     }
 }
 
@@ -406,6 +440,7 @@ fn whatever_no_policy_can_name_is_refused() {
         let name_of = |value: sd_jwt::Value| base().hidden("name", value);
         let nested = Object::new().hidden("family_name", "Smith");
         let mail = Err(VerifyError::Claims(ClaimFault::Malformed(ClaimName::DisplayName)));
+        let age = Err(VerifyError::Claims(ClaimFault::Malformed(ClaimName::AgeOver18)));
         let cases = [
             (base(), vec!["/sub"], Ok(())),
             (base().plain("vct", "https://a.example/identity").plain("jti", "1"), vec!["/sub"], Ok(())),
@@ -416,6 +451,10 @@ fn whatever_no_policy_can_name_is_refused() {
             (base().plain("vct", nested.clone()), vec!["/sub"], unmapped),
             (name_of(nested.into()), vec!["/sub", "/name/family_name"], mail),
             (name_of("Alice\n".into()), vec!["/sub", "/name"], mail),
+            (base().hidden("age_over_18", false), vec!["/sub", "/age_over_18"], age),
+            (base().hidden("age_over_18", "true"), vec!["/sub", "/age_over_18"], age),
+            (base().hidden("age_over_18", 1), vec!["/sub", "/age_over_18"], age),
+            (base().plain("age_equal_or_over", Object::new().plain("18", true)), vec!["/sub"], unmapped),
         ];
         for (claims, pointers, expected) in cases {
             let outcome = verify(&world, &foreign(&world, claims, &pointers)).map(|_| ());

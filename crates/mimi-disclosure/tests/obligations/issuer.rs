@@ -41,6 +41,11 @@ fn what_no_receiver_would_believe_is_not_issued() {
             days(0, 1),
             IssueError::Claims(ClaimFault::Malformed(ClaimName::Email)),
         ),
+        (
+            claims(&[(ClaimName::UserUri, ALICE), (ClaimName::AgeOver18, "false")]),
+            days(0, 1),
+            IssueError::Claims(ClaimFault::Malformed(ClaimName::AgeOver18)),
+        ),
         (alice(), days(1, 1), IssueError::Validity),
     ];
     for (claims, validity, expected) in cases {

@@ -276,6 +276,13 @@ fn a_signature_has_one_form() {
     assert_eq!(replace(&p256, &|octets| [vec![0; 32], octets[32..].to_vec()].concat()), refused);
     assert_eq!(replace(&p256, &|octets| [octets[..32].to_vec(), vec![0xff; 32]].concat()), refused);
     assert_eq!(replace(&p256, &|octets| [order.clone(), octets[32..].to_vec()].concat()), refused);
+    // n - s is as good as s, by definition of the algorithm: nothing may hinge on a token's octets.
+    let negated = |octets: Vec<u8>| {
+        let s: [u8; 32] = octets[32..].try_into().unwrap();
+        let s = p256::Scalar::from_repr(s.into()).unwrap();
+        [octets[..32].to_vec(), (-s).to_repr().to_vec()].concat()
+    };
+    assert_eq!(replace(&p256, &negated), Ok(()));
     let der = |octets: Vec<u8>| p256::ecdsa::Signature::from_slice(&octets).unwrap().to_der().as_bytes().to_vec();
     assert_eq!(replace(&p256, &der), refused);
 }

@@ -4,9 +4,9 @@
 
 mod bad_input;
 mod binding;
-mod cases;
 mod disclosures;
 mod forge;
+mod headers;
 mod hold;
 mod peers;
 mod rfc;

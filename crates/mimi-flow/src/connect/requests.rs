@@ -60,7 +60,7 @@ impl Device {
     }
 
     /// Removes all clients but this one, and all participants but this one's user.
-    pub(super) fn everyone_else(&self, room: &RoomUri) -> Option<Wanted> {
+    pub(crate) fn everyone_else(&self, room: &RoomUri) -> Option<Wanted> {
         let room = self.rooms.get(room)?;
         let own = room.identity();
         let participants = room.state().participants();

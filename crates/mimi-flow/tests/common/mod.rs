@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+pub mod bring;
 pub mod provider;
 pub mod rogue;
 

@@ -122,7 +122,13 @@ impl Provider {
         self.members.get(room).is_some_and(|clients| clients.values().any(|other| *other == device))
     }
 
-    fn claim(
+    /// For how many of its devices a user has KeyPackages left.
+    pub fn spare(&self, owner: &UserUri) -> usize {
+        let left = self.key_packages.iter().filter(|stored| stored.owner == *owner && !stored.claimed);
+        left.map(|stored| stored.device).collect::<BTreeSet<_>>().len()
+    }
+
+    pub fn claim(
         &mut self,
         owner: &UserUri,
         initial_only: bool,

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use mimi_pseudonym::Wire;
+use mimi_pseudonym::{DecodeError, Wire};
 use mimi_wire::Problem;
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     route::{DeviceRoute, ENDPOINTS, PEER_BASE, PeerRoute, Route},
 };
 use crate::{
-    credentials,
+    consent, credentials,
     fail::Fail,
     hash,
     hub::{self, Requester},
@@ -45,7 +45,11 @@ pub(super) async fn dispatch(
 async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8]) -> Result<Reply, Fail> {
     match route {
         PeerRoute::KeyMaterial(target) => {
-            let response = key_material::from_peer(inner, &peer, target, Wire::decode(body)?).await?;
+            // The protocol is the first octet; of another one than MLS 1.0 nothing else can be read.
+            let response = match Wire::decode(body) {
+                Err(DecodeError::Value { field: "protocol", .. }) => key_material::other_protocol(target)?,
+                request => key_material::from_peer(inner, &peer, target, request?).await?,
+            };
             Ok(Reply::message(&response))
         }
         PeerRoute::Update(room) => {
@@ -57,6 +61,8 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
             let response = hub::submit(inner, Requester::Peer(peer), room, Wire::decode(body)?).await?;
             Ok(Reply::message(&response))
         }
+        PeerRoute::RequestConsent(target) => consent::requested(inner, &peer, target, Wire::decode(body)?).await,
+        PeerRoute::UpdateConsent(requester) => consent::updated(inner, &peer, requester, Wire::decode(body)?).await,
         PeerRoute::IdentifierQuery(domain) => {
             if domain != *inner.domain() {
                 return Err(Problem::NotFound.into());
@@ -87,6 +93,8 @@ async fn for_device(
         DeviceRoute::SubmitMessage(room) => local::submit(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::IdentifierQuery => identifier::for_device(inner, Wire::decode(body)?).await,
         DeviceRoute::Profile => identifier::set_profile(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::Consent => consent::from_device(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::ConsentSettings => consent::set(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Inbox { after, wait_millis } => inbox::read(inner, device, after, wait_millis).await,
         DeviceRoute::Ack => inbox::ack(inner, device, Wire::decode(body)?).await,
     }

@@ -3,11 +3,11 @@ use std::str::FromStr;
 use http::Method;
 use mimi_pseudonym::{Domain, RoomUri, UserUri, Wire};
 use mimi_wire::{
-    Endpoint, FanoutMessages, IdentifierRequest, Problem, SubmitMessageRequest, UnverifiedKeyMaterialRequest,
-    UpdateRequest,
+    ConsentEntry, Endpoint, FanoutMessages, IdentifierRequest, Problem, SubmitMessageRequest,
+    UnverifiedKeyMaterialRequest, UpdateRequest,
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
-        self, AckRequest, AddDeviceRequest, ClaimOwnRequest, CreateRoomRequest, CredentialsRequest,
+        self, AckRequest, AddDeviceRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest,
         HubKeyMaterialRequest, LocalIdentifierQuery, PseudonymsRequest, RegisterAccountRequest, SetProfile,
         UploadKeyPackages,
     },
@@ -17,8 +17,15 @@ use mimi_wire::{
 pub(super) const PEER_BASE: &str = "/mimi/v1";
 
 /// The endpoints for other providers that there are.
-pub(super) const ENDPOINTS: [Endpoint; 5] =
-    [Endpoint::KeyMaterial, Endpoint::Update, Endpoint::Notify, Endpoint::SubmitMessage, Endpoint::IdentifierQuery];
+pub(super) const ENDPOINTS: [Endpoint; 7] = [
+    Endpoint::KeyMaterial,
+    Endpoint::Update,
+    Endpoint::Notify,
+    Endpoint::SubmitMessage,
+    Endpoint::RequestConsent,
+    Endpoint::UpdateConsent,
+    Endpoint::IdentifierQuery,
+];
 
 /// The longest that an inbox is waited for.
 const LONGEST_WAIT_MILLIS: u64 = 30_000;
@@ -47,6 +54,8 @@ pub(super) enum PeerRoute {
     Update(RoomUri),
     Notify(RoomUri),
     SubmitMessage(RoomUri),
+    RequestConsent(UserUri),
+    UpdateConsent(UserUri),
     IdentifierQuery(Domain),
 }
 
@@ -64,6 +73,8 @@ pub(super) enum DeviceRoute {
     SubmitMessage(RoomUri),
     IdentifierQuery,
     Profile,
+    Consent,
+    ConsentSettings,
     Inbox { after: u64, wait_millis: u64 },
     Ack,
 }
@@ -93,6 +104,8 @@ impl Route {
             local::KEY_MATERIAL_PATH => return device(DeviceRoute::KeyMaterial),
             local::IDENTIFIER_QUERY_PATH => return device(DeviceRoute::IdentifierQuery),
             local::INBOX_PATH => return only(Method::GET, method, || inbox(query).map(Self::Device)),
+            local::CONSENT_PATH => return device(DeviceRoute::Consent),
+            local::CONSENT_SETTINGS_PATH => return device(DeviceRoute::ConsentSettings),
             local::PROFILE_PATH => return device(DeviceRoute::Profile),
             local::ACK_PATH => return device(DeviceRoute::Ack),
             _ => {}
@@ -124,6 +137,8 @@ impl Route {
                 PeerRoute::Update(_) => "update",
                 PeerRoute::Notify(_) => "notify",
                 PeerRoute::SubmitMessage(_) => "submitMessage",
+                PeerRoute::RequestConsent(_) => "requestConsent",
+                PeerRoute::UpdateConsent(_) => "updateConsent",
                 PeerRoute::IdentifierQuery(_) => "identifierQuery",
             },
             Self::Device(route) => match route {
@@ -138,6 +153,8 @@ impl Route {
                 DeviceRoute::SubmitMessage(_) => "client.submitMessage",
                 DeviceRoute::IdentifierQuery => "client.identifierQuery",
                 DeviceRoute::Profile => "client.profile",
+                DeviceRoute::Consent => "client.consent",
+                DeviceRoute::ConsentSettings => "client.consentSettings",
                 DeviceRoute::Inbox { .. } => "client.inbox",
                 DeviceRoute::Ack => "client.ack",
             },
@@ -155,6 +172,7 @@ impl Route {
                 PeerRoute::Update(_) => UpdateRequest::MAX_LEN,
                 PeerRoute::Notify(_) => FanoutMessages::MAX_LEN,
                 PeerRoute::SubmitMessage(_) => SubmitMessageRequest::MAX_LEN,
+                PeerRoute::RequestConsent(_) | PeerRoute::UpdateConsent(_) => ConsentEntry::MAX_LEN,
                 PeerRoute::IdentifierQuery(_) => IdentifierRequest::MAX_LEN,
             }),
             Self::Device(route) => match route {
@@ -169,6 +187,8 @@ impl Route {
                 DeviceRoute::SubmitMessage(_) => Some(SubmitMessageRequest::MAX_LEN),
                 DeviceRoute::IdentifierQuery => Some(LocalIdentifierQuery::MAX_LEN),
                 DeviceRoute::Profile => Some(SetProfile::MAX_LEN),
+                DeviceRoute::Consent => Some(ConsentEntry::MAX_LEN),
+                DeviceRoute::ConsentSettings => Some(ConsentSettings::MAX_LEN),
                 DeviceRoute::Ack => Some(AckRequest::MAX_LEN),
             },
         }
@@ -185,6 +205,8 @@ fn peer_route(endpoint: Endpoint, value: &str) -> Result<PeerRoute, Problem> {
         Endpoint::Update => variable(value).map(PeerRoute::Update),
         Endpoint::Notify => variable(value).map(PeerRoute::Notify),
         Endpoint::SubmitMessage => variable(value).map(PeerRoute::SubmitMessage),
+        Endpoint::RequestConsent => variable(value).map(PeerRoute::RequestConsent),
+        Endpoint::UpdateConsent => variable(value).map(PeerRoute::UpdateConsent),
         Endpoint::IdentifierQuery => variable(value).map(PeerRoute::IdentifierQuery),
         _ => Err(Problem::NotFound),
     }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use mimi_pseudonym::{ClientUri, Domain, Timestamp, UserUri};
-use mimi_wire::KeyPackageRef;
+use mimi_pseudonym::{ClientUri, Domain, Timestamp, UserUri, Wire};
+use mimi_wire::{KeyPackage, KeyPackageRef, RequiredCapabilities};
 use rusqlite::Transaction;
 
 use super::{Device, Hash, MaybeRow, Store, StoreError, accounts::device_of, millis, parsed};
@@ -25,13 +25,25 @@ pub(crate) struct StoredKeyPackage {
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
     pub(crate) owner: UserUri,
-    /// Only ones that are valid for initial connections alone, or only ones that are not.
-    pub(crate) initial_only: bool,
+    pub(crate) kind: Kind,
     pub(crate) suites: Vec<u16>,
+    /// What a KeyPackage's client has to be capable of.
+    pub(crate) required: Option<RequiredCapabilities>,
     /// A client whose KeyPackages are not wanted.
     pub(crate) except: Option<ClientUri>,
     /// Of the request. The same one once more gets the same KeyPackages, unless they have been used meanwhile.
     pub(crate) request: Option<Hash>,
+}
+
+/// For which rooms a KeyPackage is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Any room.
+    Ordinary,
+    /// Rooms in which a connection is made, and no other.
+    InitialOnly,
+    /// Any room if there is one, else rooms in which a connection is made.
+    Either,
 }
 
 /// What one device had to offer.
@@ -85,9 +97,10 @@ impl Store {
             let mut best: BTreeMap<i64, (String, Offer)> = BTreeMap::new();
             let mut query = db.prepare_cached(
                 "SELECT device, client, suite, not_after, claimed, rowid, ?3 IS NOT NULL AND claimed_by IS ?3 \
-                 FROM key_packages WHERE owner = ?1 AND initial_only = ?2 ORDER BY not_after, rowid",
+                 FROM key_packages WHERE owner = ?1 AND (initial_only = ?2 OR ?4) ORDER BY initial_only, not_after, rowid",
             )?;
-            let mut rows = query.query((claim.owner.as_str(), claim.initial_only, claim.request))?;
+            let (initial_only, either) = (claim.kind == Kind::InitialOnly, claim.kind == Kind::Either);
+            let mut rows = query.query((claim.owner.as_str(), initial_only, claim.request, either))?;
             while let Some(row) = rows.next()? {
                 let (device, client): (i64, String) = (row.get(0)?, row.get(1)?);
                 let unwanted = claim.except.as_ref().is_some_and(|except| except.as_str() == client);
@@ -95,15 +108,20 @@ impl Store {
                     continue;
                 }
                 let (suite, not_after, claimed): (u16, i64, bool) = (row.get(2)?, row.get(3)?, row.get(4)?);
-                let again: bool = row.get(6)?;
+                let (id, again): (i64, bool) = (row.get(5)?, row.get(6)?);
+                let known = best.get(&device).map_or(0, |(_, known)| known.rank() + 1);
                 let offer = match (claim.suites.contains(&suite), (claimed && !again) || not_after <= millis(now)) {
-                    (true, false) if again => Offer::Again(row.get(5)?),
-                    (true, false) => Offer::KeyPackage(row.get(5)?),
+                    (true, false) if again => Offer::Again(id),
+                    (true, false) => Offer::KeyPackage(id),
                     (true, true) => Offer::Exhausted,
                     (false, _) => Offer::Incompatible,
                 };
-                let worse = best.get(&device).is_none_or(|(_, known)| known.rank() < offer.rank());
-                if worse {
+                // What is required is looked at last: it takes reading the KeyPackage.
+                if known > offer.rank() {
+                    continue;
+                }
+                let offer = if meets(db, id, claim.required.as_ref())? { offer } else { Offer::Incompatible };
+                if known <= offer.rank() {
                     best.insert(device, (client, offer));
                 }
             }
@@ -149,6 +167,15 @@ impl Offer {
             Self::Again(_) => 3,
         }
     }
+}
+
+/// Whether the client of a stored KeyPackage is capable of what is required.
+fn meets(db: &Transaction<'_>, id: i64, required: Option<&RequiredCapabilities>) -> Result<bool, StoreError> {
+    let Some(required) = required else { return Ok(true) };
+    let mut query = db.prepare_cached("SELECT octets FROM key_packages WHERE rowid = ?1")?;
+    let octets: Vec<u8> = query.query_row([id], |row| row.get(0))?;
+    let key_package = KeyPackage::decode(&octets).map_err(|_| StoreError::damaged("KeyPackage"))?;
+    Ok(key_package.meets(required))
 }
 
 fn take(

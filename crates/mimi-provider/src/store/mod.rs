@@ -2,6 +2,7 @@
 //! once it has returned, what it did is on disk, and if it fails, nothing has changed.
 
 mod accounts;
+mod consents;
 mod delivery;
 mod key_packages;
 mod profiles;
@@ -21,8 +22,9 @@ use mimi_pseudonym::{ClientUri, Domain, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub(crate) use accounts::{AccountProfile, NewDevice};
+pub(crate) use consents::Consent;
 pub(crate) use delivery::{Notification, NotifyOutcome, OutboxRow};
-pub(crate) use key_packages::{Claim, ClaimedClient, StoredKeyPackage};
+pub(crate) use key_packages::{Claim, ClaimedClient, Kind, StoredKeyPackage};
 pub(crate) use rooms::{CommitRecord, MessageRecord, NewRoom};
 
 /// The database cannot be read or written.

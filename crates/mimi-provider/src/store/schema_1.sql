@@ -3,7 +3,9 @@ CREATE TABLE accounts (
     id INTEGER PRIMARY KEY,
     user TEXT NOT NULL UNIQUE COLLATE NOCASE,
     display_name TEXT NOT NULL,
-    email TEXT NOT NULL
+    email TEXT NOT NULL,
+    -- Whether anybody gets KeyPackages that are good for initial connections only.
+    initial_connections INTEGER NOT NULL DEFAULT 1
 );
 CREATE TABLE devices (
     id INTEGER PRIMARY KEY,
@@ -69,6 +71,27 @@ CREATE TABLE key_packages (
     claimed_by BLOB
 );
 CREATE INDEX key_packages_by_owner ON key_packages (owner, initial_only, claimed);
+
+-- What our users have said of who may have their KeyPackages; an empty room stands for any.
+CREATE TABLE consents (
+    target TEXT NOT NULL,
+    requester TEXT NOT NULL,
+    room TEXT NOT NULL,
+    granted INTEGER NOT NULL,
+    said_at INTEGER NOT NULL,
+    PRIMARY KEY (target, requester, room)
+) WITHOUT ROWID;
+
+-- Requests for consent that wait for one of our users.
+CREATE TABLE consent_requests (
+    target TEXT NOT NULL,
+    requester TEXT NOT NULL,
+    room TEXT NOT NULL,
+    account INTEGER NOT NULL REFERENCES accounts (id),
+    asked_at INTEGER NOT NULL,
+    PRIMARY KEY (target, requester, room)
+) WITHOUT ROWID;
+CREATE INDEX consent_requests_by_account ON consent_requests (account);
 
 -- As a hub: the KeyPackages with which clients came into its rooms. None is used twice (RFC 9420, section 16.8).
 CREATE TABLE used_key_packages (

@@ -77,7 +77,14 @@ fn key_package(device: &Device, number: u8, not_after: Timestamp) -> StoredKeyPa
 }
 
 fn claim() -> Claim {
-    Claim { owner: user("alice"), initial_only: true, suites: vec![1], except: None, request: None }
+    Claim {
+        owner: user("alice"),
+        kind: Kind::InitialOnly,
+        suites: vec![1],
+        required: None,
+        except: None,
+        request: None,
+    }
 }
 
 fn room(name: &str) -> RoomUri {
@@ -220,9 +227,9 @@ fn only_what_fits_is_handed_out() {
     let (one, two) = (first.client.clone(), second.client.clone());
     let expected = [ClaimedClient::Exhausted(one.clone()), ClaimedClient::Incompatible(two.clone())];
     assert_eq!(store.claim(&claim(), NOW).unwrap(), expected);
-    let own = Claim { initial_only: false, except: Some(one), ..claim() };
+    let own = Claim { kind: Kind::Ordinary, except: Some(one), ..claim() };
     assert_eq!(store.claim(&own, NOW).unwrap(), [ClaimedClient::KeyPackage(two.clone(), vec![3; 9])]);
-    let except = Claim { initial_only: false, except: Some(two), ..claim() };
+    let except = Claim { kind: Kind::Ordinary, except: Some(two), ..claim() };
     assert!(store.claim(&except, NOW).unwrap().is_empty());
 }
 

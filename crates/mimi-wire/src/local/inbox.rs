@@ -3,6 +3,7 @@ use mimi_pseudonym::{DecodeError, Reader, RoomUri, UserUri, Wire, Writer};
 use super::account::check_pseudonyms;
 use crate::{
     codec::{check_count, wire_struct},
+    consent::ConsentEntry,
     notify::FanoutMessage,
 };
 
@@ -27,6 +28,11 @@ pub enum InboxBody {
         /// The room.
         room: RoomUri,
     },
+    /// Someone asks for consent, takes that back, or gives it.
+    Consent {
+        /// What it is: never a revocation, which nobody is told.
+        entry: ConsentEntry,
+    },
 }
 
 impl Wire for InboxBody {
@@ -41,6 +47,7 @@ impl Wire for InboxBody {
                 Ok(Self::PseudonymsAssigned { pseudonyms })
             }
             3 => Ok(Self::RoomDestroyed { room: Wire::read(reader)? }),
+            4 => Ok(Self::Consent { entry: Wire::read(reader)? }),
             value => Err(DecodeError::Value { field: "inbox_body", value: value.into() }),
         }
     }
@@ -59,6 +66,10 @@ impl Wire for InboxBody {
             Self::RoomDestroyed { room } => {
                 writer.u8(3);
                 room.write(writer);
+            }
+            Self::Consent { entry } => {
+                writer.u8(4);
+                entry.write(writer);
             }
         }
     }

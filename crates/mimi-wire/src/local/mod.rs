@@ -17,7 +17,7 @@ pub use credentials::{
     UnverifiedCredentialItem, claim_code, claim_from_code,
 };
 pub use inbox::{AckRequest, InboxBody, InboxEvent, InboxResponse};
-pub use profile::{ProfileEntry, SetProfile, Visibility};
+pub use profile::{ConsentSettings, ProfileEntry, SetProfile, Visibility};
 pub use rooms::{
     Accepted, ClaimOwnRequest, CreateRoomRequest, HubKeyMaterialRequest, LocalIdentifierQuery, UploadKeyPackages,
     UploadResponse,
@@ -52,6 +52,11 @@ pub const GROUP_INFO_PATH: &str = "/client/v1/groupInfo";
 pub const IDENTIFIER_QUERY_PATH: &str = "/client/v1/identifierQuery";
 /// POST [`SetProfile`], without an answer.
 pub const PROFILE_PATH: &str = "/client/v1/profile";
+/// POST [`crate::ConsentEntry`], without an answer: the client's user asks, or takes that back, as the requester; grants or
+/// revokes as the target.
+pub const CONSENT_PATH: &str = "/client/v1/consent";
+/// POST [`ConsentSettings`], without an answer.
+pub const CONSENT_SETTINGS_PATH: &str = "/client/v1/consentSettings";
 /// GET with `?after=N&wait=MS` -> [`InboxResponse`]: events behind sequence number N, waiting at most MS milliseconds
 /// for one.
 pub const INBOX_PATH: &str = "/client/v1/inbox";

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use mimi_pseudonym::DecodeError;
+use mimi_pseudonym::{DecodeError, Reader, Wire, Writer};
 
 use crate::{
     codec::{check_count, codes, wire_struct},
@@ -64,3 +64,30 @@ wire_struct!(SetProfile, 1 << 17, { entries: list }, |profile| {
     let handles = profile.entries.iter().filter(|entry| entry.field == SearchField::Handle).count();
     if handles > 1 { Err(DecodeError::Rule { field: "entries", rule: "two handles" }) } else { Ok(()) }
 });
+
+/// What an account consents to without being asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConsentSettings {
+    /// Whether anybody gets KeyPackages that are good for initial connections only (draft-mahy-mimi-pseudonyms-00,
+    /// section 3.1).
+    pub initial_connections: bool,
+}
+
+impl Default for ConsentSettings {
+    /// Whoever knows the account may ask to connect.
+    fn default() -> Self {
+        Self { initial_connections: true }
+    }
+}
+
+impl Wire for ConsentSettings {
+    const MAX_LEN: usize = 1;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { initial_connections: reader.flag("initial_connections")? })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.flag(self.initial_connections);
+    }
+}

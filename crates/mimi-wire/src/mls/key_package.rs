@@ -1,12 +1,13 @@
 use mimi_pseudonym::{Reader, Wire};
 
-use super::{Credential, opaque, scan};
+use super::{Capabilities, Credential, RequiredCapabilities, opaque, scan};
 
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Facts {
     cipher_suite: u16,
     signature_key: Vec<u8>,
     credential: Credential,
+    capabilities: Capabilities,
     lifetime: (u64, u64),
 }
 
@@ -24,6 +25,7 @@ fn key_package(reader: &mut Reader<'_>) -> scan::Scan<Facts> {
         cipher_suite: found.cipher_suite,
         signature_key: found.leaf.signature_key.to_vec(),
         credential: Credential::decode(found.leaf.credential)?,
+        capabilities: Capabilities::decode(found.leaf.capabilities)?,
         lifetime: found.lifetime,
     })
 }
@@ -42,6 +44,17 @@ impl KeyPackage {
     /// The credential in its leaf node.
     pub fn credential(&self) -> &Credential {
         &self.facts.credential
+    }
+
+    /// What its client is capable of.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.facts.capabilities
+    }
+
+    /// Whether its client is capable of all that is required; what every client of MLS is capable of goes without saying
+    /// (RFC 9420, section 7.2).
+    pub fn meets(&self, required: &RequiredCapabilities) -> bool {
+        self.facts.capabilities.meet(required)
     }
 
     /// `not_before` and `not_after` of its leaf node, in seconds since the epoch.

@@ -74,6 +74,7 @@ pub(super) fn extensions(reader: &mut Reader<'_>) -> Scan<Vec<u16>> {
 pub(super) struct LeafNode<'a> {
     pub(super) signature_key: &'a [u8],
     pub(super) credential: &'a [u8],
+    pub(super) capabilities: &'a [u8],
     /// Only in the leaf node of a key package.
     pub(super) lifetime: Option<(u64, u64)>,
 }
@@ -85,7 +86,9 @@ pub(super) fn leaf_node<'a>(reader: &mut Reader<'a>) -> Scan<LeafNode<'a>> {
     let before = reader.rest();
     credential(reader)?;
     let credential = Reader::new(before).take(before.len() - reader.rest().len())?;
+    let before = reader.rest();
     capabilities(reader)?;
+    let capabilities = Reader::new(before).take(before.len() - reader.rest().len())?;
     let lifetime = match reader.u8()? {
         1 => Some((reader.u64()?, reader.u64()?)),
         2 => None,
@@ -97,7 +100,7 @@ pub(super) fn leaf_node<'a>(reader: &mut Reader<'a>) -> Scan<LeafNode<'a>> {
     };
     extensions(reader)?;
     reader.vector()?;
-    Ok(LeafNode { signature_key, credential, lifetime })
+    Ok(LeafNode { signature_key, credential, capabilities, lifetime })
 }
 
 /// What stands in a key package.

@@ -555,10 +555,12 @@ sample! {
         entries.retain(|entry| entry.field != SearchField::Handle);
         SetProfile { entries }
     };
-    InboxBody: |from| match from.below(3) {
+    ConsentSettings: |from| ConsentSettings { initial_connections: from.below(2) == 1 };
+    InboxBody: |from| match from.below(4) {
         0 => InboxBody::Fanout { room: any(from), message: any(from) },
         1 => InboxBody::PseudonymsAssigned { pseudonyms: from.many(1, 3, pseudonym) },
-        _ => InboxBody::RoomDestroyed { room: any(from) },
+        2 => InboxBody::RoomDestroyed { room: any(from) },
+        _ => InboxBody::Consent { entry: any(from) },
     };
     InboxEvent: |from| InboxEvent { sequence: from.u64(), body: any(from) };
     InboxResponse: |from| {

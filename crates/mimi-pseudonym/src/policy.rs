@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use mimi_pseudonym::{ClaimName, Claims, DecodeError, Reader, Wire, Writer};
+use crate::{ClaimName, Claims, DecodeError, Reader, Wire, Writer};
 
 /// Which claims a room requires, allows and forbids in a disclosure (draft-mahy-mimi-pseudonyms-00, section 4). The
 /// three sets are disjoint, and a claim that is in none of them is forbidden.
@@ -66,6 +66,11 @@ impl DisclosurePolicy {
         }
     }
 
+    /// The policy of a room that leaves it to its participants: every claim may be disclosed, none must be.
+    pub fn open() -> Self {
+        Self { required: BTreeSet::new(), optional: ClaimName::ALL.into(), forbidden: BTreeSet::new() }
+    }
+
     /// The claims that must be disclosed.
     pub fn required(&self) -> &BTreeSet<ClaimName> {
         &self.required
@@ -89,7 +94,11 @@ impl DisclosurePolicy {
         self.check_names(&claims.names().collect())
     }
 
-    pub(crate) fn check_names(&self, names: &BTreeSet<ClaimName>) -> Result<(), PolicyBreach> {
+    /// Holds the names of claims against the policy.
+    ///
+    /// # Errors
+    /// As [`DisclosurePolicy::check`].
+    pub fn check_names(&self, names: &BTreeSet<ClaimName>) -> Result<(), PolicyBreach> {
         let allowed = |name: &&ClaimName| self.required.contains(name) || self.optional.contains(name);
         if let Some(name) = names.iter().find(|name| !allowed(name)) {
             return Err(PolicyBreach::Forbidden(*name));
@@ -144,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(places in proptest::array::uniform4(0usize..4)) {
+        fn what_is_written_is_read(places in proptest::array::uniform5(0usize..4)) {
             let mut sets = [vec![], vec![], vec![], vec![]];
             for (name, place) in ClaimName::ALL.into_iter().zip(places) {
                 sets[place].push(name);
@@ -181,5 +190,7 @@ mod tests {
         let names = BTreeSet::from([ClaimName::UserUri, ClaimName::Email]);
         assert_eq!(policy.check_names(&names), Err(PolicyBreach::Forbidden(ClaimName::Email)));
         assert_eq!(policy.check(&Claims::default()), Err(PolicyBreach::Missing(ClaimName::UserUri)));
+        assert_eq!(DisclosurePolicy::open().check_names(&ClaimName::ALL.into()), Ok(()));
+        assert_eq!(DisclosurePolicy::open().check(&Claims::default()), Ok(()));
     }
 }

@@ -1,0 +1,148 @@
+use mimi_pseudonym::{ClaimName, ClientUri, Content, DisclosurePolicy, Domain, RoomUri, UserUri};
+
+use crate::{Action, FlowId, NewRoom};
+
+/// What an application decides. `Debug` shows no note and no content.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Command {
+    /// Get the account's credential and KeyPackages for being found.
+    Publish {
+        /// How many KeyPackages, each for one connection: 1 to 1,000.
+        key_packages: u16,
+    },
+    /// Get pseudonyms, with credentials and KeyPackages, ahead of need.
+    Prepare {
+        /// How many: 1 to 1,000.
+        pseudonyms: u16,
+    },
+    /// Connect to the user behind a handle.
+    Connect {
+        /// The handle, for example `im:bob@b.example`.
+        handle: String,
+        /// The provider to ask.
+        domain: Domain,
+        /// What to disclose to them: exactly the claims that the pseudonym's identity certificate makes.
+        disclose: Vec<ClaimName>,
+        /// A short note for them; at most 1,024 octets.
+        note: String,
+    },
+    /// Accept a request to connect.
+    Accept {
+        /// The request.
+        request: FlowId,
+        /// The first message in the new room.
+        greeting: Content,
+    },
+    /// Decline a request to connect. The other side is told nothing.
+    Decline {
+        /// The request.
+        request: FlowId,
+    },
+    /// Send a message.
+    Send {
+        /// The room.
+        room: RoomUri,
+        /// What it carries.
+        content: Content,
+    },
+    /// Make a room that others can come into, from a fresh pseudonym. The account's other devices are brought in.
+    CreateRoom {
+        /// What it is to be like.
+        room: NewRoom,
+    },
+    /// Make a room in which people ask to be let into another one that this device is in and keeps order in. The
+    /// account's other devices are brought in.
+    CreateKnockRoom {
+        /// The room to be let into.
+        target: RoomUri,
+        /// What is to be known of those who ask.
+        disclosure: DisclosurePolicy,
+    },
+    /// Let someone in who has knocked.
+    AdmitKnock {
+        /// The knock.
+        knock: FlowId,
+    },
+    /// Decline someone who has knocked. They are told nothing.
+    DeclineKnock {
+        /// The knock.
+        knock: FlowId,
+    },
+    /// Offer to keep order in a knock room too, from a fresh pseudonym: those who do so already bring this account's
+    /// devices in.
+    ModerateKnocks {
+        /// The knock room, as [`crate::Event::KnockRoomOffered`] named it.
+        room: RoomUri,
+    },
+    /// Change what a participant may do.
+    Moderate {
+        /// The room.
+        room: RoomUri,
+        /// The participant.
+        user: UserUri,
+        /// What to do.
+        action: Action,
+    },
+    /// Remove one client from a room, such as a lost device of the own account.
+    RemoveClient {
+        /// The room.
+        room: RoomUri,
+        /// The client.
+        client: ClientUri,
+    },
+    /// Bring the account's other devices into a room, those that are not in it yet.
+    AddOwnClients {
+        /// The room.
+        room: RoomUri,
+    },
+    /// End a room for everybody.
+    DestroyRoom {
+        /// The room.
+        room: RoomUri,
+    },
+}
+
+/// Why a command is not carried out. Nothing has changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// Two fresh pseudonyms are needed to connect, one to accept.
+    #[error("there are too few fresh pseudonyms: {wanted} wanted, {fresh} there")]
+    TooFewPseudonyms {
+        /// How many are needed.
+        wanted: usize,
+        /// How many there are.
+        fresh: usize,
+    },
+    /// There is no such request to accept or decline.
+    #[error("there is no such request")]
+    NoSuchRequest,
+    /// This device is in no such room.
+    #[error("this device is in no such room")]
+    NoSuchRoom,
+    /// A note has at most 1,024 octets.
+    #[error("a note has at most 1024 octets, this one has {0}")]
+    NoteTooLong(usize),
+    /// The room does not let this device send now.
+    #[error("the room does not let this device send now")]
+    NotAllowed,
+    /// A number is not from 1 to 1,000.
+    #[error("1 to 1000 can be asked for, not {0}")]
+    Count(u16),
+    /// The room has no such user or client.
+    #[error("the room has no such user or client")]
+    NoSuchUser,
+    /// The KeyPackages that were given do not hold any more.
+    #[error("the KeyPackages do not hold any more")]
+    KeyPackages,
+    /// There is no such knock to admit or decline.
+    #[error("there is no such knock")]
+    NoSuchKnock,
+    /// The room cannot be made as wanted, for example because its name is too long.
+    #[error("such a room cannot be made")]
+    RoomKind,
+    /// The claims are not those that can be disclosed with the pseudonym at hand, or not those a connection needs.
+    #[error("these claims cannot be disclosed")]
+    Disclosure,
+}

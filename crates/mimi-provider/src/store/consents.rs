@@ -1,0 +1,160 @@
+//! Who may have KeyPackages of whom.
+
+use mimi_pseudonym::{RoomUri, Timestamp, UserUri, Wire};
+use mimi_wire::{
+    ConsentEntry, ConsentScope,
+    local::{ConsentSettings, InboxBody},
+};
+use rusqlite::{Connection, Transaction};
+
+use super::{AccountId, DeviceId, MaybeRow, Store, StoreError, Wake, delivery::put_in_inbox, millis};
+
+/// The most requests that wait for one account's decision; more of them are received and forgotten.
+const WAITING_MAX: i64 = 100;
+
+/// What a user has said of a requester, for a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consent {
+    /// For this room, or for any.
+    Granted,
+    /// For another room alone.
+    ElsewhereOnly,
+    /// Taken back, or denied before anybody asked.
+    Revoked,
+    /// Nothing: what counts is what the account lets anybody have.
+    Unsaid {
+        /// Whether that is KeyPackages for initial connections.
+        initial_connections: bool,
+    },
+    /// The provider has no such user.
+    Nobody,
+}
+
+fn room_of(scope: &ConsentScope) -> &str {
+    scope.room.as_ref().map(RoomUri::as_str).unwrap_or_default()
+}
+
+impl Store {
+    /// Sets what an account consents to without being asked.
+    pub(crate) fn set_consent(&self, account: AccountId, settings: ConsentSettings) -> Result<(), StoreError> {
+        self.write(|db| {
+            let set = "UPDATE accounts SET initial_connections = ?2 WHERE id = ?1";
+            db.execute(set, (account.0, settings.initial_connections))?;
+            Ok(())
+        })
+    }
+
+    /// Takes a request for consent, or takes one back, and tells the target's devices. Says to nobody whether there is such
+    /// a user, whether it was told, or whether too many requests wait for it already. The same request is told once.
+    pub(crate) fn consent_asked(&self, entry: &ConsentEntry, asks: bool, now: Timestamp) -> Result<Wake, StoreError> {
+        let scope = &entry.scope;
+        self.write(|db| {
+            let Some(account) = account_of(db, &scope.target)? else { return Ok(Wake::default()) };
+            let keys = (scope.target.as_str(), scope.requester.as_str(), room_of(scope));
+            if !asks {
+                let gone = db
+                    .execute("DELETE FROM consent_requests WHERE target = ?1 AND requester = ?2 AND room = ?3", keys)?;
+                return if gone > 0 { tell(db, account, entry) } else { Ok(Wake::default()) };
+            }
+            if matches!(said(db, scope)?, Some(Consent::Revoked)) {
+                return Ok(Wake::default());
+            }
+            let waiting: i64 =
+                db.query_row("SELECT COUNT(*) FROM consent_requests WHERE account = ?1", [account.0], |row| {
+                    row.get(0)
+                })?;
+            if waiting >= WAITING_MAX {
+                return Ok(Wake::default());
+            }
+            let new = db.execute(
+                "INSERT OR IGNORE INTO consent_requests (target, requester, room, account, asked_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                (keys.0, keys.1, keys.2, account.0, millis(now)),
+            )?;
+            if new > 0 { tell(db, account, entry) } else { Ok(Wake::default()) }
+        })
+    }
+
+    /// What one of our users says, as the target: later words replace earlier ones for the same scope, and answer the
+    /// requests they cover.
+    pub(crate) fn consent_given(&self, scope: &ConsentScope, granted: bool, now: Timestamp) -> Result<(), StoreError> {
+        self.write(|db| {
+            let keys = (scope.target.as_str(), scope.requester.as_str(), room_of(scope));
+            db.execute(
+                "INSERT OR REPLACE INTO consents (target, requester, room, granted, said_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                (keys.0, keys.1, keys.2, granted, millis(now)),
+            )?;
+            // Whoever takes consent back for any room takes it back for every room.
+            if scope.room.is_none() && !granted {
+                let gone = "DELETE FROM consents WHERE target = ?1 AND requester = ?2 AND room <> ''";
+                db.execute(gone, (keys.0, keys.1))?;
+            }
+            db.execute(
+                "DELETE FROM consent_requests WHERE target = ?1 AND requester = ?2 AND (?3 = '' OR room = ?3)",
+                keys,
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Tells the devices of one of our users that consent was granted to it; nobody if there is no such user.
+    pub(crate) fn consent_received(&self, entry: &ConsentEntry) -> Result<Wake, StoreError> {
+        self.write(|db| match account_of(db, &entry.scope.requester)? {
+            Some(account) => tell(db, account, entry),
+            None => Ok(Wake::default()),
+        })
+    }
+
+    /// What a user has said of a requester.
+    pub(crate) fn consent(&self, scope: &ConsentScope) -> Result<Consent, StoreError> {
+        self.read(|db| {
+            let Some(account) = account_of(db, &scope.target)? else { return Ok(Consent::Nobody) };
+            if let Some(said) = said(db, scope)? {
+                return Ok(said);
+            }
+            let initial_connections =
+                db.query_row("SELECT initial_connections FROM accounts WHERE id = ?1", [account.0], |row| row.get(0))?;
+            Ok(Consent::Unsaid { initial_connections })
+        })
+    }
+}
+
+/// What was said for this room counts before what was said for any.
+fn said(db: &Connection, scope: &ConsentScope) -> Result<Option<Consent>, StoreError> {
+    let mut query = db
+        .prepare_cached("SELECT room, granted FROM consents WHERE target = ?1 AND requester = ?2 ORDER BY room DESC")?;
+    let rows = query.query_map((scope.target.as_str(), scope.requester.as_str()), |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?))
+    })?;
+    let words: Vec<_> = rows.collect::<Result<_, _>>()?;
+    let of = |room: &str| words.iter().find(|(of, _)| of == room).map(|(_, granted)| *granted);
+    let here = (!room_of(scope).is_empty()).then(|| of(room_of(scope))).flatten();
+    Ok(match here.or_else(|| of("")) {
+        Some(true) => Some(Consent::Granted),
+        Some(false) => Some(Consent::Revoked),
+        None if words.iter().any(|(_, granted)| *granted) => Some(Consent::ElsewhereOnly),
+        None => None,
+    })
+}
+
+/// The account behind one of our users: itself, or that of a pseudonym.
+fn account_of(db: &Connection, user: &UserUri) -> Result<Option<AccountId>, StoreError> {
+    let question = if user.is_pseudonym() {
+        "SELECT account FROM pseudonyms WHERE pseudonym = ?1"
+    } else {
+        "SELECT id FROM accounts WHERE user = ?1"
+    };
+    Ok(db.query_row(question, [user.as_str()], |row| row.get(0)).maybe()?.map(AccountId))
+}
+
+fn tell(db: &Transaction<'_>, account: AccountId, entry: &ConsentEntry) -> Result<Wake, StoreError> {
+    let body = InboxBody::Consent { entry: entry.clone() }.encode();
+    let mut query = db.prepare_cached("SELECT id FROM devices WHERE account = ?1")?;
+    let devices: Vec<i64> = query.query_map([account.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut wake = Wake::default();
+    for device in devices.into_iter().map(DeviceId) {
+        put_in_inbox(db, device, None, &body)?;
+        wake.devices.insert(device);
+    }
+    Ok(wake)
+}
