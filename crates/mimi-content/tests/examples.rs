@@ -141,7 +141,10 @@ fn the_derived_values_are_read_and_written_as_they_were() {
     let octets = file("implied-original");
     let values = DerivedValues::decode(&octets).unwrap();
     assert_eq!(values.encode(), octets);
-    assert_eq!(values.message, id("original"));
+    // The file of -08 still has the identifier that the message had in an older revision; the draft's diagnostic notation
+    // beside it has the new one.
+    let old = "01b0084467273cc43d6f0ebeac13eb84229c4fffe8f6c3594c905f47779e5a79";
+    assert_eq!(values.message, MessageId::from_bytes(unhex(old)));
     assert_eq!(values.accepted, Timestamp::from_millis(1_644_387_225_019));
     assert_eq!((values.sender_leaf, values.sender), (4, user("alice-smith")));
     assert_eq!(values.room.as_str(), ROOM);
