@@ -5,6 +5,7 @@ mod binding;
 mod commit;
 mod crypto;
 mod forgetful;
+mod franking;
 mod group;
 mod hub;
 mod hub_commit;
@@ -21,6 +22,7 @@ mod seal;
 mod seen;
 
 pub use commit::{CommitBundle, CommitError, Wanted};
+pub use franking::with_franking_agent;
 pub use hub::{HubCreateError, HubRestoreError, HubRoom, Snapshot};
 pub use hub_commit::{AcceptedCommit, CommitRefusal};
 pub use identity::{Identity, IdentityError};
