@@ -166,7 +166,7 @@ impl HubRoom {
         recipients.extend(joined.iter().map(|joined| joined.client.domain().clone()));
         let removed = effect.outgoing().map(|(_, client)| client.clone()).collect();
         let info = hub_info::tail_of(&bundle.group_info, &staged).ok_or(CommitRefusal::GroupInfo)?;
-        let known = KnownCommit { commit: bundle.commit.clone(), added: effect.added.clone() };
+        let known = Box::new(KnownCommit { commit: bundle.commit.clone(), added: effect.added.clone() });
         let log_entry = LogEntry::Commit { known, info: info.clone() }.encode();
         self.info = info;
         let snapshot = self.merge(staged, next, effect, with_snapshot)?;

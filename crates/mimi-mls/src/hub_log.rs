@@ -6,7 +6,7 @@ use crate::known::KnownCommit;
 /// What a hub's log keeps of something that it has accepted.
 pub(crate) enum LogEntry {
     /// A commit, and the part of its GroupInfo that does not follow from it.
-    Commit { known: KnownCommit, info: Vec<u8> },
+    Commit { known: Box<KnownCommit>, info: Vec<u8> },
     /// Proposals that wait for a commit.
     Proposals { accepted: Timestamp, proposals: Vec<ProposalMessage> },
 }
@@ -16,7 +16,7 @@ impl Wire for LogEntry {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match reader.u8()? {
-            1 => Ok(Self::Commit { known: Wire::read(reader)?, info: Wire::read(reader)? }),
+            1 => Ok(Self::Commit { known: Box::new(Wire::read(reader)?), info: Wire::read(reader)? }),
             2 => Ok(Self::Proposals { accepted: Wire::read(reader)?, proposals: reader.list()? }),
             value => Err(DecodeError::Value { field: "log_entry", value: value.into() }),
         }
