@@ -348,7 +348,7 @@ fn a_leave_waits_and_the_next_commit_has_to_contain_it() {
         for proposal in &proposals {
             scene.rogue.take(proposal);
         }
-        let next = scene.hub.state().with_updates(&[update.clone()]).unwrap();
+        let next = scene.hub.state().with_updates(std::slice::from_ref(&update)).unwrap();
         let list = (update.id, next.component(update.id));
         let bundle = scene.rogue.commit(Wild { dictionary: vec![list], ..Wild::default() });
         scene.accept(&bundle, "a.example").unwrap();
@@ -388,7 +388,7 @@ fn one_client_removes_itself() {
         scene.rogue.follow(scene.hub.state(), &bundle.commit);
         bob.follow(scene.hub.state(), &bundle.commit);
         let proposal = bob.propose_self_removal();
-        scene.propose(&[proposal.clone()], "b.example").unwrap();
+        scene.propose(std::slice::from_ref(&proposal), "b.example").unwrap();
         assert!(!scene.hub.is_user_leaving(&user), "its other client stays");
         scene.rogue.take(&proposal);
         let bundle = scene.rogue.commit(Wild::default());
