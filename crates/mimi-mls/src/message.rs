@@ -1,6 +1,6 @@
 use mimi_credential::TrustStore;
 use mimi_pseudonym::{Content, MessageContext, Timestamp, UserUri, Wire};
-use mimi_room::{Actor, How, Refusal, RoomState};
+use mimi_room::{Refusal, RoomState};
 use mimi_wire::{FRANK_AAD_COMPONENT, FrankAad, MlsMessage, SAFE_AAD_COMPONENT};
 use openmls::{
     framing::{SafeAadItem, errors::MessageDecryptionError},
@@ -14,8 +14,9 @@ use openmls::{
 use crate::{
     Room,
     backend::SignerAdapter,
-    group::{component_updates, dictionary_changes, effect, update_roster},
+    group::{Committer, component_updates, dictionary_changes, effect, update_roster},
     identity::Leaf,
+    part::judge,
 };
 
 /// What came of a message from the hub.
@@ -221,11 +222,10 @@ impl Room {
         trust: &TrustStore,
         now: Timestamp,
     ) -> Result<Opened, OpenError> {
-        let effect = effect(&staged, committer, &self.roster, self.identity.suite(), trust, now)
+        let suite = self.identity.suite();
+        let effect = effect(&staged, Committer::Member(committer), &self.roster, suite, trust, now)
             .map_err(|_| OpenError::Commit)?;
-        let actor = Actor::client(committer.user.clone(), committer.client.clone());
-        let members = self.roster.clients();
-        self.state.apply(&actor, How::Commit, &effect.change(&members))?;
+        judge(self.state.at(now), &effect.parts, &self.roster.clients())?;
         let removed = staged.self_removed();
         let own_lost = self.pending.is_some();
         if own_lost {
