@@ -7,6 +7,8 @@ use std::{
 use mimi_pseudonym::Domain;
 use serde::Deserialize;
 
+use crate::franking::Periods;
+
 /// How a provider is set up. Read from a TOML file; paths in it are relative to the file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +34,35 @@ pub struct Config {
     pub(crate) unknown_users: UnknownUsers,
     #[serde(default)]
     pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) abuse: Abuse,
+}
+
+/// How abuse is met.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Abuse {
+    /// A file with weights, rates and steps in place of the built-in ones.
+    pub(crate) signals: Option<PathBuf>,
+    /// Days after which another secret stamps messages: 1 to 3,650.
+    secret_days: u16,
+    /// Days for which a stamped message can be reported: 1 to 3,650.
+    remember_days: u16,
+    /// Days after which new rooms get another key for stamps: 1 to 3,650.
+    signer_days: u16,
+}
+
+impl Default for Abuse {
+    fn default() -> Self {
+        Self { signals: None, secret_days: 30, remember_days: 400, signer_days: 365 }
+    }
+}
+
+impl Abuse {
+    pub(crate) fn periods(&self) -> Periods {
+        let days = |days: u16| Duration::from_secs(u64::from(days) * 86_400);
+        Periods { secret: days(self.secret_days), remember: days(self.remember_days), signer: days(self.signer_days) }
+    }
 }
 
 /// Files for TLS, all in PEM.
@@ -154,6 +185,9 @@ pub enum ConfigError {
     /// A peer is listed twice, or is this provider itself.
     #[error("peers: {0} is listed twice or is this provider itself")]
     Peer(Domain),
+    /// A number of days is out of range.
+    #[error("abuse: days are 1 to 3650")]
+    Days,
     /// A limit is zero.
     #[error("limits: {0} must not be 0")]
     Limit(&'static str),
@@ -190,8 +224,13 @@ impl Config {
             (_, 0, ..) => Err(ConfigError::Limit("header_seconds")),
             (_, _, 0, _) => Err(ConfigError::Limit("body_seconds")),
             (.., 0) => Err(ConfigError::Limit("connections")),
-            _ => Ok(config),
+            _ => Ok(()),
+        }?;
+        let Abuse { secret_days, remember_days, signer_days, .. } = config.abuse;
+        if [secret_days, remember_days, signer_days].iter().any(|days| !(1..=3650).contains(days)) {
+            return Err(ConfigError::Days);
         }
+        Ok(config)
     }
 
     /// The provider's domain.
@@ -200,10 +239,11 @@ impl Config {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Self { data, tls, issuer, anchors, .. } = self;
+        let Self { data, tls, issuer, anchors, abuse, .. } = self;
         [data, &mut tls.certificate, &mut tls.key, &mut tls.roots, &mut issuer.certificate, &mut issuer.key]
             .into_iter()
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
+            .chain(&mut abuse.signals)
     }
 }
 

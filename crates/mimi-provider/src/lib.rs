@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod abuse;
 mod clock;
 mod config;
 mod consent;
 mod credentials;
 mod fail;
 mod forget;
+mod franking;
 mod hub;
 mod identifier;
 mod inbox;

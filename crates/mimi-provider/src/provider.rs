@@ -1,5 +1,6 @@
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc};
 
+use mimi_abuse::signal::TableError;
 use mimi_credential::{Issuer, TrustStore};
 use mimi_pseudonym::{CipherSuite, Clock, Domain, Timestamp};
 use mimi_wire::ExternalSender;
@@ -12,8 +13,10 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     Config, KeyFileError, OffsetClock, StoreError,
+    abuse::Abuse,
     fail::Fail,
     forget,
+    franking::{self, Franking},
     hub::Rooms,
     keys,
     log::Logger,
@@ -91,6 +94,12 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The table of signals cannot be read.
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
+    /// The table of signals makes no sense.
+    #[error("signals: {0}")]
+    Table(#[from] TableError),
     /// The folder of the database cannot be made.
     #[error("data: {0}")]
     Data(std::io::Error),
@@ -106,6 +115,8 @@ pub(crate) struct Inner {
     pub(crate) issuer: Issuer,
     pub(crate) senders: Vec<(CipherSuite, ExternalSender)>,
     pub(crate) store: Store,
+    pub(crate) franking: Franking,
+    pub(crate) abuse: Abuse,
     pub(crate) rooms: Rooms,
     pub(crate) wakers: Wakers,
     pub(crate) peers: Peers,
@@ -133,6 +144,8 @@ impl Provider {
             trust: keys::trust(&config)?,
             issuer: keys::issuer(&config)?,
             senders,
+            franking: Franking::load(&store, config.abuse.periods(), options.clock.now())?,
+            abuse: Abuse::load(&config, &store)?,
             store,
             rooms: Rooms::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
@@ -160,6 +173,8 @@ impl Provider {
         let mut workers = JoinSet::new();
         let forgetting = forget::run(Arc::clone(&inner));
         workers.spawn(async { match forgetting.await {} });
+        let turning = franking::run(Arc::clone(&inner));
+        workers.spawn(async { match turning.await {} });
         for peer in &inner.config.peers {
             workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));
         }

@@ -4,7 +4,7 @@ use mimi_pseudonym::{RoomUri, Wire};
 use mimi_wire::{FanoutEvent, FanoutMessage, Problem, SubmitMessageRequest, SubmitMessageResponse};
 
 use super::{Requester, for_inbox, for_peers, rooms};
-use crate::{fail::Fail, hash, provider::Inner, store::MessageRecord};
+use crate::{abuse, fail::Fail, franking, hash, provider::Inner, store::MessageRecord};
 
 /// Takes a message for a room (draft-ietf-mimi-protocol-06, section 5.4) and fans it out, to the sender's provider too.
 /// The same message once more gets the same answer and is not fanned out again.
@@ -25,7 +25,8 @@ pub(crate) async fn submit(
         let message = request.message.message();
         let hash = hash(&[b"message", request.sending_user.as_str().as_bytes(), &message.encode()]);
         if let Some(accepted) = inner.store.accepted_at(&room, &hash)? {
-            return Ok(SubmitMessageResponse::Accepted { accepted, frank: None });
+            let frank = franking::frank(inner, hub, &request, accepted)?.unwrap_or_default();
+            return Ok(SubmitMessageResponse::Accepted { accepted, frank });
         }
         let current = hub.epoch();
         match message.epoch() {
@@ -43,13 +44,17 @@ pub(crate) async fn submit(
             return Ok(SubmitMessageResponse::NotAllowed);
         }
         let accepted = inner.now();
-        let event = FanoutEvent::Application { message: request.message, frank: None };
+        let Some(frank) = franking::frank(inner, hub, &request, accepted)? else {
+            return Ok(SubmitMessageResponse::NotAllowed);
+        };
+        abuse::sent(inner, &room, &request.sending_user, accepted)?;
+        let event = FanoutEvent::Application { message: request.message, frank: frank.clone() };
         let fanout = FanoutMessage { timestamp: accepted, event };
         let outbox = for_peers(inner, &hub.domains(), &fanout);
         let body = for_inbox(&room, fanout);
         let record = MessageRecord { room: &room, hash, accepted, outbox: &outbox, body: &body };
         inner.wake(&inner.store.accept_message(&record)?);
-        Ok(SubmitMessageResponse::Accepted { accepted, frank: None })
+        Ok(SubmitMessageResponse::Accepted { accepted, frank })
     })
     .await
 }

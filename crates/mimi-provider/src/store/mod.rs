@@ -1,9 +1,11 @@
 //! Everything a provider has to remember, in one SQLite file. Each method of [`Store`] that writes is one transaction:
 //! once it has returned, what it did is on disk, and if it fails, nothing has changed.
 
+mod abuse;
 mod accounts;
 mod consents;
 mod delivery;
+mod franking;
 mod key_packages;
 mod profiles;
 mod rooms;
@@ -21,6 +23,7 @@ use std::{
 use mimi_pseudonym::{ClientUri, Domain, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub(crate) use abuse::{Decided, Evidence};
 pub(crate) use accounts::{AccountProfile, NewDevice};
 pub(crate) use consents::Consent;
 pub(crate) use delivery::{Notification, NotifyOutcome, OutboxRow};
@@ -65,6 +68,13 @@ pub(crate) struct DeviceId(i64);
 /// Number of an account in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AccountId(i64);
+
+impl AccountId {
+    /// The number.
+    pub(crate) fn number(self) -> i64 {
+        self.0
+    }
+}
 
 /// A device that has shown its token.
 #[derive(Debug, Clone)]

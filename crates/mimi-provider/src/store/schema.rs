@@ -3,7 +3,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are only ever added.
-const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_abuse.sql")];
 
 /// Brings the database to the newest version.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
