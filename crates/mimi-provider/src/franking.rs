@@ -8,9 +8,10 @@ use std::{
 
 use mimi_abuse::franking::{HubKeys, MacKey};
 use mimi_mls::HubRoom;
-use mimi_pseudonym::{CipherSuite, Domain, Entropy, Signer, SigningKey, Timestamp};
+use mimi_pseudonym::{CipherSuite, Domain, Entropy, RoomUri, Signer, SigningKey, Timestamp, UserUri};
 use mimi_wire::{
-    Credential, Frank, FrankingAgentData, ServerFrankingContext, SubmitMessageRequest, local::HubFrankingAgent,
+    Credential, Frank, FrankAad, FrankingAgentData, ServerFrankingContext, SubmitMessageRequest,
+    local::HubFrankingAgent,
 };
 
 use crate::{StartError, StoreError, clock::OsEntropy, fail::Fail, keys::KeyFileError, provider::Inner, store::Store};
@@ -106,29 +107,42 @@ fn read(store: &Store, periods: Periods, now: Timestamp) -> Result<Option<Keys>,
 pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
     loop {
         tokio::time::sleep(TURN).await;
-        if let Err(error) = inner.blocking(|inner| inner.franking.turn(&inner.store, inner.now())).await {
+        let turned = inner.blocking(|inner| {
+            inner.franking.turn(&inner.store, inner.now())?;
+            inner.abuse.forget(&inner.store, inner.now())
+        });
+        if let Err(error) = turned.await {
             inner.log.fault(format_args!("franking: {error}"));
         }
     }
 }
 
-/// The stamp on a message that is accepted at this time. The inner `None`: the sender wants none, or the room has nobody
-/// who stamps. The outer: every member would refuse the message.
-pub(crate) fn frank(
-    inner: &Inner,
-    hub: &HubRoom,
-    request: &SubmitMessageRequest,
-    accepted: Timestamp,
-) -> Result<Option<Option<Frank>>, Fail> {
-    let Ok(frank_aad) = hub.frank_aad(request.message.message()) else { return Ok(None) };
-    let (Some(frank_aad), Some(agent)) = (frank_aad, hub.franking_agent()) else { return Ok(Some(None)) };
-    let keys = inner.franking.keys();
-    let signer = keys.signers.iter().find(|(suite, signer)| {
-        *suite == hub.suite() && signer.public_key().as_bytes() == agent.franking_signature_key
-    });
-    let (suite, signer) = signer.ok_or(Fail::Fault("a room's franking agent is not this hub's"))?;
-    let (sender, room) = (request.sending_user.clone(), hub.uri().clone());
-    let context = ServerFrankingContext { sender, room, accepted };
-    let frank = keys.hub.frank(&frank_aad, context, *suite, signer).map_err(|_| Fail::Fault("a stamp cannot be made"))?;
-    Ok(Some(Some(frank)))
+/// What is stamped on a message once the time is known at which it is accepted.
+pub(crate) struct Stamp {
+    /// What the sender has committed to, and who stamps; none if the sender wants no stamp, or nobody gives any.
+    wanted: Option<(FrankAad, FrankingAgentData)>,
+    suite: CipherSuite,
+    sender: UserUri,
+    room: RoomUri,
+}
+
+impl Stamp {
+    /// `None` for a message that every member would refuse.
+    pub(crate) fn new(hub: &HubRoom, request: &SubmitMessageRequest) -> Option<Self> {
+        let frank_aad = hub.frank_aad(request.message.message()).ok()?;
+        let (sender, room) = (request.sending_user.clone(), hub.uri().clone());
+        Some(Self { wanted: frank_aad.zip(hub.franking_agent()), suite: hub.suite(), sender, room })
+    }
+
+    /// The stamp of a time: the same for the same time.
+    pub(crate) fn at(&self, inner: &Inner, accepted: Timestamp) -> Result<Option<Frank>, Fail> {
+        let Some((frank_aad, agent)) = &self.wanted else { return Ok(None) };
+        let keys = inner.franking.keys();
+        let is_agent = |key: &SigningKey| key.public_key().as_bytes() == agent.franking_signature_key;
+        let signer = keys.signers.iter().find(|(suite, signer)| *suite == self.suite && is_agent(signer));
+        let (_, signer) = signer.ok_or(Fail::Fault("a room's franking agent is not this hub's"))?;
+        let context = ServerFrankingContext { sender: self.sender.clone(), room: self.room.clone(), accepted };
+        let frank = keys.hub.frank(frank_aad, context, self.suite, signer);
+        frank.map(Some).map_err(|_| Fail::Fault("a stamp cannot be made"))
+    }
 }

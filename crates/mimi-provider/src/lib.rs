@@ -23,6 +23,7 @@ mod server;
 mod store;
 mod wake;
 
+pub use abuse::explain;
 pub use clock::{OffsetClock, OsEntropy};
 pub use config::{Config, ConfigError};
 pub use keys::KeyFileError;

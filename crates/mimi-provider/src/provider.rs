@@ -135,8 +135,7 @@ impl Provider {
     /// [`StartError`] names what is missing.
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         make_private_folder(&config.data).map_err(StartError::Data)?;
-        let store = Store::open(&config.data.join("provider.sqlite"))?;
-        let senders = keys::hub_senders(&store, &config.domain)?;
+        let Opened { store, senders, franking, abuse } = open_store(&config, options.clock.now()).await?;
         let tls = TlsAcceptor::from(Arc::new(keys::server_tls(&config)?));
         let log = Logger::new(Arc::clone(&options.clock), options.quiet);
         let (stop, stopping) = watch::channel(false);
@@ -144,8 +143,8 @@ impl Provider {
             trust: keys::trust(&config)?,
             issuer: keys::issuer(&config)?,
             senders,
-            franking: Franking::load(&store, config.abuse.periods(), options.clock.now())?,
-            abuse: Abuse::load(&config, &store)?,
+            franking,
+            abuse,
             store,
             rooms: Rooms::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
@@ -176,7 +175,9 @@ impl Provider {
         let turning = franking::run(Arc::clone(&inner));
         workers.spawn(async { match turning.await {} });
         for peer in &inner.config.peers {
-            workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));
+            for _ in 0..outbox::COURIERS {
+                workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));
+            }
         }
         workers.spawn(inner.recorder.clone().count());
         tokio::select! {
@@ -188,6 +189,29 @@ impl Provider {
         workers.shutdown().await;
         inner.recorder.write_counts();
     }
+}
+
+/// What is read from the database at the start.
+struct Opened {
+    store: Store,
+    senders: Vec<(CipherSuite, ExternalSender)>,
+    franking: Franking,
+    abuse: Abuse,
+}
+
+/// Opens the database, and reads from it what the provider is as a hub.
+async fn open_store(config: &Config, now: Timestamp) -> Result<Opened, StartError> {
+    let config = config.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let store = Store::of(&config)?;
+        Ok(Opened {
+            senders: keys::hub_senders(&store, &config.domain)?,
+            franking: Franking::load(&store, config.abuse.periods(), now)?,
+            abuse: Abuse::load(&config, &store)?,
+            store,
+        })
+    });
+    opened.await.unwrap_or_else(|_| Err(StartError::Data(std::io::Error::other("the database was not opened"))))
 }
 
 /// Makes a folder that nobody else can read, unless it is there already.

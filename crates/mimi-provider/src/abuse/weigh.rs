@@ -17,7 +17,7 @@ pub(super) fn weigh(
     if let Some(step) = &decision.step
         && inner.store.decide(subject, room, step, &decision.to_string(), now)?
     {
-        inner.log.note(format_args!("abuse: {subject}: {decision}"));
+        inner.log.note(format_args!("abuse: {} decided", step.remedy.name()));
     }
     Ok(())
 }

@@ -69,9 +69,7 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
             }
             Ok(Reply::message(&identifier::query(inner, Wire::decode(body)?).await?))
         }
-        PeerRoute::ReportAbuse(room) => {
-            abuse::report(inner, peer.domain().clone(), room, Wire::decode(body)?).await
-        }
+        PeerRoute::ReportAbuse(room) => abuse::report(inner, peer.domain().clone(), room, Wire::decode(body)?).await,
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mimi_pseudonym::Timestamp;
 
-use super::{Hash, Store, StoreError, millis, timestamp};
+use super::{Hash, Store, StoreError, timestamp};
 
 impl Store {
     /// The secret of a name; `fresh` is stored if there is none yet.
@@ -12,7 +12,7 @@ impl Store {
         self.write(|db| {
             let insert = "INSERT INTO secrets (name, secret) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
             db.execute(insert, (name, fresh))?;
-            Ok(db.query_row("SELECT secret FROM secrets WHERE name = ?1", [name], |row| row.get(0))?)
+            db.one("SELECT secret FROM secrets WHERE name = ?1", [name])?.get(0)
         })
     }
 
@@ -26,11 +26,11 @@ impl Store {
         fresh: &Hash,
     ) -> Result<Vec<(Timestamp, Hash)>, StoreError> {
         self.write(|db| {
-            let newest: Option<i64> = db.query_row("SELECT MAX(used_from) FROM franking_secrets", [], |row| row.get(0))?;
+            let newest: Option<i64> = db.one("SELECT MAX(used_from) FROM franking_secrets", [0_i64; 0])?.get(0)?;
             let used_from = match newest {
                 // What is stamped first may be stamped by a clock that is a little behind.
-                None => Some(0),
-                Some(newest) if timestamp(newest).after(every) <= now => Some(millis(now.after(ahead))),
+                None => Some(Timestamp::default()),
+                Some(newest) if timestamp(newest).after(every) <= now => Some(now.after(ahead)),
                 Some(_) => None,
             };
             if let Some(used_from) = used_from {
@@ -40,11 +40,10 @@ impl Store {
             db.execute(
                 "DELETE FROM franking_secrets WHERE used_from < \
                  (SELECT MAX(used_from) FROM franking_secrets WHERE used_from <= ?1)",
-                [millis(now.before(remember))],
+                [now.before(remember)],
             )?;
-            let mut query = db.prepare_cached("SELECT used_from, secret FROM franking_secrets ORDER BY used_from")?;
-            let rows = query.query_map([], |row| Ok((timestamp(row.get(0)?), row.get(1)?)))?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            let all = "SELECT used_from, secret FROM franking_secrets ORDER BY used_from";
+            db.rows(all, [0_i64; 0])?.iter().map(|row| Ok((timestamp(row.get(0)?), row.get(1)?))).collect()
         })
     }
 
@@ -58,15 +57,13 @@ impl Store {
         fresh: &Hash,
     ) -> Result<Vec<Hash>, StoreError> {
         self.write(|db| {
-            let newest: Option<i64> =
-                db.query_row("SELECT MAX(made_at) FROM franking_signers WHERE suite = ?1", [suite], |row| row.get(0))?;
+            let newest = "SELECT MAX(made_at) FROM franking_signers WHERE suite = ?1";
+            let newest: Option<i64> = db.one(newest, [suite])?.get(0)?;
             if newest.is_none_or(|newest| timestamp(newest).after(every) <= now) {
                 let insert = "INSERT INTO franking_signers (suite, made_at, secret) VALUES (?1, ?2, ?3)";
-                db.execute(insert, (suite, millis(now), fresh))?;
+                db.execute(insert, (suite, now, fresh))?;
             }
-            let mut query =
-                db.prepare_cached("SELECT secret FROM franking_signers WHERE suite = ?1 ORDER BY made_at")?;
-            Ok(query.query_map([suite], |row| row.get(0))?.collect::<Result<_, _>>()?)
+            db.column("SELECT secret FROM franking_signers WHERE suite = ?1 ORDER BY made_at", [suite])
         })
     }
 }

@@ -4,19 +4,21 @@
 mod account;
 mod credentials;
 mod inbox;
+mod links;
 mod profile;
 mod rooms;
 mod secret;
 
 pub use account::{
-    AddDeviceRequest, HubFrankingAgent, HubSender, ProviderInfo, PseudonymsRequest, PseudonymsResponse, RegisterAccountRequest,
-    RegisterResponse,
+    AddDeviceRequest, HubFrankingAgent, HubSender, ProviderInfo, PseudonymsRequest, PseudonymsResponse,
+    RegisterAccountRequest, RegisterResponse,
 };
 pub use credentials::{
     CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential,
     UnverifiedCredentialItem, claim_code, claim_from_code,
 };
 pub use inbox::{AckRequest, InboxBody, InboxEvent, InboxResponse};
+pub use links::{JoinLinkEntry, JoinLinkOperation, JoinLinksRequest, JoinLinksResponse};
 pub use profile::{ConsentSettings, ProfileEntry, SetProfile, Visibility};
 pub use rooms::{
     Accepted, ClaimOwnRequest, CreateRoomRequest, HubKeyMaterialRequest, LocalIdentifierQuery, UploadKeyPackages,
@@ -50,6 +52,10 @@ pub const SUBMIT_MESSAGE_PATH: &str = "/client/v1/submitMessage";
 pub const REPORT_ABUSE_PATH: &str = "/client/v1/reportAbuse";
 /// POST with `/{roomId}` [`crate::GroupInfoRequest`] -> [`crate::GroupInfoResponse`].
 pub const GROUP_INFO_PATH: &str = "/client/v1/groupInfo";
+/// POST with `/{roomId}` [`JoinLinksRequest`] -> [`JoinLinksResponse`].
+pub const JOIN_LINKS_PATH: &str = "/client/v1/joinLinks";
+/// POST with `/{roomId}` [`crate::UnverifiedCommitReport`], without an answer.
+pub const REPORT_COMMIT_PATH: &str = "/client/v1/reportCommit";
 /// POST [`LocalIdentifierQuery`] -> [`crate::IdentifierResponse`].
 pub const IDENTIFIER_QUERY_PATH: &str = "/client/v1/identifierQuery";
 /// POST [`SetProfile`], without an answer.
