@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use mimi_credential::{CredentialError, TrustStore};
 use mimi_pseudonym::{CipherSuite, ClientUri, DecodeError, Domain, Reader, Timestamp, Wire, Writer};
-use mimi_room::{Actor, How, Refusal, RoomState};
+use mimi_room::{Refusal, RoomState};
 use mimi_wire::{KeyPackageRef, MlsMessage, RatchetTree, Welcome, label::verify_with_label};
 use openmls::{
     group::{PublicProcessMessageError, StagedCommit, ValidationError},
@@ -14,10 +14,11 @@ use crate::{
     CommitBundle, HubRoom, Snapshot,
     backend::Backend,
     forgetful::Forgetful,
-    group::{Effect, EffectError, component_updates, dictionary_changes, effect, update_roster},
+    group::{Committer, Effect, EffectError, component_updates, dictionary_changes, effect, update_roster},
     hub::snapshot,
     identity::Leaf,
     known::KnownCommit,
+    part::judge,
 };
 
 /// Why a hub does not accept a commit. Nothing has changed then.
@@ -108,16 +109,14 @@ impl HubRoom {
     ) -> Result<AcceptedCommit, CommitRefusal> {
         let committer = self.committer(&bundle.commit, peer)?;
         let (staged, next) = self.stage(&bundle.commit)?;
-        let effect = effect(&staged, &committer, &self.roster, self.suite, trust, now)?;
-        let actor = Actor::client(committer.user.clone(), committer.client.clone());
-        let members = self.roster.clients();
-        self.state.apply(&actor, How::Commit, &effect.change(&members))?;
+        let effect = effect(&staged, Committer::Member(&committer), &self.roster, self.suite, trust, now)?;
+        judge(self.state.at(now), &effect.parts, &self.roster.clients())?;
         let added = self.references(&staged, &effect)?;
         check_welcome(bundle.welcome.as_ref(), &added, self.suite)?;
         check_group_info(bundle, &staged, &committer)?;
         self.check_tree(bundle, added.len())?;
         let recipients = self.domains();
-        let removed = effect.outgoing.iter().map(|(_, client)| client.clone()).collect();
+        let removed = effect.outgoing().map(|(_, client)| client.clone()).collect();
         let log_entry = KnownCommit { commit: bundle.commit.clone(), added: effect.added.clone() }.encode();
         let saved = self.merge(staged, next, effect, with_snapshot)?;
         let ratchet_tree = self.ratchet_tree().ok_or(CommitRefusal::Mls)?;

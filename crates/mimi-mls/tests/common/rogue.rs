@@ -6,12 +6,14 @@ use mimi_room::{ComponentUpdate, Operation, RoomState};
 use mimi_wire::{GroupInfo, KeyPackage, MlsMessage, RatchetTree, Welcome, label::sign_with_label};
 use openmls::{
     component::ComponentData,
-    group::{MlsGroupCreateConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, WireFormatPolicy},
+    group::{MlsGroupCreateConfig, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, Propose, WireFormatPolicy},
+    messages::{group_info::VerifiableGroupInfo, proposals::ProposalOrRefType},
     prelude::{
         AppDataDictionary, AppDataDictionaryExtension, AppDataUpdateProposal, Capabilities, Ciphersuite, Credential,
         CredentialType, CredentialWithKey, Extension, ExtensionType, Extensions, ExternalSender, GroupContext, GroupId,
         KeyPackageIn, LeafNodeIndex, LeafNodeParameters, MlsGroup, MlsMessageOut, OpenMlsProvider, Proposal,
-        ProposalType, ProtocolVersion, RequiredCapabilitiesExtension, SignatureScheme, tls_codec::Deserialize as _,
+        ProposalType, ProtocolVersion, RatchetTreeIn, RequiredCapabilitiesExtension, SignatureScheme,
+        tls_codec::Deserialize as _,
     },
 };
 use openmls_rust_crypto::OpenMlsRustCrypto;
@@ -231,6 +233,56 @@ impl Rogue {
 
     pub fn forget(&mut self) {
         self.group.clear_pending_commit(self.provider.storage()).unwrap();
+    }
+
+    /// Joins with an external commit that does what it likes.
+    pub fn join(identity: Identity, info: &GroupInfo, tree: &RatchetTree, wild: Wild) -> (Self, CommitBundle) {
+        let provider = OpenMlsRustCrypto::default();
+        let info = VerifiableGroupInfo::tls_deserialize_exact(info.as_bytes()).unwrap();
+        let tree = RatchetTreeIn::tls_deserialize_exact(tree.as_bytes()).unwrap();
+        let leaf = wild.leaf.unwrap_or_else(|| LeafNodeParameters::builder().with_capabilities(capabilities()).build());
+        let mut builder = MlsGroup::external_commit_builder()
+            .with_ratchet_tree(tree)
+            .with_config(MlsGroupJoinConfig::builder().wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY).build())
+            .build_group(&provider, info, credential(&identity))
+            .unwrap()
+            .leaf_node_parameters(leaf);
+        for update in &wild.updates {
+            builder = builder.add_app_data_update_proposal(match &update.operation {
+                Operation::Update(data) => AppDataUpdateProposal::update(update.id, data.clone()),
+                Operation::Remove => AppDataUpdateProposal::remove(update.id),
+            });
+        }
+        let mut stage = builder.load_psks(provider.storage()).unwrap().create_group_info(true);
+        let mut updater = stage.app_data_dictionary_updater();
+        for (id, data) in wild.dictionary {
+            match data {
+                Some(data) => updater.set(ComponentData::from_parts(id, data.into())),
+                None => updater.remove(&id),
+            }
+        }
+        let changes = updater.changes();
+        stage.with_app_data_dictionary_updates(changes);
+        let (group, bundle) = stage
+            .build(provider.rand(), provider.crypto(), &Key(&identity), |_| true)
+            .unwrap()
+            .finalize(&provider)
+            .unwrap();
+        let bundle = CommitBundle {
+            commit: message(bundle.commit()),
+            welcome: None,
+            group_info: GroupInfo::decode(&octets(bundle.group_info().unwrap())).unwrap(),
+        };
+        (Self { provider, group, identity }, bundle)
+    }
+
+    /// A proposal of its own, kept for nothing.
+    pub fn propose(&mut self, propose: Propose) -> MlsMessage {
+        let key = Key(&self.identity);
+        let made = self.group.propose(&self.provider, &key, propose, ProposalOrRefType::Reference);
+        let (made, reference) = made.unwrap();
+        self.group.remove_pending_proposal(self.provider.storage(), &reference).unwrap();
+        message(&made)
     }
 
     /// An application message with these octets.
