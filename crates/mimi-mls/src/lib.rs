@@ -8,6 +8,10 @@ mod forgetful;
 mod group;
 mod hub;
 mod hub_commit;
+mod hub_info;
+mod hub_join;
+mod hub_log;
+mod hub_propose;
 mod hub_restore;
 mod identity;
 mod key_package;
@@ -25,7 +29,9 @@ mod seen;
 
 pub use commit::{CommitBundle, CommitError, Wanted};
 pub use hub::{HubCreateError, HubRestoreError, HubRoom, Snapshot};
-pub use hub_commit::{AcceptedCommit, CommitRefusal};
+pub use hub_commit::{AcceptedCommit, CommitRefusal, Joined};
+pub use hub_join::Admission;
+pub use hub_propose::{AcceptedProposals, ProposalRefusal};
 pub use identity::{Identity, IdentityError};
 pub use key_package::{
     KeyPackageError, KeyPackageRefusal, KeyPackageSecret, MAX_LIFETIME_SECS, NewKeyPackage, UnverifiedKeyPackage,
