@@ -5,6 +5,7 @@ mod binding;
 mod commit;
 mod crypto;
 mod forgetful;
+mod franking;
 mod group;
 mod hub;
 mod hub_commit;
@@ -28,6 +29,7 @@ mod seal;
 mod seen;
 
 pub use commit::{CommitBundle, CommitError, Wanted};
+pub use franking::with_franking_agent;
 pub use hub::{HubCreateError, HubRestoreError, HubRoom, Snapshot};
 pub use hub_commit::{AcceptedCommit, CommitRefusal, Joined};
 pub use hub_join::Admission;

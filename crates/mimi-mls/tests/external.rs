@@ -10,14 +10,14 @@ use common::{
 use mimi_credential::{CredentialError, TrustStore};
 use mimi_mls::{
     CommitBundle, ExternalJoinError, FirstEpoch, Identity, OpenError, Opened, PreviewError, Room, RoomPreview,
-    SealError, UnverifiedRoom,
+    SealError, UnverifiedRoom, with_franking_agent,
 };
 use mimi_pseudonym::{CipherSuite, Content, MessageContext, RoomUri, Timestamp, UserUri};
 use mimi_room::{
     Capability, ComponentId, ComponentUpdate, How, JoinLinkPolicy, KeyPackagePurpose, ParticipantListUpdate, Refusal,
     Role, RoomState, StateError, TemporaryBans,
 };
-use mimi_wire::{ExternalSender, GroupInfo, RatchetTree, Wire};
+use mimi_wire::{ExternalSender, FrankingAgentData, GroupInfo, RatchetTree, Wire};
 
 /// Alice's room, which whoever has a join code may join, and Bob outside.
 struct Door {
@@ -85,7 +85,7 @@ fn hear(world: &World, from: &mut Room, to: &mut Room) -> MessageContext {
         })
         .unwrap();
     match to.open(&message, &world.trust, world.now).unwrap() {
-        Opened::Content { content, context } => {
+        Opened::Content { content, context, .. } => {
             assert_eq!((content, Some(&*context)), (text("hello"), sealed.as_ref()));
             *context
         }
@@ -363,5 +363,31 @@ fn people_who_knock_come_in_to_knock_and_nothing_else() {
         let preview = door.look(&bundle.group_info, &tree).unwrap();
         let refused = preview.join(How::ExternalCommit, &door.world.trust, door.world.now).unwrap_err();
         assert_eq!(refused, ExternalJoinError::NotAllowed(Refusal::Capability(Capability::AddOwnClient)));
+    }
+}
+
+#[test]
+fn a_room_whose_messages_are_stamped_is_joined_and_left_like_others() {
+    for suite in CipherSuite::ALL {
+        let mut door = Door::with(suite, |world, uri, alice| {
+            let agent = FrankingAgentData {
+                franking_signature_key: world.hub.signature_key.clone(),
+                credential: world.hub.credential.clone(),
+            };
+            let state = RoomState::by_link(uri, alice, JoinLinkPolicy::default()).unwrap();
+            with_franking_agent(state, &agent).unwrap()
+        });
+        let (mut bob, bundle) = door.join(How::JoinCode).unwrap();
+        assert!(matches!(door.open(&bundle).unwrap(), Opened::Commit { .. }));
+        hear(&door.world, &mut bob, &mut door.room);
+        for message in bob.leave().unwrap() {
+            let opened = door.room.open(&message, &door.world.trust, door.world.now).unwrap();
+            assert!(matches!(opened, Opened::Proposal { .. }));
+        }
+        let bundle = door.room.commit(Default::default()).unwrap();
+        door.room.commit_accepted(&door.world.trust, door.world.now).unwrap();
+        assert_eq!(door.room.clients().len(), 1);
+        let opened = bob.open(&bundle.commit, &door.world.trust, door.world.now).unwrap();
+        assert!(matches!(opened, Opened::Removed { .. }));
     }
 }
