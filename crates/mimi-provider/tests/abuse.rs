@@ -298,7 +298,7 @@ async fn what_a_peer_may_report() {
     let word = report(&alice.user(), vec![]);
     assert_eq!(send(Shown::default(), &word).await, Err(Problem::FromMissing));
     let unshown = Shown { from: Some("mimi@b.example"), ..Shown::default() };
-    assert_eq!(send(unshown, &word).await, Err(Problem::Unauthorized));
+    assert_eq!(send(unshown, &word).await, Err(Problem::FromMismatch));
     let c = Shown { certificate: Some(&world.c), from: Some("mimi@c.example"), ..Shown::default() };
     let not_in_room = send(c, &word).await.unwrap_err();
     assert!(
