@@ -96,8 +96,7 @@ fn score() -> Vec<Case> {
     }
     let question = Question::new(&scores, 9, THRESHOLD).unwrap();
     let quorum = || operators.iter().take(3);
-    let blinded =
-        quorum().fold(Round::new(&question), |round, one| one.blind(&round, &mut entropy(3)).unwrap());
+    let blinded = quorum().fold(Round::new(&question), |round, one| one.blind(&round, &mut entropy(3)).unwrap());
     let shares: Vec<_> = quorum().map(|one| one.read_round(&blinded, &mut entropy(4)).unwrap()).collect();
     let mut confirmation = Confirmation::new(question.clone());
     for one in quorum() {
@@ -215,7 +214,6 @@ fn table(cases: &mut [Case]) {
 }
 
 fn main() {
-    let _: Timestamp = NOW;
     let mut cases = vec![floor()];
     cases.extend(blind());
     cases.extend(break_glass());

@@ -3,7 +3,6 @@
 use mimi_pseudonym::UserUri;
 use ring::{
     aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
-    hkdf::{HKDF_SHA256, KeyType, Salt},
     hmac,
 };
 use zeroize::Zeroizing;
@@ -17,16 +16,11 @@ pub(crate) const SEALED: usize = PADDED + 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unsealable;
 
-struct Length;
-
-impl KeyType for Length {
-    fn len(&self) -> usize {
-        32
-    }
-}
-
 /// A key of 32 octets from a secret and the parts of its purpose, each behind its length.
+#[cfg(feature = "threshold")]
 pub(crate) fn derive(secret: &[u8], purpose: &[&[u8]]) -> Result<Zeroizing<[u8; 32]>, Unsealable> {
+    use ring::hkdf::{HKDF_SHA256, Salt};
+
     let mut info = Vec::new();
     for part in purpose {
         info.extend_from_slice(&(part.len() as u64).to_be_bytes());
@@ -35,7 +29,7 @@ pub(crate) fn derive(secret: &[u8], purpose: &[&[u8]]) -> Result<Zeroizing<[u8; 
     let mut key = Zeroizing::new([0; 32]);
     let pseudorandom = Salt::new(HKDF_SHA256, &[]).extract(secret);
     let info = [info.as_slice()];
-    let expanded = pseudorandom.expand(&info, Length).map_err(|_| Unsealable)?;
+    let expanded = pseudorandom.expand(&info, HKDF_SHA256).map_err(|_| Unsealable)?;
     expanded.fill(&mut *key).map_err(|_| Unsealable)?;
     Ok(key)
 }

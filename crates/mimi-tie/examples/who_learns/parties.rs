@@ -19,7 +19,9 @@ use mimi_tie::{
 
 use crate::common::{NOW, entropy, link, operators};
 
-const NAMES: [&str; 8] = ["alice", "bob", "cathy", "user4", "user5", "user6", "user7", "user8"];
+/// Long enough not to come up by chance among random octets.
+const NAMES: [&str; 8] =
+    ["account-1", "account-2", "account-3", "account-4", "account-5", "account-6", "account-7", "account-8"];
 /// Whose pseudonym everybody asks about.
 const TARGET: usize = 1;
 /// Accounts in a cohort.
@@ -250,7 +252,9 @@ pub fn tables() -> String {
         yes(world.operators_open(2, true) || world.operators_against_the_protocol(2))
     });
     row(&mut text, "three operators, with an entry in the log", &|world| yes(world.operators_open(3, true)));
-    row(&mut text, "three operators, with an entry about another pseudonym", &|world| yes(world.operators_open(3, false)));
+    row(&mut text, "three operators, with an entry about another pseudonym", &|world| {
+        yes(world.operators_open(3, false))
+    });
     row(&mut text, "three operators who break the rules together", &|world| {
         yes(world.operators_against_the_protocol(3))
     });
