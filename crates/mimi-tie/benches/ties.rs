@@ -52,7 +52,7 @@ fn blind() -> Vec<Case> {
     let token = pending.finish(&response).unwrap();
     let (one, two, again) = (issuer(), issuer(), ask.clone());
     vec![
-        case("token: request (client)", move || ask()),
+        case("token: request (client)", ask),
         case("token: issue (provider)", move || one.issue(&request, &mut entropy(3)).unwrap()),
         case("token: request and finish (client)", move || again().1.finish(&response).unwrap()),
         case("token: redeem (provider)", move || two.redeem(&token, &challenge).unwrap()),
