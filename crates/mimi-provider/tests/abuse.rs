@@ -13,7 +13,7 @@ use mimi_content::{Disposition, MimiContent, Part, Salt};
 use mimi_credential::CertificateChain;
 use mimi_mls::{Identity, NewKeyPackage, Opened, Room, SealError, UnverifiedKeyPackage, Wanted, with_franking_agent};
 use mimi_provider::{Config, OsEntropy, explain};
-use mimi_pseudonym::{Entropy, RoomUri, Signer, SigningKey, UserUri};
+use mimi_pseudonym::{DisclosureFormat, Entropy, RoomUri, Signer, SigningKey, UserUri};
 use mimi_room::{ComponentId, ComponentUpdate, KeyPackagePurpose, ParticipantListUpdate, RoomState};
 use mimi_wire::{
     AbuseReport, AbusiveMessage, AppDataDictionary, FanoutEvent, Frank, GroupInfoOption, MlsMessage, Problem,
@@ -36,6 +36,7 @@ async fn identity(world: &World, shown: Shown<'_>, subject: &UserUri) -> Identit
         subject: subject.clone(),
         cipher_suite: SUITE,
         public_key: key.public_key().clone(),
+        format: DisclosureFormat::X509,
         disclose: vec![],
     };
     let request = CredentialsRequest { items: vec![CredentialItem::sign(tbs, &key).unwrap().into()] };
