@@ -179,7 +179,7 @@ fn the_home_provider_decides() {
     assert_eq!(decide(std::slice::from_ref(&one)), Some(HomeRemedy::Suspend), "one hub's word does not delete");
     assert_eq!(decide(&vec![one.clone(); 50]), Some(HomeRemedy::Remove), "nor does it if it says so fifty times");
     let bare = Received { with_evidence: false, ..one };
-    assert_eq!(decide(&[bare.clone()]), None);
+    assert_eq!(decide(std::slice::from_ref(&bare)), None);
     assert_eq!(decide(&vec![bare; 50]), None);
     let three: Vec<_> = ["a.example", "b.example", "c.example"]
         .into_iter()
