@@ -49,6 +49,8 @@ pub struct Config {
 pub(crate) struct Abuse {
     /// A file with weights, rates and steps in place of the built-in ones.
     pub(crate) signals: Option<PathBuf>,
+    /// A file with the policy by which hubs' requests for remedies are decided about, in place of the built-in one.
+    pub(crate) remedies: Option<PathBuf>,
     /// Days after which another secret stamps messages: 1 to 3,650.
     secret_days: u16,
     /// Days for which a stamped message can be reported: 1 to 3,650.
@@ -59,7 +61,7 @@ pub(crate) struct Abuse {
 
 impl Default for Abuse {
     fn default() -> Self {
-        Self { signals: None, secret_days: 30, remember_days: 400, signer_days: 365 }
+        Self { signals: None, remedies: None, secret_days: 30, remember_days: 400, signer_days: 365 }
     }
 }
 
@@ -290,6 +292,7 @@ impl Config {
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
             .chain(password)
             .chain(&mut abuse.signals)
+            .chain(&mut abuse.remedies)
     }
 }
 

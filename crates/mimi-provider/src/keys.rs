@@ -15,7 +15,7 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
-use crate::{Config, clock::OsEntropy, store::Store};
+use crate::{Config, StoreError, clock::OsEntropy, store::Store};
 
 /// Why certificates and keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +133,14 @@ pub(crate) fn hub_senders(
         senders.push((suite, ExternalSender { signature_key: key.public_key().as_bytes().to_vec(), credential }));
     }
     Ok(senders)
+}
+
+/// The hub's key as external sender in rooms of a suite, made at the first start.
+pub(crate) fn hub_signer(store: &Store, suite: CipherSuite) -> Result<SigningKey, StoreError> {
+    let unusable = |_| StoreError::damaged("the hub's key");
+    let scheme = suite.signature_scheme();
+    let fresh = SigningKey::generate(scheme, &mut OsEntropy).map_err(unusable)?;
+    SigningKey::from_secret(scheme, &store.hub_key(suite.code(), fresh.secret())?).map_err(unusable)
 }
 
 fn provider() -> Arc<CryptoProvider> {

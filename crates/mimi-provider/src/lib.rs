@@ -23,7 +23,7 @@ mod server;
 mod store;
 mod wake;
 
-pub use abuse::explain;
+pub use abuse::{explain, pardon};
 pub use clock::{OffsetClock, OsEntropy};
 pub use config::{Config, ConfigError};
 pub use keys::KeyFileError;

@@ -13,6 +13,7 @@ use mimi_wire::{
 };
 
 use crate::{
+    abuse,
     clock::OsEntropy,
     config::Registration,
     fail::Fail,
@@ -170,6 +171,7 @@ pub(crate) async fn submit(
     if !inner.blocking(move |inner| Ok(inner.store.owns(account, &user)?)).await? {
         return Err(Problem::ForeignUser.into());
     }
+    abuse::check_sender(inner, request.sending_user.clone()).await?;
     if room.domain() == inner.domain() {
         let response = hub::submit(inner, Requester::Own, room, request).await?;
         return Ok(Reply::message(&response));

@@ -11,9 +11,11 @@ A MIMI provider: hub of rooms and local provider of clients.
 
 Usage: mimi-provider run --config FILE [--clock-offset SECONDS] [--quiet] [--record DIR]
        mimi-provider explain USER --config FILE [--clock-offset SECONDS]
+       mimi-provider pardon USER --config FILE [--clock-offset SECONDS]
        mimi-provider --help | --version
 
   explain USER             what speaks against a user in this hub's rooms, and what is decided from it
+  pardon USER              forgets all that, and asks the user's provider to reverse what it was asked for
   --config FILE            the configuration, in TOML
   --clock-offset SECONDS   moves the provider's clock; may be negative
   --quiet                  no line for each request on standard error
@@ -26,6 +28,7 @@ enum Command {
     Help,
     Version,
     Explain { user: UserUri, config: PathBuf, clock_offset: i64 },
+    Pardon { user: UserUri, config: PathBuf, clock_offset: i64 },
     Run { config: PathBuf, clock_offset: i64, quiet: bool, record: Option<PathBuf> },
 }
 
@@ -50,6 +53,9 @@ fn main() -> ExitCode {
             let text = mimi_provider::explain(&Config::load(&config)?, &user, now)?;
             Ok(std::io::stdout().write_all(text.as_bytes())?)
         }
+        Command::Pardon { user, config, clock_offset } => {
+            Ok(mimi_provider::pardon(&Config::load(&config)?, &user, OffsetClock::new(clock_offset).now())?)
+        }
         Command::Run { config, clock_offset, quiet, record } => run(config, clock_offset, quiet, record),
     });
     match result {
@@ -64,7 +70,7 @@ fn main() -> ExitCode {
 
 fn arguments(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let (mut run, mut config, mut clock_offset, mut quiet, mut record) = (false, None, 0, false, None);
-    let mut user: Option<UserUri> = None;
+    let (mut explain, mut pardon): (Option<UserUri>, Option<UserUri>) = (None, None);
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(Command::Help),
@@ -73,16 +79,18 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("clock-offset") => clock_offset = parser.value()?.parse()?,
             Long("quiet") => quiet = true,
             Long("record") if cfg!(feature = "record") => record = Some(parser.value()?.into()),
-            Value(value) if value == "run" && !run && user.is_none() => run = true,
-            Value(value) if value == "explain" && !run && user.is_none() => user = Some(parser.value()?.parse()?),
+            Value(value) if value == "run" && !run => run = true,
+            Value(value) if value == "explain" => explain = Some(parser.value()?.parse()?),
+            Value(value) if value == "pardon" => pardon = Some(parser.value()?.parse()?),
             other => return Err(other.unexpected()),
         }
     }
-    match (config, user) {
-        (Some(config), Some(user)) => Ok(Command::Explain { user, config, clock_offset }),
-        (Some(config), None) if run => Ok(Command::Run { config, clock_offset, quiet, record }),
-        (Some(_), None) => Err("the command `run` is missing".into()),
-        (None, _) => Err("--config FILE is missing; see --help".into()),
+    match (config, run, explain, pardon) {
+        (Some(config), false, Some(user), None) => Ok(Command::Explain { user, config, clock_offset }),
+        (Some(config), false, None, Some(user)) => Ok(Command::Pardon { user, config, clock_offset }),
+        (Some(config), true, None, None) => Ok(Command::Run { config, clock_offset, quiet, record }),
+        (Some(_), ..) => Err("one of the commands `run`, `explain` and `pardon` is wanted".into()),
+        (None, ..) => Err("--config FILE is missing; see --help".into()),
     }
 }
 
@@ -143,6 +151,8 @@ mod tests {
         assert_eq!((config, clock_offset, quiet, record), (PathBuf::from("a.toml"), -60, true, None));
         let command = parse(&["explain", "mimi://b.example/u/bob", "--config", "a.toml"]).unwrap();
         assert!(matches!(command, Command::Explain { .. }));
+        let command = parse(&["pardon", "mimi://b.example/u/bob", "--config", "a.toml"]).unwrap();
+        assert!(matches!(command, Command::Pardon { .. }));
     }
 
     #[test]
@@ -150,6 +160,7 @@ mod tests {
         for wrong in [
             &["explain", "--config", "a"][..],
             &["explain", "bob", "--config", "a"],
+            &["run", "pardon", "mimi://a.example/u/x", "--config", "a"],
             &["run"],
             &["--config", "a"],
             &["run", "run"],

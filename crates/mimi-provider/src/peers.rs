@@ -11,8 +11,9 @@ use hyper::{body::Bytes, client::conn::http2::SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use mimi_pseudonym::Domain;
 use mimi_wire::{
-    Directory, Endpoint, MEDIA_TYPE, Problem, ProblemDocument,
+    Directory, Endpoint, MEDIA_TYPE, Problem, ProblemDocument, Wire,
     directory::{DIRECTORY_MAX_LEN, DIRECTORY_PATH},
+    local::{INFO_PATH, ProviderInfo},
 };
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -150,6 +151,14 @@ impl Peers {
             *peer.directory.lock().await = None;
         }
         answer
+    }
+
+    /// What a peer says of itself to anybody.
+    pub(crate) async fn info(&self, domain: &Domain) -> Result<ProviderInfo, PeerError> {
+        let peer = self.known.get(domain).ok_or(PeerError::Unknown)?;
+        let (path, max) = (INFO_PATH, ProviderInfo::MAX_LEN);
+        let octets = self.exchange(peer, peer.port, Method::GET, path, "info", Vec::new(), max).await?;
+        ProviderInfo::decode(&octets).map_err(|_| PeerError::Nonsense)
     }
 
     async fn directory(&self, peer: &Peer) -> Result<Arc<Directory>, PeerError> {

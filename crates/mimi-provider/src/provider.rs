@@ -1,6 +1,6 @@
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc};
 
-use mimi_abuse::signal::TableError;
+use mimi_abuse::{remedy::PolicyError, signal::TableError};
 use mimi_credential::{Issuer, TrustStore};
 use mimi_pseudonym::{CipherSuite, Clock, Domain, Timestamp};
 use mimi_wire::ExternalSender;
@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     Config, KeyFileError, OffsetClock, StoreError,
-    abuse::Abuse,
+    abuse::{self, Abuse},
     fail::Fail,
     forget,
     franking::{self, Franking},
@@ -94,9 +94,12 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The table of signals cannot be read.
-    #[error("signals: {0}")]
+    /// The table of signals or the policy for remedies cannot be read.
+    #[error("abuse: {0}")]
     Signals(std::io::Error),
+    /// The policy for remedies makes no sense.
+    #[error("remedies: {0}")]
+    Policy(#[from] PolicyError),
     /// The table of signals makes no sense.
     #[error("signals: {0}")]
     Table(#[from] TableError),
@@ -174,6 +177,8 @@ impl Provider {
         workers.spawn(async { match forgetting.await {} });
         let turning = franking::run(Arc::clone(&inner));
         workers.spawn(async { match turning.await {} });
+        let remedies = abuse::run(Arc::clone(&inner));
+        workers.spawn(async { match remedies.await {} });
         for peer in &inner.config.peers {
             for _ in 0..outbox::COURIERS {
                 workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));

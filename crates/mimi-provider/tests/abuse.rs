@@ -8,11 +8,14 @@ mod support;
 use std::time::Duration;
 
 use http::Method;
-use mimi_abuse::franking::{FrankedMessage, ReceiveError, commit, verify_received};
+use mimi_abuse::{
+    franking::{FrankedMessage, ReceiveError, commit, verify_received},
+    signal::Table,
+};
 use mimi_content::{Disposition, MimiContent, Part, Salt};
 use mimi_credential::CertificateChain;
 use mimi_mls::{Identity, NewKeyPackage, Opened, Room, SealError, UnverifiedKeyPackage, Wanted, with_franking_agent};
-use mimi_provider::{Config, OsEntropy, explain};
+use mimi_provider::{Config, OsEntropy, explain, pardon};
 use mimi_pseudonym::{DisclosureFormat, Entropy, RoomUri, Signer, SigningKey, UserUri};
 use mimi_room::{ComponentId, ComponentUpdate, KeyPackagePurpose, ParticipantListUpdate, RoomState};
 use mimi_wire::{
@@ -335,4 +338,63 @@ async fn who_sends_in_floods_is_noticed() {
     let explained = explain(&config, &bob.user(), world.now).unwrap();
     assert!(explained.contains("+0.50 message_rate by a.example"), "{explained}");
     assert!(explain(&config, &alice.user(), world.now).unwrap().starts_with("nothing: score 0.00"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hub_asks_the_users_provider_at_its_own_moment() {
+    let mut world = World::start("abuse-ask").await;
+    let own = world.folder.join("a.example");
+    let table =
+        Table::built_in().replacen("score = 1.5\nremedy = \"mute\"", "score = 0.5\nremedy = \"ask_suspend\"", 1);
+    std::fs::write(own.join("signals.toml"), table).unwrap();
+    let config = std::fs::read_to_string(own.join("provider.toml")).unwrap();
+    std::fs::write(own.join("provider.toml"), config + "\n[abuse]\nsignals = \"signals.toml\"\n").unwrap();
+    world.restart().await;
+    let _b = world.run_b().await;
+    let (mut alice, mut bob) = alice_and_bob(&world).await;
+    bob.say(&world, "buy this").await;
+    let received = alice.receive(&world).await.unwrap();
+    let good = report(&bob.user(), vec![received.evidence]);
+    alice.report(&world, &good).await.unwrap();
+    alice.report(&world, &good).await.unwrap();
+    let rows = |world: &World, table: &str| world.dump().iter().filter(|row| row.starts_with(table)).count();
+    assert_eq!((rows(&world, "abuse_decisions:"), rows(&world, "remedy_outbox:")), (1, 1), "decided once, asked once");
+    let config = Config::load(&own.join("provider.toml")).unwrap();
+    let explained = explain(&config, &bob.user(), world.now).unwrap();
+    assert!(explained.starts_with("ask_suspend: score 1.00, from 0.50 on\n"), "{explained}");
+
+    // Meanwhile the hub takes no messages from Bob; Alice is heard.
+    let content = bob.content("again");
+    let again = bob.room.seal_franked(|_| Ok::<_, SealError>(commit(&content))).unwrap();
+    assert_eq!(bob.submit(&world, again, bob.user()).await, SubmitMessageResponse::NotAllowed);
+    alice.say(&world, "thanks").await;
+
+    // At the next moment it goes out, with the message, and without a word about who reported.
+    world.offset += 7200;
+    world.restart().await;
+    world.wait_for(|rows| !rows.iter().any(|row| row.starts_with("remedy_outbox:"))).await;
+    let db = rusqlite::Connection::open(world.folder.join("b.example/data/provider.sqlite")).unwrap();
+    let query = "SELECT hub, subject, wanted, with_evidence, body FROM remedy_requests";
+    let (hub, subject, wanted, with_evidence, body): (String, String, i64, bool, Vec<u8>) =
+        db.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))).unwrap();
+    assert_eq!((hub.as_str(), subject.as_str(), wanted, with_evidence), ("a.example", bob.user().as_str(), 1, true));
+    let alice_user = alice.user();
+    let contains = |text: &str| body.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(contains("buy this") && !contains(alice_user.as_str()));
+
+    // The operator pardons Bob: he may send again, and his provider is asked to reverse it.
+    pardon(&config, &bob.user(), world.present()).unwrap();
+    assert_eq!(rows(&world, "abuse_"), 0);
+    bob.say(&world, "sorry").await;
+    world.offset += 7200;
+    world.restart().await;
+    world.wait_for(|rows| !rows.iter().any(|row| row.starts_with("remedy_outbox:"))).await;
+    let wanted: Vec<i64> = db
+        .prepare("SELECT wanted FROM remedy_requests ORDER BY received_at")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(wanted, [1, 0]);
 }

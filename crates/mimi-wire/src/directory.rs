@@ -49,11 +49,13 @@ pub enum Endpoint {
     JoinLinks,
     /// Takes a member's word that it cannot go along with a commit. Our own convention: no draft has it.
     ReportCommit,
+    /// Asks a user's provider for a remedy. Our own convention: no draft has it.
+    RequestRemedy,
 }
 
 impl Endpoint {
     /// Every endpoint there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::KeyMaterial,
         Self::Update,
         Self::Notify,
@@ -66,6 +68,7 @@ impl Endpoint {
         Self::ProxyDownload,
         Self::JoinLinks,
         Self::ReportCommit,
+        Self::RequestRemedy,
     ];
 
     /// Its name in the directory, which is also its path under this project's own providers.
@@ -83,6 +86,7 @@ impl Endpoint {
             Self::ProxyDownload => "proxyDownload",
             Self::JoinLinks => "joinLinks",
             Self::ReportCommit => "reportCommit",
+            Self::RequestRemedy => "requestRemedy",
         }
     }
 
@@ -98,7 +102,7 @@ impl Endpoint {
             | Self::JoinLinks
             | Self::ReportCommit => "roomId",
             Self::UpdateConsent => "requesterUser",
-            Self::IdentifierQuery => "domain",
+            Self::IdentifierQuery | Self::RequestRemedy => "domain",
             Self::ProxyDownload => "downloadUrl",
         }
     }

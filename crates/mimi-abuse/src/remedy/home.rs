@@ -90,9 +90,9 @@ impl Default for HomePolicy {
             batch_hours: 24,
             budget_per_day: 100,
             half_life_hours: 720,
-            suspend: 1.0,
-            remove: 2.0,
-            delete: 6.0,
+            suspend: 0.75,
+            remove: 1.5,
+            delete: 5.0,
             others: PeerPolicy { weight: 1.0, count: 2 },
             hubs: BTreeMap::new(),
         }

@@ -32,3 +32,16 @@ pub fn explain(config: &Config, user: &UserUri, now: Timestamp) -> Result<String
     }
     Ok(text)
 }
+
+/// Forgets all that speaks against a user in this hub's rooms. If the user's provider was asked for a remedy, it is asked to
+/// reverse that. A provider may run on the same database meanwhile.
+///
+/// # Errors
+/// [`StartError`] if the database cannot be read or written.
+pub fn pardon(config: &Config, user: &UserUri, now: Timestamp) -> Result<(), StartError> {
+    let store = Store::of(config)?;
+    if store.pardon(user)? {
+        super::ask::reverse(&store, config.domain(), user, now)?;
+    }
+    Ok(())
+}

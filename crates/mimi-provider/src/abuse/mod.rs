@@ -1,26 +1,34 @@
 //! How this provider meets abuse (draft-mahy-mimi-pseudonyms-00, section 5): as a hub it takes reports, weighs what speaks
 //! against a user, and decides.
 
+mod ask;
 mod explain;
+mod home;
 mod report;
 mod weigh;
 
 use std::{
-    sync::{Mutex, PoisonError},
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use mimi_abuse::signal::{RateMeter, Table};
+use mimi_abuse::{
+    remedy::HomePolicy,
+    signal::{RateMeter, Table},
+};
 use mimi_pseudonym::{Entropy, Timestamp, UserUri};
 
-pub use explain::explain;
+pub use explain::{explain, pardon};
+pub(crate) use home::{check_account, check_sender, requested};
 pub(crate) use report::{from_device, report};
-pub(crate) use weigh::sent;
+pub(crate) use weigh::{may_send, sent};
 
 use crate::{
     Config, StartError,
     clock::OsEntropy,
     fail::Fail,
+    provider::Inner,
     store::{Hash, Store},
 };
 
@@ -30,6 +38,8 @@ pub(crate) struct Abuse {
     /// From which the tags of own reporters are derived.
     tags: Hash,
     messages: Mutex<RateMeter>,
+    /// How hubs' requests are decided about.
+    home: HomePolicy,
 }
 
 impl Abuse {
@@ -38,9 +48,13 @@ impl Abuse {
             Some(path) => Table::parse(&std::fs::read_to_string(path).map_err(StartError::Signals)?)?,
             None => Table::default(),
         };
+        let home = match &config.abuse.remedies {
+            Some(path) => HomePolicy::parse(&std::fs::read_to_string(path).map_err(StartError::Signals)?)?,
+            None => HomePolicy::default(),
+        };
         let minute = Duration::from_secs(60);
         let messages = Mutex::new(RateMeter::new(table.rates().messages_per_minute, minute));
-        Ok(Self { table, tags: store.secret("reporter tags", &OsEntropy.bits256())?, messages })
+        Ok(Self { table, tags: store.secret("reporter tags", &OsEntropy.bits256())?, messages, home })
     }
 
     /// Forgets what has lost its weight.
@@ -51,4 +65,10 @@ impl Abuse {
     fn sends_too_often(&self, user: &UserUri, now: Timestamp) -> bool {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).note(user, now)
     }
+}
+
+/// Asks for what was decided as a hub, and decides about what was asked for as a home provider, as long as the provider runs.
+pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
+    let (never, _) = tokio::join!(ask::run(&inner), home::run(&inner));
+    never
 }

@@ -1,6 +1,7 @@
 use mimi_abuse::signal::{Fact, SignalKind, Source};
 use mimi_pseudonym::{RoomUri, Timestamp, UserUri};
 
+use super::ask::ask;
 use crate::{fail::Fail, provider::Inner, store::Evidence};
 
 /// Adds a fact to those about a user, decides from all of them, and writes down what was decided and why.
@@ -17,6 +18,7 @@ pub(super) fn weigh(
     if let Some(step) = &decision.step
         && inner.store.decide(subject, room, step, &decision.to_string(), now)?
     {
+        ask(inner, subject, step.remedy, &decision)?;
         inner.log.note(format_args!("abuse: {} decided", step.remedy.name()));
     }
     Ok(())
@@ -30,4 +32,12 @@ pub(crate) fn sent(inner: &Inner, room: &RoomUri, user: &UserUri, now: Timestamp
     let source = Source { domain: inner.domain().clone(), tag: [0; 32] };
     let fact = Fact { kind: SignalKind::MessageRate, room: Some(room.clone()), source, at: now };
     weigh(inner, user, room, &fact, &[])
+}
+
+/// Whether a user may send to a room, as far as this hub has decided: not while a step of the table is reached, nor before a
+/// ban for a time is over.
+pub(crate) fn may_send(inner: &Inner, room: &RoomUri, user: &UserUri) -> Result<bool, Fail> {
+    let Some(until) = inner.store.decided_about(user, room)? else { return Ok(true) };
+    let now = inner.now();
+    Ok(now >= until && inner.abuse.table.decide(&inner.store.facts(user)?, now).step.is_none())
 }

@@ -48,7 +48,10 @@ pub(crate) async fn submit(
             _ => return Ok(SubmitMessageResponse::NotAllowed),
         }
         let present = hub.clients().iter().any(|(user, _)| *user == request.sending_user);
-        if !present || hub.state().may_send(&request.sending_user).is_err() {
+        if !present
+            || hub.state().may_send(&request.sending_user).is_err()
+            || !abuse::may_send(inner, &room, &request.sending_user)?
+        {
             return Ok(SubmitMessageResponse::NotAllowed);
         }
         let accepted = inner.now();

@@ -26,7 +26,7 @@ pub(super) async fn dispatch(
     key: Option<&[u8]>,
     body: &[u8],
 ) -> Result<Reply, Fail> {
-    let name = route.name();
+    let (name, closed) = (route.name(), route.is_closed_to_the_suspended());
     match (route, caller) {
         (Route::Directory, _) => Ok(Reply::Json(directory(inner))),
         (Route::Info, _) => Ok(Reply::message(&local::info(inner))),
@@ -34,6 +34,9 @@ pub(super) async fn dispatch(
         (Route::AddDevice, _) => local::add_device(inner, Wire::decode(body)?, key).await,
         (Route::Peer(route), Caller::Peer(peer)) => for_peer(inner, route, peer, body).await,
         (Route::Device(route), Caller::Device(device)) => {
+            if closed {
+                abuse::check_account(inner, device.account).await?;
+            }
             let client = device.client.to_string();
             let repeatable = key.map(|key| hash(&[name.as_bytes(), client.as_bytes(), key, body]));
             for_device(inner, route, device, repeatable, body).await
@@ -69,6 +72,7 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
             }
             Ok(Reply::message(&identifier::query(inner, Wire::decode(body)?).await?))
         }
+        PeerRoute::RequestRemedy(domain) => abuse::requested(inner, &peer, domain, Wire::decode(body)?).await,
         PeerRoute::ReportAbuse(room) => abuse::report(inner, peer.domain().clone(), room, Wire::decode(body)?).await,
     }
 }

@@ -1,6 +1,7 @@
 use std::str::FromStr;
 
 use http::Method;
+use mimi_abuse::remedy::UnverifiedRemedyRequest;
 use mimi_pseudonym::{Domain, RoomUri, UserUri, Wire};
 use mimi_wire::{
     AbuseReport, ConsentEntry, Endpoint, FanoutMessages, IdentifierRequest, Problem, SubmitMessageRequest,
@@ -17,7 +18,7 @@ use mimi_wire::{
 pub(super) const PEER_BASE: &str = "/mimi/v1";
 
 /// The endpoints for other providers that there are.
-pub(super) const ENDPOINTS: [Endpoint; 8] = [
+pub(super) const ENDPOINTS: [Endpoint; 9] = [
     Endpoint::KeyMaterial,
     Endpoint::Update,
     Endpoint::Notify,
@@ -26,6 +27,7 @@ pub(super) const ENDPOINTS: [Endpoint; 8] = [
     Endpoint::UpdateConsent,
     Endpoint::IdentifierQuery,
     Endpoint::ReportAbuse,
+    Endpoint::RequestRemedy,
 ];
 
 /// The longest that an inbox is waited for.
@@ -59,6 +61,7 @@ pub(super) enum PeerRoute {
     UpdateConsent(UserUri),
     IdentifierQuery(Domain),
     ReportAbuse(RoomUri),
+    RequestRemedy(Domain),
 }
 
 /// What a device asks for.
@@ -147,6 +150,7 @@ impl Route {
                 PeerRoute::UpdateConsent(_) => "updateConsent",
                 PeerRoute::IdentifierQuery(_) => "identifierQuery",
                 PeerRoute::ReportAbuse(_) => "reportAbuse",
+                PeerRoute::RequestRemedy(_) => "requestRemedy",
             },
             Self::Device(route) => match route {
                 DeviceRoute::Pseudonyms => "client.pseudonyms",
@@ -169,6 +173,22 @@ impl Route {
         }
     }
 
+    /// Whether a device is refused this while something was decided about its account. What reads, acknowledges, leaves and
+    /// reports is not; what is sent has a moment of its own (docs/profile-remedy.md).
+    pub(super) fn is_closed_to_the_suspended(&self) -> bool {
+        let Self::Device(route) = self else { return false };
+        matches!(
+            route,
+            DeviceRoute::Pseudonyms
+                | DeviceRoute::Credentials
+                | DeviceRoute::KeyPackages
+                | DeviceRoute::CreateRoom
+                | DeviceRoute::KeyMaterial
+                | DeviceRoute::Update(_)
+                | DeviceRoute::Consent
+        )
+    }
+
     /// The most octets its body may have; `None` if it has none.
     pub(super) fn body_limit(&self) -> Option<usize> {
         match self {
@@ -183,6 +203,7 @@ impl Route {
                 PeerRoute::RequestConsent(_) | PeerRoute::UpdateConsent(_) => ConsentEntry::MAX_LEN,
                 PeerRoute::IdentifierQuery(_) => IdentifierRequest::MAX_LEN,
                 PeerRoute::ReportAbuse(_) => AbuseReport::MAX_LEN,
+                PeerRoute::RequestRemedy(_) => UnverifiedRemedyRequest::MAX_LEN,
             }),
             Self::Device(route) => match route {
                 DeviceRoute::DestroyRoom(_) | DeviceRoute::Inbox { .. } => None,
@@ -219,6 +240,7 @@ fn peer_route(endpoint: Endpoint, value: &str) -> Result<PeerRoute, Problem> {
         Endpoint::UpdateConsent => variable(value).map(PeerRoute::UpdateConsent),
         Endpoint::IdentifierQuery => variable(value).map(PeerRoute::IdentifierQuery),
         Endpoint::ReportAbuse => variable(value).map(PeerRoute::ReportAbuse),
+        Endpoint::RequestRemedy => variable(value).map(PeerRoute::RequestRemedy),
         _ => Err(Problem::NotFound),
     }
 }

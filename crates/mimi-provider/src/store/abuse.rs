@@ -1,5 +1,7 @@
 //! What speaks against users of this hub's rooms, the messages that show it, and what was decided.
 
+use std::time::Duration;
+
 use mimi_abuse::signal::{Fact, SignalKind, Source, Step};
 use mimi_pseudonym::{RoomUri, Timestamp, UserUri};
 
@@ -58,6 +60,14 @@ impl Store {
         self.read(|db| facts(db, subject))
     }
 
+    /// The messages that are kept of a user as evidence, the latest first; at most so many.
+    pub(crate) fn evidence(&self, subject: &UserUri, most: u16) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.read(|db| {
+            let latest = "SELECT message FROM abuse_evidence WHERE subject = ?1 ORDER BY at DESC LIMIT ?2";
+            db.column(latest, (subject.as_str(), most))
+        })
+    }
+
     /// Writes down a decision, once for each user, room and step. Returns whether it is new.
     pub(crate) fn decide(
         &self,
@@ -74,6 +84,31 @@ impl Store {
                 (subject.as_str(), room.as_str(), step.remedy.name(), step.hours.unwrap_or_default(), explanation, now),
             )?;
             Ok(new > 0)
+        })
+    }
+
+    /// Whether anything was decided about a user in a room, and until when a ban for a time lasts, if there is one.
+    pub(crate) fn decided_about(&self, subject: &UserUri, room: &RoomUri) -> Result<Option<Timestamp>, StoreError> {
+        self.look(|db| {
+            let all = "SELECT decided_at, hours FROM abuse_decisions WHERE subject = ?1 AND room = ?2";
+            let mut until = None;
+            for row in db.rows(all, (subject.as_str(), room.as_str()))? {
+                let hours = Duration::from_secs(row.get::<u64>(1)?.saturating_mul(3600));
+                until = until.max(Some(timestamp(row.get(0)?).after(hours)));
+            }
+            Ok(until)
+        })
+    }
+
+    /// Forgets all that speaks against a user and all that was decided. Returns whether its provider was asked for anything.
+    pub(crate) fn pardon(&self, subject: &UserUri) -> Result<bool, StoreError> {
+        self.write(|db| {
+            let asked = "SELECT 1 FROM abuse_decisions WHERE subject = ?1 AND remedy LIKE 'ask%'";
+            let asked = db.row(asked, [subject.as_str()])?.is_some();
+            for table in ["abuse_facts", "abuse_evidence", "abuse_decisions"] {
+                db.execute(&format!("DELETE FROM {table} WHERE subject = ?1"), [subject.as_str()])?;
+            }
+            Ok(asked)
         })
     }
 

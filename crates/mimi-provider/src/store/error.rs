@@ -46,7 +46,7 @@ impl From<::postgres::Error> for StoreError {
 }
 
 impl StoreError {
-    pub(super) fn damaged(what: &'static str) -> Self {
+    pub(crate) fn damaged(what: &'static str) -> Self {
         Self(Reason::Damaged(what))
     }
 

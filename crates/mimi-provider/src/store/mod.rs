@@ -13,6 +13,7 @@ mod key_packages;
 mod outbox;
 mod postgres;
 mod profiles;
+mod remedies;
 mod rooms;
 mod schema;
 mod sqlite;
@@ -37,6 +38,7 @@ pub use error::StoreError;
 pub(crate) use key_packages::{Claim, ClaimedClient, Kind, StoredKeyPackage};
 pub(crate) use outbox::Parcel;
 pub(crate) use postgres::Address;
+pub(crate) use remedies::{Asked, Taken};
 pub(crate) use rooms::{CommitRecord, MessageRecord, NewRoom};
 
 /// Number of a device in the database.

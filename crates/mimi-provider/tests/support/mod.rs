@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use mimi_credential::{CertificateChain, Issuer, TrustStore, Validity};
-use mimi_provider::{Config, Options, OsEntropy, Provider};
+use mimi_provider::{Config, OffsetClock, Options, OsEntropy, Provider};
 use mimi_pseudonym::{
     CipherSuite, ClientUri, Clock, Domain, Entropy, SignatureScheme, Signer, SigningKey, Timestamp, UserUri,
 };
@@ -62,6 +62,8 @@ pub struct World {
     pub issuer_b: Issuer,
     pub trust: TrustStore,
     pub now: Timestamp,
+    /// Seconds by which the clocks of providers that are started from now on are ahead.
+    pub offset: i64,
     root: CertificateDer<'static>,
     a: Option<Running>,
 }
@@ -166,6 +168,7 @@ impl World {
             issuer_b,
             trust,
             now: mimi_provider::OffsetClock::default().now(),
+            offset: 0,
             root: ca.as_ref().der().clone(),
             a: None,
         };
@@ -188,7 +191,8 @@ impl World {
 
     async fn run(&self, name: &str) -> Running {
         let config = Config::load(&self.folder.join(name).join("provider.toml")).unwrap();
-        let provider = Provider::start(config, Options::default().quiet()).await.unwrap();
+        let clock = Arc::new(OffsetClock::new(self.offset));
+        let provider = Provider::start(config, Options::default().quiet().with_clock(clock)).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(provider.serve(async {
             let _ = stopped.await;
@@ -279,6 +283,22 @@ impl World {
         let validity = Validity { not_before: self.now.before(day), not_after: self.now.after(day * 90) };
         let chain = self.issuer_b.issue_leaf(user, &client, key.public_key(), [2; 16], validity).unwrap();
         (key, chain)
+    }
+
+    /// The time by the providers' clocks.
+    pub fn present(&self) -> Timestamp {
+        OffsetClock::new(self.offset).now()
+    }
+
+    /// Waits until the rows of every table are as wanted.
+    pub async fn wait_for(&self, wanted: impl Fn(&[String]) -> bool) {
+        for _ in 0..600 {
+            if wanted(&self.dump()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("it does not come");
     }
 
     /// Every row of every table.

@@ -1,0 +1,205 @@
+//! Requests for remedies, on their way to a user's provider and at that provider, and what it has decided.
+
+use std::time::Duration;
+
+use mimi_abuse::remedy::{HomeRemedy, Received, RemedyRequest, Wanted};
+use mimi_pseudonym::{Domain, Timestamp, UserUri};
+
+use super::{
+    AccountId, Store, StoreError,
+    database::{Db, Row},
+    parsed, timestamp,
+};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A request that waits to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) id: [u8; 16],
+    pub(crate) peer: Domain,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What became of a request that came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is kept, or was kept before.
+    Kept,
+    /// Its hub has asked for too much today.
+    OverBudget,
+}
+
+impl Store {
+    /// Puts a request where it waits to be sent.
+    pub(crate) fn ask(&self, request: &RemedyRequest, due_at: Timestamp) -> Result<(), StoreError> {
+        let tbs = request.tbs();
+        self.write(|db| {
+            db.execute(
+                "INSERT INTO remedy_outbox (id, peer, body, due_at) VALUES (?1, ?2, ?3, ?4)",
+                (&tbs.id, tbs.subject.domain().as_str(), &request.encode(), due_at),
+            )?;
+            Ok(())
+        })
+    }
+
+    /// The requests whose time has come, at most 64.
+    pub(crate) fn asked(&self, now: Timestamp) -> Result<Vec<Asked>, StoreError> {
+        self.look(|db| {
+            let due = "SELECT id, peer, body FROM remedy_outbox WHERE due_at <= ?1 ORDER BY due_at LIMIT 64";
+            let asked = |row: &Row| {
+                let peer: String = row.get(1)?;
+                Ok(Asked { id: row.get(0)?, peer: parsed(&peer, "peer")?, body: row.get(2)? })
+            };
+            db.rows(due, [now])?.iter().map(asked).collect()
+        })
+    }
+
+    /// A request needs not be sent any more; or, with a time, not before that.
+    pub(crate) fn asked_until(&self, id: &[u8; 16], again: Option<Timestamp>) -> Result<(), StoreError> {
+        self.write(|db| {
+            match again {
+                Some(again) => db.execute("UPDATE remedy_outbox SET due_at = ?2 WHERE id = ?1", (id, again))?,
+                None => db.execute("DELETE FROM remedy_outbox WHERE id = ?1", [id])?,
+            };
+            Ok(())
+        })
+    }
+
+    /// Keeps a request that came in, once; whether there is such a user is not looked at. Of a hub that has sent more than
+    /// `budget` within a day nothing more is kept.
+    pub(crate) fn requested(&self, request: &RemedyRequest, budget: u32, now: Timestamp) -> Result<Taken, StoreError> {
+        let tbs = request.tbs();
+        self.write(|db| {
+            let known = "SELECT 1 FROM remedy_requests WHERE hub = ?1 AND id = ?2";
+            if db.row(known, (tbs.hub.as_str(), &tbs.id))?.is_some() {
+                return Ok(Taken::Kept);
+            }
+            let today = "SELECT COUNT(*) FROM remedy_requests WHERE hub = ?1 AND received_at > ?2";
+            if db.one(today, (tbs.hub.as_str(), now.before(DAY)))?.get::<i64>(0)? >= i64::from(budget) {
+                return Ok(Taken::OverBudget);
+            }
+            db.execute(
+                "INSERT INTO remedy_requests (hub, id, subject, wanted, with_evidence, received_at, body) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                (
+                    tbs.hub.as_str(),
+                    &tbs.id,
+                    tbs.subject.as_str(),
+                    tbs.wanted.code(),
+                    !tbs.evidence.is_empty(),
+                    now,
+                    &request.encode(),
+                ),
+            )?;
+            Ok(Taken::Kept)
+        })
+    }
+
+    /// The accounts about which something was asked before a moment that has not been decided.
+    pub(crate) fn accounts_asked_about(&self, before: Timestamp) -> Result<Vec<AccountId>, StoreError> {
+        self.read(|db| {
+            let behind_pseudonyms = "SELECT DISTINCT p.account FROM remedy_requests r \
+                JOIN pseudonyms p ON p.pseudonym = r.subject WHERE r.decided = 0 AND r.received_at < ?1";
+            let named = "SELECT DISTINCT a.id FROM remedy_requests r \
+                JOIN accounts a ON a.user_uri = r.subject WHERE r.decided = 0 AND r.received_at < ?1";
+            let mut accounts: Vec<i64> = db.column(behind_pseudonyms, [before])?;
+            accounts.extend(db.column::<i64>(named, [before])?);
+            accounts.sort_unstable();
+            accounts.dedup();
+            Ok(accounts.into_iter().map(AccountId).collect())
+        })
+    }
+
+    /// Everything that was asked about an account before a moment, under whatever name, and the names it has.
+    pub(crate) fn asked_about(
+        &self,
+        account: AccountId,
+        before: Timestamp,
+    ) -> Result<(Vec<Received>, Vec<UserUri>), StoreError> {
+        self.read(|db| {
+            let names = names(db, account)?;
+            let question = "SELECT hub, wanted, received_at, with_evidence FROM remedy_requests \
+                WHERE subject = ?1 AND received_at < ?2";
+            let mut requests = Vec::new();
+            for name in &names {
+                for row in db.rows(question, (name.as_str(), before))? {
+                    requests.push(received(&row)?);
+                }
+            }
+            Ok((requests, names))
+        })
+    }
+
+    /// Everything that was asked before a moment has been decided.
+    pub(crate) fn all_decided(&self, before: Timestamp) -> Result<(), StoreError> {
+        self.write(|db| {
+            db.execute("UPDATE remedy_requests SET decided = 1 WHERE decided = 0 AND received_at < ?1", [before])?;
+            Ok(())
+        })
+    }
+
+    /// Writes down what was decided about an account, and from when on it shows in which of its names; or that nothing is
+    /// done any more. A name that has its moment already keeps it.
+    pub(crate) fn remedy(
+        &self,
+        account: AccountId,
+        decided: Option<(HomeRemedy, &str)>,
+        moments: &[(UserUri, Timestamp)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(|db| {
+            let Some((remedy, explanation)) = decided else {
+                db.execute("DELETE FROM account_remedies WHERE account = ?1", [account.number()])?;
+                for name in names(db, account)? {
+                    db.execute("DELETE FROM silenced_users WHERE subject = ?1", [name.as_str()])?;
+                }
+                return Ok(());
+            };
+            db.execute(
+                "INSERT INTO account_remedies (account, remedy, explanation, decided_at) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (account) DO UPDATE SET remedy = excluded.remedy, explanation = excluded.explanation, \
+                 decided_at = excluded.decided_at",
+                (account.number(), remedy.name(), explanation, now),
+            )?;
+            for (name, due_at) in moments {
+                let insert =
+                    "INSERT INTO silenced_users (subject, due_at) VALUES (?1, ?2) ON CONFLICT (subject) DO NOTHING";
+                db.execute(insert, (name.as_str(), *due_at))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether something was decided about an account.
+    pub(crate) fn is_suspended(&self, account: AccountId) -> Result<bool, StoreError> {
+        self.look(|db| Ok(db.row("SELECT 1 FROM account_remedies WHERE account = ?1", [account.number()])?.is_some()))
+    }
+
+    /// Whether the moment has come from which on nothing is sent under a name.
+    pub(crate) fn is_silenced(&self, user: &UserUri, now: Timestamp) -> Result<bool, StoreError> {
+        self.look(|db| {
+            let due = "SELECT 1 FROM silenced_users WHERE subject = ?1 AND due_at <= ?2";
+            Ok(db.row(due, (user.as_str(), now))?.is_some())
+        })
+    }
+}
+
+/// The names of an account: its own, and its pseudonyms.
+fn names(db: Db<'_>, account: AccountId) -> Result<Vec<UserUri>, StoreError> {
+    let mut names: Vec<String> =
+        db.column("SELECT pseudonym FROM pseudonyms WHERE account = ?1 ORDER BY pseudonym", [account.number()])?;
+    names.extend(db.column::<String>("SELECT user_uri FROM accounts WHERE id = ?1", [account.number()])?);
+    names.iter().map(|name| parsed(name, "user")).collect()
+}
+
+fn received(row: &Row) -> Result<Received, StoreError> {
+    let (hub, wanted): (String, u16) = (row.get(0)?, row.get(1)?);
+    let wanted = u8::try_from(wanted).ok().and_then(Wanted::from_code);
+    Ok(Received {
+        hub: parsed(&hub, "hub")?,
+        wanted: wanted.ok_or_else(|| StoreError::damaged("wanted"))?,
+        at: timestamp(row.get(2)?),
+        with_evidence: row.get(3)?,
+    })
+}
