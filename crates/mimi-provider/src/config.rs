@@ -35,7 +35,25 @@ pub struct Config {
     #[serde(default)]
     pub(crate) unknown_users: UnknownUsers,
     #[serde(default)]
+    pub(crate) rooms: RoomRules,
+    #[serde(default)]
     pub(crate) limits: Limits,
+}
+
+/// What holds in every room of this hub.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RoomRules {
+    /// Seconds after which the hub has somebody removed who came into a knock room and does not leave.
+    pub(crate) guest_seconds: u64,
+    /// The most guests of a knock room at one time.
+    pub(crate) guests: u32,
+}
+
+impl Default for RoomRules {
+    fn default() -> Self {
+        Self { guest_seconds: 3600, guests: 1000 }
+    }
 }
 
 /// A PostgreSQL database.

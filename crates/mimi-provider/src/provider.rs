@@ -1,8 +1,7 @@
-use std::{future::Future, net::SocketAddr, path::Path, sync::Arc};
+use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use mimi_credential::{Issuer, TrustStore};
-use mimi_pseudonym::{CipherSuite, Clock, Domain, Timestamp};
-use mimi_wire::ExternalSender;
+use mimi_pseudonym::{Clock, Domain, Timestamp};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -14,8 +13,9 @@ use crate::{
     Config, KeyFileError, OffsetClock, StoreError,
     fail::Fail,
     forget,
-    hub::Rooms,
-    keys,
+    hub::{self, Rooms},
+    keys::{self, HubKey},
+    limiter::Limiter,
     log::Logger,
     outbox,
     peers::Peers,
@@ -24,6 +24,9 @@ use crate::{
     store::{Store, Wake},
     wake::Wakers,
 };
+
+/// In which refusals of a GroupInfo are counted.
+const REFUSAL_PERIOD: Duration = Duration::from_secs(600);
 
 /// What a provider is told besides its configuration.
 #[derive(Clone)]
@@ -104,7 +107,10 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) trust: TrustStore,
     pub(crate) issuer: Issuer,
-    pub(crate) senders: Vec<(CipherSuite, ExternalSender)>,
+    /// What this provider is as a hub, for each suite.
+    pub(crate) senders: Vec<HubKey>,
+    /// How often somebody may be refused a GroupInfo.
+    pub(crate) limiter: Limiter,
     pub(crate) store: Store,
     pub(crate) rooms: Rooms,
     pub(crate) wakers: Wakers,
@@ -133,6 +139,7 @@ impl Provider {
             issuer: keys::issuer(&config)?,
             senders,
             store,
+            limiter: Limiter::new(REFUSAL_PERIOD),
             rooms: Rooms::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
             peers: Peers::new(&config, keys::client_tls(&config)?, log.clone(), options.recorder.clone()),
@@ -159,6 +166,8 @@ impl Provider {
         let mut workers = JoinSet::new();
         let forgetting = forget::run(Arc::clone(&inner));
         workers.spawn(async { match forgetting.await {} });
+        let guests = hub::guests::run(Arc::clone(&inner));
+        workers.spawn(async { match guests.await {} });
         for peer in &inner.config.peers {
             for _ in 0..outbox::COURIERS {
                 workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));
@@ -177,7 +186,7 @@ impl Provider {
 }
 
 /// Opens the database, and reads from it what the provider is as a hub.
-async fn open_store(config: &Config) -> Result<(Store, Vec<(CipherSuite, ExternalSender)>), StartError> {
+async fn open_store(config: &Config) -> Result<(Store, Vec<HubKey>), StartError> {
     let (path, database, domain) =
         (config.data.join("provider.sqlite"), config.database.clone(), config.domain.clone());
     let opened = tokio::task::spawn_blocking(move || {
@@ -185,7 +194,7 @@ async fn open_store(config: &Config) -> Result<(Store, Vec<(CipherSuite, Externa
             Some(database) => Store::connect(&database.address()?)?,
             None => Store::open(&path)?,
         };
-        let senders = keys::hub_senders(&store, &domain)?;
+        let senders = keys::hub_keys(&store, &domain)?;
         Ok((store, senders))
     });
     opened.await.unwrap_or_else(|_| Err(StartError::Data(std::io::Error::other("the database was not opened"))))
