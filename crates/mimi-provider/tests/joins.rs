@@ -10,7 +10,7 @@ use mimi_mls::{
     CommitBundle, HpkeKeyPair, Identity, Opened, Room, RoomPreview, UnverifiedRoom, Wanted, open_with_label,
 };
 use mimi_provider::OsEntropy;
-use mimi_pseudonym::{Content, Entropy, RoomUri, Signer, SigningKey, UserUri};
+use mimi_pseudonym::{Content, DisclosureFormat, Entropy, RoomUri, Signer, SigningKey, UserUri};
 use mimi_room::{How, JoinLinkPolicy, RoomState};
 use mimi_wire::{
     Credential, FanoutEvent, GROUP_INFO_ENCRYPTION_LABEL, GroupInfoOption, GroupInfoRatchetTreeTbe, GroupInfoRequest,
@@ -40,6 +40,7 @@ async fn identity(world: &World, shown: Shown<'_>, subject: &UserUri) -> Identit
         cipher_suite: SUITE,
         public_key: key.public_key().clone(),
         disclose: vec![],
+        format: DisclosureFormat::X509,
     };
     let request = CredentialsRequest { items: vec![CredentialItem::sign(tbs, &key).unwrap().into()] };
     let mut issued: CredentialsResponse = world.post(shown, local::CREDENTIALS_PATH, &request).await.unwrap();
