@@ -33,6 +33,7 @@ pub(crate) fn info(inner: &Inner) -> ProviderInfo {
         domain: inner.domain().clone(),
         hub_senders: senders.map(|hub| HubSender { cipher_suite: hub.suite, sender: hub.sender.clone() }).collect(),
         issuer_certificates: inner.issuer.certificates().to_vec(),
+        franking_agents: inner.franking.agents(inner.domain()),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     route::{DeviceRoute, ENDPOINTS, PEER_BASE, PeerRoute, Route},
 };
 use crate::{
-    consent, credentials,
+    abuse, consent, credentials,
     fail::Fail,
     hash,
     hub::{self, Requester},
@@ -78,6 +78,7 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
             }
             Ok(Reply::message(&identifier::query(inner, Wire::decode(body)?).await?))
         }
+        PeerRoute::ReportAbuse(room) => abuse::report(inner, peer.domain().clone(), room, Wire::decode(body)?).await,
     }
 }
 
@@ -103,6 +104,7 @@ async fn for_device(
         DeviceRoute::GroupInfo(room) => local::group_info(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::JoinLinks(room) => local::links(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::IdentifierQuery => identifier::for_device(inner, Wire::decode(body)?).await,
+        DeviceRoute::ReportAbuse(room) => abuse::from_device(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::Profile => identifier::set_profile(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Consent => consent::from_device(inner, device, Wire::decode(body)?).await,
         DeviceRoute::ConsentSettings => consent::set(inner, device, Wire::decode(body)?).await,

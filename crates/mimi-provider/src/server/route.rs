@@ -3,7 +3,7 @@ use std::str::FromStr;
 use http::Method;
 use mimi_pseudonym::{Domain, RoomUri, UserUri, Wire};
 use mimi_wire::{
-    ConsentEntry, Endpoint, FanoutMessages, IdentifierRequest, Problem, SubmitMessageRequest,
+    AbuseReport, ConsentEntry, Endpoint, FanoutMessages, IdentifierRequest, Problem, SubmitMessageRequest,
     UnverifiedGroupInfoRequest, UnverifiedKeyMaterialRequest, UpdateRequest,
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
@@ -17,7 +17,7 @@ use mimi_wire::{
 pub(super) const PEER_BASE: &str = "/mimi/v1";
 
 /// The endpoints for other providers that there are.
-pub(super) const ENDPOINTS: [Endpoint; 9] = [
+pub(super) const ENDPOINTS: [Endpoint; 10] = [
     Endpoint::KeyMaterial,
     Endpoint::Update,
     Endpoint::Notify,
@@ -25,6 +25,7 @@ pub(super) const ENDPOINTS: [Endpoint; 9] = [
     Endpoint::RequestConsent,
     Endpoint::UpdateConsent,
     Endpoint::IdentifierQuery,
+    Endpoint::ReportAbuse,
     Endpoint::GroupInfo,
     Endpoint::JoinLinks,
 ];
@@ -61,6 +62,7 @@ pub(super) enum PeerRoute {
     RequestConsent(UserUri),
     UpdateConsent(UserUri),
     IdentifierQuery(Domain),
+    ReportAbuse(RoomUri),
 }
 
 /// What a device asks for.
@@ -78,6 +80,7 @@ pub(super) enum DeviceRoute {
     GroupInfo(RoomUri),
     JoinLinks(RoomUri),
     IdentifierQuery,
+    ReportAbuse(RoomUri),
     Profile,
     Consent,
     ConsentSettings,
@@ -127,6 +130,9 @@ impl Route {
             local::SUBMIT_MESSAGE_PATH => {
                 only(Method::POST, method, || variable(value).map(DeviceRoute::SubmitMessage).map(Self::Device))
             }
+            local::REPORT_ABUSE_PATH => {
+                only(Method::POST, method, || variable(value).map(DeviceRoute::ReportAbuse).map(Self::Device))
+            }
             local::GROUP_INFO_PATH => {
                 only(Method::POST, method, || variable(value).map(DeviceRoute::GroupInfo).map(Self::Device))
             }
@@ -154,6 +160,7 @@ impl Route {
                 PeerRoute::RequestConsent(_) => "requestConsent",
                 PeerRoute::UpdateConsent(_) => "updateConsent",
                 PeerRoute::IdentifierQuery(_) => "identifierQuery",
+                PeerRoute::ReportAbuse(_) => "reportAbuse",
             },
             Self::Device(route) => match route {
                 DeviceRoute::Pseudonyms => "client.pseudonyms",
@@ -168,6 +175,7 @@ impl Route {
                 DeviceRoute::GroupInfo(_) => "client.groupInfo",
                 DeviceRoute::JoinLinks(_) => "client.joinLinks",
                 DeviceRoute::IdentifierQuery => "client.identifierQuery",
+                DeviceRoute::ReportAbuse(_) => "client.reportAbuse",
                 DeviceRoute::Profile => "client.profile",
                 DeviceRoute::Consent => "client.consent",
                 DeviceRoute::ConsentSettings => "client.consentSettings",
@@ -192,6 +200,7 @@ impl Route {
                 PeerRoute::JoinLinks(_) => JoinLinksRequest::MAX_LEN,
                 PeerRoute::RequestConsent(_) | PeerRoute::UpdateConsent(_) => ConsentEntry::MAX_LEN,
                 PeerRoute::IdentifierQuery(_) => IdentifierRequest::MAX_LEN,
+                PeerRoute::ReportAbuse(_) => AbuseReport::MAX_LEN,
             }),
             Self::Device(route) => match route {
                 DeviceRoute::DestroyRoom(_) | DeviceRoute::Inbox { .. } => None,
@@ -206,6 +215,7 @@ impl Route {
                 DeviceRoute::GroupInfo(_) => Some(UnverifiedGroupInfoRequest::MAX_LEN),
                 DeviceRoute::JoinLinks(_) => Some(JoinLinksRequest::MAX_LEN),
                 DeviceRoute::IdentifierQuery => Some(LocalIdentifierQuery::MAX_LEN),
+                DeviceRoute::ReportAbuse(_) => Some(AbuseReport::MAX_LEN),
                 DeviceRoute::Profile => Some(SetProfile::MAX_LEN),
                 DeviceRoute::Consent => Some(ConsentEntry::MAX_LEN),
                 DeviceRoute::ConsentSettings => Some(ConsentSettings::MAX_LEN),
@@ -230,6 +240,7 @@ fn peer_route(endpoint: Endpoint, value: &str) -> Result<PeerRoute, Problem> {
         Endpoint::RequestConsent => variable(value).map(PeerRoute::RequestConsent),
         Endpoint::UpdateConsent => variable(value).map(PeerRoute::UpdateConsent),
         Endpoint::IdentifierQuery => variable(value).map(PeerRoute::IdentifierQuery),
+        Endpoint::ReportAbuse => variable(value).map(PeerRoute::ReportAbuse),
         _ => Err(Problem::NotFound),
     }
 }
