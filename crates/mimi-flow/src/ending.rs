@@ -26,7 +26,7 @@ impl Flow {
             Self::Prepare(_) => matches!(call, Call::Pseudonyms | Call::Credentials | Call::UploadKeyPackages),
             Self::Connect(flow) => flow.expects(call),
             Self::Respond(flow) => flow.expects(call),
-            Self::Say(_) => matches!(call, Call::SubmitMessage(_)),
+            Self::Say(_) | Self::Disclose(_) => matches!(call, Call::SubmitMessage(_)),
             Self::Change(flow) => flow.expects(call),
             Self::Destroy(_) => matches!(call, Call::DestroyRoom(_)),
             Self::Volunteer(_) => Volunteer::expects(call),
@@ -51,6 +51,7 @@ impl Flow {
             Self::Connect(flow) => flow.is_blocked(),
             Self::Respond(flow) => flow.is_blocked(),
             Self::Say(flow) => flow.is_blocked(),
+            Self::Disclose(flow) => flow.is_blocked(),
             Self::Change(flow) => flow.is_blocked(),
         }
     }
@@ -62,6 +63,7 @@ impl Flow {
             Self::Connect(flow) => Some(flow.room()),
             Self::Respond(flow) => flow.room(),
             Self::Say(flow) => Some(flow.room()),
+            Self::Disclose(flow) => Some(flow.room()),
             Self::Change(flow) => Some(flow.room()),
             Self::Destroy(flow) => Some(&flow.room),
             Self::Knocked(flow) => Some(flow.room()),
@@ -76,6 +78,7 @@ impl Flow {
             Self::Connect(flow) => flow.unblock(room),
             Self::Respond(flow) => flow.unblock(room),
             Self::Say(flow) => flow.unblock(room),
+            Self::Disclose(flow) => flow.unblock(room),
             Self::Change(flow) => flow.unblock(room),
         }
     }
@@ -89,9 +92,12 @@ impl Flow {
             Self::Change(flow) if flow.expects(&Call::Update(flow.room().clone())) => {
                 Remains::Commit(flow.room().clone())
             }
-            Self::Say(_) | Self::Change(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) => {
-                Remains::Nothing
-            }
+            Self::Say(_)
+            | Self::Disclose(_)
+            | Self::Change(_)
+            | Self::Destroy(_)
+            | Self::Knocked(_)
+            | Self::Volunteer(_) => Remains::Nothing,
         }
     }
 }

@@ -5,6 +5,7 @@ mod command;
 mod connect;
 mod debug;
 mod device;
+mod disclose;
 mod effect;
 mod ending;
 mod found;

@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mimi_mls::Room;
 use mimi_pseudonym::{
-    CipherSuite, ClientUri, DecodeError, Reader, RoomUri, SignError, SigningKey, Timestamp, UserUri, Wire, Writer,
+    CipherSuite, ClientUri, DecodeError, DisclosureFormat, Reader, RoomUri, SignError, SigningKey, Timestamp, UserUri,
+    Wire, Writer,
 };
 use mimi_wire::ExternalSender;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Delays, Device, Event, EventId, FlowId, Profile, Request, RequestId,
     device::{Flow, Outstanding, Queued},
+    disclose::Disclosures,
     wallet::{Held, HeldKeyPackage, Wallet},
 };
 
@@ -49,6 +51,7 @@ struct Core {
     suite: CipherSuite,
     hub: Vec<u8>,
     delays: Delays,
+    format: DisclosureFormat,
     flows: Vec<(FlowId, Flow)>,
     waiting: Vec<(RequestId, Option<FlowId>)>,
     events: Vec<(EventId, Event)>,
@@ -56,6 +59,7 @@ struct Core {
     asked_in: Vec<RoomUri>,
     knocked: Vec<(RoomUri, BTreeSet<UserUri>)>,
     offered: Vec<(RoomUri, RoomUri)>,
+    disclosures: Disclosures,
     next: u64,
 }
 
@@ -67,6 +71,7 @@ struct CoreRef<'a> {
     suite: CipherSuite,
     hub: Vec<u8>,
     delays: Delays,
+    format: DisclosureFormat,
     flows: Vec<(FlowId, &'a Flow)>,
     waiting: Vec<(RequestId, Option<FlowId>)>,
     events: Vec<(EventId, &'a Event)>,
@@ -74,6 +79,7 @@ struct CoreRef<'a> {
     asked_in: Vec<&'a RoomUri>,
     knocked: Vec<(&'a RoomUri, &'a BTreeSet<UserUri>)>,
     offered: Vec<(&'a RoomUri, &'a RoomUri)>,
+    disclosures: &'a Disclosures,
     next: u64,
 }
 
@@ -87,6 +93,7 @@ impl Device {
             suite: self.profile.suite,
             hub: self.profile.hub.encode(),
             delays: self.profile.delays,
+            format: self.format,
             flows: self.flows.iter().map(|(id, flow)| (*id, flow)).collect(),
             waiting: self.outstanding.iter().map(|(id, outstanding)| (*id, outstanding.flow)).collect(),
             events: self.events.iter().map(|(id, event)| (*id, event)).collect(),
@@ -94,6 +101,7 @@ impl Device {
             asked_in: self.asked_in.iter().collect(),
             knocked: self.knocked.iter().collect(),
             offered: self.offered.iter().collect(),
+            disclosures: &self.disclosures,
             next: self.next,
         };
         // All of it is plain data: writing it as JSON cannot fail.
@@ -176,6 +184,7 @@ impl Device {
         let flows = core.flows.into_iter().collect();
         Ok(Self {
             profile,
+            format: core.format,
             wallet,
             rooms,
             flows,
@@ -185,6 +194,7 @@ impl Device {
             asked_in: core.asked_in.into_iter().collect(),
             knocked: core.knocked.into_iter().collect(),
             offered: core.offered.into_iter().collect(),
+            disclosures: core.disclosures,
             next: core.next,
             queue,
         })

@@ -13,6 +13,7 @@ pub mod local;
 pub mod mls;
 mod notify;
 mod problem;
+mod recovery;
 mod submit;
 mod update;
 
@@ -45,6 +46,7 @@ pub use mls::{
 };
 pub use notify::{FanoutEvent, FanoutMessage, FanoutMessages};
 pub use problem::{Problem, ProblemDocument, ProblemError};
+pub use recovery::{CommitReportTbs, ReportReason, RollbackTbs, UnverifiedCommitReport, UnverifiedRollback};
 pub use submit::{Frank, SubmitMessageRequest, SubmitMessageResponse};
 pub use update::{
     GroupInfoOption, PartialGroupInfo, RatchetTreeOption, RatchetTreePresence, UpdateOutcome, UpdateRequest,

@@ -293,6 +293,14 @@ pub fn group_info_response(from: &mut Gen, suite: CipherSuite, room: RoomUri) ->
     UnverifiedGroupInfoResponse::sign(tbs, &signer).unwrap()
 }
 
+pub fn rollback(from: &mut Gen) -> UnverifiedRollback {
+    let cipher_suite = any(from);
+    let signer = from.signer(cipher_suite);
+    let (epoch, commit_hash) = (from.u64(), from.0.bits256());
+    let tbs = RollbackTbs { room: any(from), epoch, commit_hash, at: any(from), cipher_suite };
+    UnverifiedRollback::sign(tbs, &signer).unwrap()
+}
+
 pub fn credential_item(from: &mut Gen, suite: CipherSuite) -> CredentialItem {
     let signer = from.signer(suite);
     let disclose = ClaimName::ALL.into_iter().filter(|_| from.flag()).collect();
@@ -301,6 +309,7 @@ pub fn credential_item(from: &mut Gen, suite: CipherSuite) -> CredentialItem {
         cipher_suite: suite,
         public_key: signer.public_key().clone(),
         disclose,
+        format: any(from),
     };
     CredentialItem::sign(tbs, &signer).unwrap()
 }
@@ -447,10 +456,11 @@ sample! {
         1 => SubmitMessageResponse::NotAllowed,
         _ => SubmitMessageResponse::EpochTooOld { current_epoch: from.u64() },
     };
-    FanoutMessage: |from| FanoutMessage { timestamp: any(from), event: match from.below(4) {
+    FanoutMessage: |from| FanoutMessage { timestamp: any(from), event: match from.below(5) {
         0 => FanoutEvent::Application { message: any(from), frank: from.maybe(any) },
         1 => FanoutEvent::Welcome { welcome: any(from), ratchet_tree: any(from) },
         2 => FanoutEvent::Proposal { proposal: any(from), more: from.many(0, 2, any) },
+        3 => FanoutEvent::RolledBack { rollback: rollback(from) },
         _ => FanoutEvent::Commit { commit: any(from), external_proposals: from.many(0, 2, any) },
     } };
     FanoutMessages: |from| any::<FanoutMessage>(from).into();
@@ -529,9 +539,15 @@ sample! {
     PseudonymsResponse: |from| PseudonymsResponse { pseudonyms: from.many(1, 3, pseudonym) };
     UnverifiedCredentialItem: |from| { let suite = any(from); credential_item(from, suite).into() };
     CredentialsRequest: |from| CredentialsRequest { items: from.many(1, 2, any) };
+    DisclosureFormat: |from| DisclosureFormat::ALL[from.below(3) as usize];
+    IssuedDisclosure: |from| match any(from) {
+        DisclosureFormat::SdJwt => IssuedDisclosure::SdJwt(from.bytes(50)),
+        DisclosureFormat::SdCwt => IssuedDisclosure::SdCwt(from.bytes(50)),
+        _ => IssuedDisclosure::X509(from.many(1, 3, |from| from.bytes(30))),
+    };
     IssuedCredential: |from| IssuedCredential {
         client: any(from), leaf: from.many(1, 3, |from| from.bytes(30)),
-        disclosure: from.maybe(|from| from.many(1, 3, |from| from.bytes(30))),
+        disclosure: from.maybe(any),
     };
     CredentialsResponse: |from| CredentialsResponse { items: from.many(1, 2, any) };
     UploadKeyPackages: |from| UploadKeyPackages { owner: any(from), key_packages: from.many(1, 2, any) };
