@@ -33,6 +33,7 @@ pub(crate) fn info(inner: &Inner) -> ProviderInfo {
             .map(|(suite, sender)| HubSender { cipher_suite: *suite, sender: sender.clone() })
             .collect(),
         issuer_certificates: inner.issuer.certificates().to_vec(),
+        franking_agents: inner.franking.agents(inner.domain()),
     }
 }
 
