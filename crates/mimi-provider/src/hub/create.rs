@@ -47,7 +47,9 @@ pub(crate) async fn create(inner: &Arc<Inner>, device: Device, request: CreateRo
             device: &device,
         };
         if !inner.store.create_room(&new)? {
-            return Err(Fail::Fault("a room is stored that was not found before"));
+            // Another process was faster: with the same request, or with another room of this name.
+            let accepted = inner.store.accepted_at(&room, &hash)?.ok_or(Problem::Forbidden)?;
+            return Ok(Reply::message(&Accepted { accepted }));
         }
         *slot = Some(hub);
         Ok(Reply::message(&Accepted { accepted: now }))
