@@ -1,6 +1,7 @@
 //! How this provider meets abuse (draft-mahy-mimi-pseudonyms-00, section 5): as a hub it takes reports, weighs what speaks
 //! against a user, and decides.
 
+mod act;
 mod ask;
 mod explain;
 mod home;
@@ -18,6 +19,7 @@ use mimi_abuse::{
     signal::{RateMeter, Table},
 };
 use mimi_pseudonym::{Entropy, Timestamp, UserUri};
+use tokio::sync::Notify;
 
 pub use explain::{explain, pardon};
 pub(crate) use home::{check_account, check_sender, requested};
@@ -38,6 +40,8 @@ pub(crate) struct Abuse {
     /// From which the tags of own reporters are derived.
     tags: Hash,
     messages: Mutex<RateMeter>,
+    /// Something was decided.
+    news: Notify,
     /// How hubs' requests are decided about.
     home: HomePolicy,
 }
@@ -54,7 +58,13 @@ impl Abuse {
         };
         let minute = Duration::from_secs(60);
         let messages = Mutex::new(RateMeter::new(table.rates().messages_per_minute, minute));
-        Ok(Self { table, tags: store.secret("reporter tags", &OsEntropy.bits256())?, messages, home })
+        Ok(Self {
+            table,
+            tags: store.secret("reporter tags", &OsEntropy.bits256())?,
+            messages,
+            news: Notify::default(),
+            home,
+        })
     }
 
     /// Forgets what has lost its weight.
@@ -69,6 +79,6 @@ impl Abuse {
 
 /// Asks for what was decided as a hub, and decides about what was asked for as a home provider, as long as the provider runs.
 pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
-    let (never, _) = tokio::join!(ask::run(&inner), home::run(&inner));
+    let (never, _, _) = tokio::join!(ask::run(&inner), home::run(&inner), act::run(&inner));
     never
 }

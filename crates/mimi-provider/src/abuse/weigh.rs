@@ -18,6 +18,7 @@ pub(super) fn weigh(
     if let Some(step) = &decision.step
         && inner.store.decide(subject, room, step, &decision.to_string(), now)?
     {
+        inner.abuse.news.notify_one();
         ask(inner, subject, step.remedy, &decision)?;
         inner.log.note(format_args!("abuse: {} decided", step.remedy.name()));
     }

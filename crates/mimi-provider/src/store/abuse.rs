@@ -23,6 +23,15 @@ pub(crate) struct Evidence {
     pub(crate) accepted: Timestamp,
 }
 
+/// Something that was decided and waits to be carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Decided {
+    pub(crate) subject: UserUri,
+    pub(crate) room: RoomUri,
+    pub(crate) remedy: String,
+    pub(crate) hours: u32,
+}
+
 impl Store {
     /// Adds a fact and the messages that show it, and gives back every fact about the user. A fact of the same kind and
     /// source takes the place of an earlier one.
@@ -87,6 +96,27 @@ impl Store {
         })
     }
 
+    /// What was decided and has not been carried out.
+    pub(crate) fn undone_decisions(&self) -> Result<Vec<Decided>, StoreError> {
+        self.read(|db| {
+            let undone =
+                "SELECT subject, room, remedy, hours FROM abuse_decisions WHERE done_at = 0 AND remedy <> 'mute' \
+                 ORDER BY decided_at LIMIT 64";
+            db.rows(undone, [0_i64; 0])?.iter().map(decided).collect()
+        })
+    }
+
+    /// A decision was carried out.
+    pub(crate) fn decision_done(&self, decided: &Decided, now: Timestamp) -> Result<(), StoreError> {
+        self.write(|db| {
+            db.execute(
+                "UPDATE abuse_decisions SET done_at = ?5 WHERE subject = ?1 AND room = ?2 AND remedy = ?3 AND hours = ?4",
+                (decided.subject.as_str(), decided.room.as_str(), &decided.remedy, decided.hours, now),
+            )?;
+            Ok(())
+        })
+    }
+
     /// Whether anything was decided about a user in a room, and until when a ban for a time lasts, if there is one.
     pub(crate) fn decided_about(&self, subject: &UserUri, room: &RoomUri) -> Result<Option<Timestamp>, StoreError> {
         self.look(|db| {
@@ -136,4 +166,10 @@ fn fact(row: &Row) -> Result<Fact, StoreError> {
         source: Source { domain: parsed(&domain, "domain")?, tag: row.get(2)? },
         at: timestamp(row.get(4)?),
     })
+}
+
+fn decided(row: &Row) -> Result<Decided, StoreError> {
+    let (subject, room): (String, String) = (row.get(0)?, row.get(1)?);
+    let hours = u32::try_from(row.get::<u64>(3)?).map_err(|_| StoreError::damaged("hours"))?;
+    Ok(Decided { subject: parsed(&subject, "user")?, room: parsed(&room, "room")?, remedy: row.get(2)?, hours })
 }
