@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Answer, Call, Command, CommandError, Delays, Effect, Event, EventId, FailureReason, FlowId, Request, RequestId,
-    change::Change, connect::Connect, knocks::Knocked, moderate::Destroy, moderators::Volunteer, prepare::Prepare,
-    respond::Respond, say::Say, wallet::Wallet,
+    change::Change, connect::Connect, knocks::Knocked, leave::Leave, links::Links, moderate::Destroy,
+    moderators::Volunteer, prepare::Prepare, respond::Respond, say::Say, visit::Visit, wallet::Wallet,
 };
 
 /// What a device is to its provider, learned when it was registered.
@@ -51,6 +51,9 @@ pub(crate) enum Flow {
     Destroy(Destroy),
     Knocked(Box<Knocked>),
     Volunteer(Volunteer),
+    Visit(Box<Visit>),
+    Leave(Leave),
+    Links(Links),
 }
 
 pub(crate) struct Outstanding {
@@ -74,6 +77,8 @@ pub struct Device {
     pub(crate) knocked: BTreeMap<RoomUri, BTreeSet<UserUri>>,
     /// Knock rooms that others have made, each for a room that this device keeps order in.
     pub(crate) offered: BTreeMap<RoomUri, RoomUri>,
+    /// Commits that this device does not go along with, until the hub has gone back behind them.
+    pub(crate) refused: BTreeMap<RoomUri, [u8; 32]>,
     pub(crate) next: u64,
     /// What [`Device::poll`] has not handed out since the device was made or restored.
     pub(crate) queue: VecDeque<Queued>,
@@ -99,6 +104,7 @@ impl Device {
             asked_in: BTreeSet::new(),
             knocked: BTreeMap::new(),
             offered: BTreeMap::new(),
+            refused: BTreeMap::new(),
             next: 1,
             queue: VecDeque::new(),
         }
@@ -163,6 +169,16 @@ impl Device {
             Command::RemoveClient { room, client } => self.remove_client(room, client, cx).map(Some),
             Command::AddOwnClients { room } => self.add_own_clients(room, cx).map(Some),
             Command::DestroyRoom { room } => self.destroy(room, cx).map(Some),
+            Command::CreateLink { room, uses, lifetime } => self.create_link(room, uses, lifetime, cx).map(Some),
+            Command::ListLinks { room } => self.list_links(room).map(Some),
+            Command::RevokeLink { room, code_hash } => self.revoke_link(room, code_hash).map(Some),
+            Command::Look { link, as_account } => self.visit(&link, as_account, cx).map(Some),
+            Command::JoinSeen { visit } => self.join_seen(visit, cx).map(|()| Some(visit)),
+            Command::Knock { visit, disclose, note } => {
+                self.knock_seen(visit, disclose, note, cx).map(|()| Some(visit))
+            }
+            Command::TurnAway { visit } => self.turn_away(visit).map(|()| None),
+            Command::Leave { room } => self.leave(room, cx).map(Some),
         }
     }
 
@@ -206,6 +222,9 @@ impl Device {
             Some(Flow::Change(flow)) => self.change_answered(id, flow, call, body, cx),
             Some(Flow::Destroy(flow)) => self.destroy_answered(&flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_answered(&flow, body, cx),
+            Some(Flow::Visit(flow)) => self.visit_answered(id, flow, body, cx),
+            Some(Flow::Leave(flow)) => self.leave_answered(id, flow, body),
+            Some(Flow::Links(flow)) => self.links_answered(id, flow, body),
             Some(Flow::Knocked(_)) => Err(FailureReason::Internal),
             None => Ok(()),
         }
@@ -267,7 +286,9 @@ impl Device {
             Some(Flow::Change(flow)) => self.change_step(id, flow, cx),
             Some(Flow::Knocked(flow)) => self.knocked_step(id, flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_step(id, flow),
-            Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_))) => {
+            Some(Flow::Visit(flow)) => self.visit_step(id, flow, cx),
+            Some(Flow::Leave(flow)) => self.leave_step(id, flow),
+            Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_) | Flow::Links(_))) => {
                 self.flows.insert(id, flow);
                 Ok(())
             }

@@ -11,7 +11,7 @@ use mimi_wire::{
 
 use crate::{
     Call, Context, Device, Event, FailureReason, Request, device::Flow, notice::Notice, respond::verify_all,
-    steps::mls_message,
+    steps::mls_messages,
 };
 
 impl Device {
@@ -28,10 +28,12 @@ impl Device {
                     FanoutEvent::Welcome { welcome, ratchet_tree: RatchetTreeOption::Full(tree) } => {
                         self.welcomed(&room, &welcome, &tree, cx);
                     }
+                    FanoutEvent::RolledBack { rollback } => drop(self.rolled_back(&room, rollback, cx)),
                     event => {
-                        if let Some(message) = mls_message(event) {
+                        for message in mls_messages(event) {
                             self.opened(&room, &message, accepted, cx);
                         }
+                        self.commit_for_others(&room, cx);
                     }
                 }
             }
@@ -54,6 +56,7 @@ impl Device {
         let held = self.wallet.key_packages.get(&reference)?;
         let identity = self.wallet.identity(&held.owner)?.clone();
         let owner = held.owner.clone();
+        let let_in = self.is_let_in(&owner, uri).ok()?;
         let room = Room::join(identity, &held.secret, uri, welcome, tree, cx.trust, cx.now).ok()?;
         // A KeyPackage for initial connections leads into connection rooms only.
         if !owner.is_pseudonym() && room.state().purpose() != RoomPurpose::Connection {
@@ -66,6 +69,12 @@ impl Device {
         let others: Vec<_> = room.state().participants().iter().map(|(user, _)| user.clone()).collect();
         let state = room.state().clone();
         self.rooms.insert(uri.clone(), room);
+        if let Some(knock) = let_in {
+            self.flows.remove(&knock);
+            self.forget_timers(knock);
+            self.tell(Event::LetIn { knock, room: uri.clone() });
+            return Some(());
+        }
         match state.purpose() {
             RoomPurpose::Connection => {}
             // Two pseudonyms who were not brought together by a link have been connected.
@@ -123,7 +132,8 @@ impl Device {
                 self.closed(uri, cx);
             }
             Ok(Opened::Commit { .. } | Opened::OwnCommit) => self.moved(uri, cx),
-            Ok(_) | Err(_) => {}
+            Err(error) => drop(self.not_followed(uri, message, &error)),
+            Ok(_) => {}
         }
     }
 
@@ -172,6 +182,7 @@ impl Device {
         let Some(room) = self.rooms.remove(uri) else { return };
         self.asked_in.remove(uri);
         self.knocked.remove(uri);
+        self.refused.remove(uri);
         self.offered.retain(|_, target| target != uri);
         // A connection room was never shown.
         if room.state().purpose() != RoomPurpose::Connection {
@@ -189,7 +200,9 @@ impl Device {
                     self.tell(Event::KnockLapsed { knock: id });
                 }
                 // This is what it wanted.
-                Some(Flow::Destroy(_)) => drop(self.flows.remove(&id)),
+                Some(Flow::Destroy(_) | Flow::Leave(_)) => drop(self.flows.remove(&id)),
+                // The knock room has done its part.
+                Some(Flow::Visit(visit)) if visit.is_waiting() => {}
                 _ => {
                     let remains = self.remains(id);
                     self.settle(id, remains, Err(FailureReason::RoomClosed), cx);

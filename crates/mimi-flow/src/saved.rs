@@ -56,6 +56,7 @@ struct Core {
     asked_in: Vec<RoomUri>,
     knocked: Vec<(RoomUri, BTreeSet<UserUri>)>,
     offered: Vec<(RoomUri, RoomUri)>,
+    refused: Vec<(RoomUri, [u8; 32])>,
     next: u64,
 }
 
@@ -74,6 +75,7 @@ struct CoreRef<'a> {
     asked_in: Vec<&'a RoomUri>,
     knocked: Vec<(&'a RoomUri, &'a BTreeSet<UserUri>)>,
     offered: Vec<(&'a RoomUri, &'a RoomUri)>,
+    refused: Vec<(&'a RoomUri, &'a [u8; 32])>,
     next: u64,
 }
 
@@ -94,6 +96,7 @@ impl Device {
             asked_in: self.asked_in.iter().collect(),
             knocked: self.knocked.iter().collect(),
             offered: self.offered.iter().collect(),
+            refused: self.refused.iter().collect(),
             next: self.next,
         };
         // All of it is plain data: writing it as JSON cannot fail.
@@ -185,6 +188,7 @@ impl Device {
             asked_in: core.asked_in.into_iter().collect(),
             knocked: core.knocked.into_iter().collect(),
             offered: core.offered.into_iter().collect(),
+            refused: core.refused.into_iter().collect(),
             next: core.next,
             queue,
         })
