@@ -5,15 +5,26 @@ use std::{
 
 use mimi_credential::TrustStore;
 use mimi_mls::Room;
-use mimi_pseudonym::{CipherSuite, ClientUri, Entropy, RoomUri, Timestamp, UserUri};
+use mimi_pseudonym::{CipherSuite, ClientUri, DisclosureFormat, Entropy, RoomUri, Timestamp, UserUri};
 use mimi_room::RoomState;
 use mimi_wire::{ExternalSender, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Answer, Call, Command, CommandError, Delays, Effect, Event, EventId, FailureReason, FlowId, Request, RequestId,
-    change::Change, connect::Connect, knocks::Knocked, leave::Leave, links::Links, moderate::Destroy,
-    moderators::Volunteer, prepare::Prepare, respond::Respond, say::Say, visit::Visit, wallet::Wallet,
+    change::Change,
+    connect::Connect,
+    disclose::{Disclose, Disclosures},
+    knocks::Knocked,
+    leave::Leave,
+    links::Links,
+    moderate::Destroy,
+    moderators::Volunteer,
+    prepare::Prepare,
+    respond::Respond,
+    say::Say,
+    visit::Visit,
+    wallet::Wallet,
 };
 
 /// What a device is to its provider, learned when it was registered.
@@ -47,6 +58,7 @@ pub(crate) enum Flow {
     Connect(Box<Connect>),
     Respond(Box<Respond>),
     Say(Say),
+    Disclose(Disclose),
     Change(Box<Change>),
     Destroy(Destroy),
     Knocked(Box<Knocked>),
@@ -65,6 +77,8 @@ pub(crate) struct Outstanding {
 /// methods, effects come out of [`Device::poll`], and between any two calls it can be saved and restored.
 pub struct Device {
     pub(crate) profile: Profile,
+    /// The format of the identity credentials that it asks for.
+    pub(crate) format: DisclosureFormat,
     pub(crate) wallet: Wallet,
     pub(crate) rooms: BTreeMap<RoomUri, Room>,
     pub(crate) flows: BTreeMap<FlowId, Flow>,
@@ -79,6 +93,7 @@ pub struct Device {
     pub(crate) offered: BTreeMap<RoomUri, RoomUri>,
     /// Commits that this device does not go along with, until the hub has gone back behind them.
     pub(crate) refused: BTreeMap<RoomUri, [u8; 32]>,
+    pub(crate) disclosures: Disclosures,
     pub(crate) next: u64,
     /// What [`Device::poll`] has not handed out since the device was made or restored.
     pub(crate) queue: VecDeque<Queued>,
@@ -95,6 +110,7 @@ impl Device {
     pub fn new(profile: Profile) -> Self {
         Self {
             profile,
+            format: DisclosureFormat::default(),
             wallet: Wallet::default(),
             rooms: BTreeMap::new(),
             flows: BTreeMap::new(),
@@ -105,6 +121,7 @@ impl Device {
             knocked: BTreeMap::new(),
             offered: BTreeMap::new(),
             refused: BTreeMap::new(),
+            disclosures: Disclosures::default(),
             next: 1,
             queue: VecDeque::new(),
         }
@@ -113,6 +130,11 @@ impl Device {
     /// What the device is to its provider.
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// The format of the identity credentials that it asks for.
+    pub fn format(&self) -> DisclosureFormat {
+        self.format
     }
 
     /// How many pseudonyms are fresh and this device's to choose.
@@ -140,12 +162,16 @@ impl Device {
             | Command::Prepare { pseudonyms: count @ (0 | 1001..) } => Err(CommandError::Count(count)),
             Command::Publish { key_packages } => Ok(Some(self.publish(key_packages, cx))),
             Command::Prepare { pseudonyms } => Ok(Some(self.prepare(pseudonyms))),
+            Command::Prefer { format } => {
+                self.format = format;
+                Ok(None)
+            }
             Command::Connect { handle, domain, disclose, note } => {
                 if note.len() > mimi_disclosure::Bundle::MAX_NOTE {
                     return Err(CommandError::NoteTooLong(note.len()));
                 }
                 let fresh = self.wallet.fresh();
-                if fresh >= 2 && !self.wallet.discloses(&disclose) {
+                if fresh >= 2 && !self.wallet.discloses(&disclose, cx) {
                     return Err(CommandError::Disclosure);
                 }
                 match (fresh >= 2).then(|| (self.wallet.choose(), self.wallet.choose())) {
@@ -159,6 +185,7 @@ impl Device {
             }
             Command::Accept { request, greeting } => self.accept(request, &greeting, cx).map(|()| Some(request)),
             Command::Decline { request } => self.decline(request).map(|()| None),
+            Command::Disclose { room, claims } => self.disclose(room, claims, cx).map(Some),
             Command::Send { room, content } => self.say(room, content).map(Some),
             Command::CreateRoom { room } => self.create_room(room, cx).map(Some),
             Command::CreateKnockRoom { target, disclosure } => self.create_knock_room(target, disclosure, cx).map(Some),
@@ -219,6 +246,7 @@ impl Device {
             Some(Flow::Connect(flow)) => self.connect_answered(id, flow, call, body, cx),
             Some(Flow::Respond(flow)) => self.respond_answered(id, flow, call, body, cx),
             Some(Flow::Say(flow)) => self.say_answered(id, flow, body),
+            Some(Flow::Disclose(flow)) => self.disclose_answered(id, flow, body, cx),
             Some(Flow::Change(flow)) => self.change_answered(id, flow, call, body, cx),
             Some(Flow::Destroy(flow)) => self.destroy_answered(&flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_answered(&flow, body, cx),
@@ -283,6 +311,7 @@ impl Device {
             Some(Flow::Connect(flow)) => self.connect_step(id, flow, cx),
             Some(Flow::Respond(flow)) => self.respond_step(id, flow, cx),
             Some(Flow::Say(flow)) => self.say_step(id, flow),
+            Some(Flow::Disclose(flow)) => self.disclose_step(id, flow, cx),
             Some(Flow::Change(flow)) => self.change_step(id, flow, cx),
             Some(Flow::Knocked(flow)) => self.knocked_step(id, flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_step(id, flow),

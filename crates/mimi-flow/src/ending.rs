@@ -29,7 +29,7 @@ impl Flow {
             Self::Prepare(_) => matches!(call, Call::Pseudonyms | Call::Credentials | Call::UploadKeyPackages),
             Self::Connect(flow) => flow.expects(call),
             Self::Respond(flow) => flow.expects(call),
-            Self::Say(_) => matches!(call, Call::SubmitMessage(_)),
+            Self::Say(_) | Self::Disclose(_) => matches!(call, Call::SubmitMessage(_)),
             Self::Change(flow) => flow.expects(call),
             Self::Destroy(_) => matches!(call, Call::DestroyRoom(_)),
             Self::Volunteer(_) => Volunteer::expects(call),
@@ -60,6 +60,7 @@ impl Flow {
             Self::Connect(flow) => flow.is_blocked(),
             Self::Respond(flow) => flow.is_blocked(),
             Self::Say(flow) => flow.is_blocked(),
+            Self::Disclose(flow) => flow.is_blocked(),
             Self::Change(flow) => flow.is_blocked(),
         }
     }
@@ -71,6 +72,7 @@ impl Flow {
             Self::Connect(flow) => Some(flow.room()),
             Self::Respond(flow) => flow.room(),
             Self::Say(flow) => Some(flow.room()),
+            Self::Disclose(flow) => Some(flow.room()),
             Self::Change(flow) => Some(flow.room()),
             Self::Destroy(flow) => Some(&flow.room),
             Self::Knocked(flow) => Some(flow.room()),
@@ -90,6 +92,7 @@ impl Flow {
             Self::Connect(flow) => flow.unblock(room),
             Self::Respond(flow) => flow.unblock(room),
             Self::Say(flow) => flow.unblock(room),
+            Self::Disclose(flow) => flow.unblock(room),
             Self::Change(flow) => flow.unblock(room),
         }
     }
@@ -105,6 +108,7 @@ impl Flow {
             }
             Self::Visit(flow) if flow.is_entering() => Remains::Entry(flow.room().clone()),
             Self::Say(_)
+            | Self::Disclose(_)
             | Self::Change(_)
             | Self::Destroy(_)
             | Self::Knocked(_)

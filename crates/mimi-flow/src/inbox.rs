@@ -9,10 +9,7 @@ use mimi_wire::{
     local::{InboxBody, InboxEvent},
 };
 
-use crate::{
-    Call, Context, Device, Event, FailureReason, Request, device::Flow, notice::Notice, respond::verify_all,
-    steps::mls_messages,
-};
+use crate::{Call, Context, Device, Event, FailureReason, Request, device::Flow, notice::Notice, steps::mls_messages};
 
 impl Device {
     /// Takes an event from the inbox. Taking it twice does no harm, and one that makes no sense changes nothing.
@@ -88,6 +85,7 @@ impl Device {
                 self.tell(Event::Joined { room: uri.clone() });
             }
         }
+        self.look_who_owes(uri);
         Some(())
     }
 
@@ -140,6 +138,7 @@ impl Device {
     /// The room has reached another epoch: whoever waited for that goes on.
     pub(crate) fn moved(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
         self.forget_knockers(uri);
+        self.look_who_owes(uri);
         let waiting: Vec<_> = self.flows.iter_mut().filter_map(|(id, flow)| flow.unblock(uri).then_some(*id)).collect();
         for id in waiting {
             self.advance(id, cx);
@@ -167,11 +166,13 @@ impl Device {
             return;
         }
         if is_bundle {
-            let verified =
-                Bundle::try_from(&content).ok().and_then(|bundle| verify_all(bundle.presentations(), context, cx));
-            if let Some(who) = verified {
-                self.tell(Event::Disclosed { room: uri.clone(), pseudonym: context.sender().clone(), who });
+            if let Ok(bundle) = Bundle::try_from(&content) {
+                self.disclosed(uri, bundle.presentations(), context, cx);
             }
+            return;
+        }
+        if Self::is_presentation(&content) {
+            self.disclosed(uri, &[content], context, cx);
             return;
         }
         let (room, from) = (uri.clone(), context.sender().clone());
@@ -183,6 +184,7 @@ impl Device {
         self.asked_in.remove(uri);
         self.knocked.remove(uri);
         self.refused.remove(uri);
+        self.disclosures.forget(uri);
         self.offered.retain(|_, target| target != uri);
         // A connection room was never shown.
         if room.state().purpose() != RoomPurpose::Connection {

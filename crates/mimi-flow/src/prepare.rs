@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use mimi_credential::CertificateChain;
 use mimi_mls::{Identity, NewKeyPackage};
-use mimi_pseudonym::{ClaimName, Signer, SigningKey, UserUri, Wire};
+use mimi_pseudonym::{ClaimName, DisclosureFormat, Signer, SigningKey, UserUri, Wire};
 use mimi_room::KeyPackagePurpose;
 use mimi_wire::local::{
     CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, PseudonymsRequest,
@@ -30,6 +30,8 @@ pub(crate) struct Prepare {
     own: bool,
     /// The subjects whose credentials have been asked for, in that order.
     subjects: Vec<UserUri>,
+    /// The format of their identity credentials.
+    format: DisclosureFormat,
     /// Uploads that are not answered yet.
     uploads: usize,
 }
@@ -41,6 +43,10 @@ enum Purpose {
 }
 
 impl Prepare {
+    fn new(key_packages: u16, purpose: Purpose, own: bool, subjects: Vec<UserUri>, format: DisclosureFormat) -> Self {
+        Self { key_packages, purpose, own, subjects, format, uploads: 0 }
+    }
+
     pub(crate) fn subjects(&self) -> &[UserUri] {
         &self.subjects
     }
@@ -51,7 +57,7 @@ impl Device {
     pub(crate) fn publish(&mut self, key_packages: u16, cx: &mut Context<'_>) -> FlowId {
         let id = FlowId(self.number());
         let subjects = vec![self.profile.user.clone()];
-        let flow = Prepare { key_packages, purpose: Purpose::InitialOnly, own: true, subjects, uploads: 0 };
+        let flow = Prepare::new(key_packages, Purpose::InitialOnly, true, subjects, self.format);
         match self.wallet.identity(&self.profile.user).is_some() {
             true => {
                 let outcome = self.upload(id, flow, cx);
@@ -66,7 +72,7 @@ impl Device {
 
     pub(crate) fn prepare(&mut self, pseudonyms: u16) -> FlowId {
         let id = FlowId(self.number());
-        let flow = Prepare { key_packages: 1, purpose: Purpose::Any, own: true, subjects: Vec::new(), uploads: 0 };
+        let flow = Prepare::new(1, Purpose::Any, true, Vec::new(), self.format);
         self.flows.insert(id, Flow::Prepare(flow));
         let body = PseudonymsRequest { count: pseudonyms }.encode();
         self.request(Request { call: Call::Pseudonyms, body }, Some(id));
@@ -82,7 +88,7 @@ impl Device {
             return;
         }
         let id = FlowId(self.number());
-        let flow = Prepare { key_packages: 1, purpose: Purpose::Any, own: false, subjects, uploads: 0 };
+        let flow = Prepare::new(1, Purpose::Any, false, subjects, self.format);
         self.ask_credentials(id, flow, cx);
     }
 
@@ -103,8 +109,8 @@ impl Device {
             // An account's own leaf says who it is; only a pseudonym has something to disclose.
             let disclose = if subject.is_pseudonym() { ClaimName::ALL.to_vec() } else { Vec::new() };
             let public_key = key.public_key().clone();
-            let tbs =
-                CredentialItemTbs { subject: subject.clone(), cipher_suite: self.profile.suite, public_key, disclose };
+            let (cipher_suite, format) = (self.profile.suite, flow.format);
+            let tbs = CredentialItemTbs { subject: subject.clone(), cipher_suite, public_key, disclose, format };
             if let Ok(item) = CredentialItem::sign(tbs, &key) {
                 items.push(item.into());
                 self.wallet.asked.insert(subject.clone(), key);
@@ -141,7 +147,7 @@ impl Device {
                     return Err(answer());
                 }
                 for (subject, issued) in flow.subjects.iter().zip(response.items) {
-                    self.hold(subject, issued, flow.own, cx).ok_or_else(answer)?;
+                    self.hold(subject, issued, &flow, cx).ok_or_else(answer)?;
                 }
                 self.upload(id, flow, cx)
             }
@@ -160,7 +166,7 @@ impl Device {
     }
 
     /// Keeps a credential if it is what was asked for.
-    fn hold(&mut self, subject: &UserUri, issued: IssuedCredential, own: bool, cx: &Context<'_>) -> Option<()> {
+    fn hold(&mut self, subject: &UserUri, issued: IssuedCredential, flow: &Prepare, cx: &Context<'_>) -> Option<()> {
         // Two flows may have asked for the account's credential: the first answer counts.
         if self.wallet.held.contains_key(subject) {
             self.wallet.asked.remove(subject);
@@ -172,11 +178,15 @@ impl Device {
         if identity.user() != subject || *identity.client() != issued.client {
             return None;
         }
-        let disclosure = match issued.disclosure {
-            Some(certificates) => Some(CertificateChain::try_from(certificates).ok()?),
-            None => None,
-        };
-        let held = Held { identity, disclosure, state: PseudonymState::Fresh, own };
+        let disclosure = issued.disclosure;
+        let held = Held { identity, disclosure, state: PseudonymState::Fresh, own: flow.own };
+        // What could not be shown later is refused now.
+        if let Some(disclosure) = &held.disclosure {
+            let names = held.credential(cx)?.names().ok()?;
+            if disclosure.format() != flow.format || names.is_empty() {
+                return None;
+            }
+        }
         self.wallet.held.insert(subject.clone(), held);
         Some(())
     }

@@ -9,12 +9,7 @@ use crate::{Call, Context, Device, Event, Request};
 
 impl Device {
     /// A message could not be opened. If it is a commit of the present epoch, the hub is told, once.
-    pub(crate) fn not_followed(
-        &mut self,
-        uri: &RoomUri,
-        message: &MlsMessage,
-        error: &OpenError,
-    ) -> Option<()> {
+    pub(crate) fn not_followed(&mut self, uri: &RoomUri, message: &MlsMessage, error: &OpenError) -> Option<()> {
         let reason = match error {
             OpenError::NotAllowed(_) => ReportReason::Policy,
             OpenError::Commit => ReportReason::Credential,

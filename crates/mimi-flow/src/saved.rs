@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mimi_mls::Room;
 use mimi_pseudonym::{
-    CipherSuite, ClientUri, DecodeError, Reader, RoomUri, SignError, SigningKey, Timestamp, UserUri, Wire, Writer,
+    CipherSuite, ClientUri, DecodeError, DisclosureFormat, Reader, RoomUri, SignError, SigningKey, Timestamp, UserUri,
+    Wire, Writer,
 };
 use mimi_wire::ExternalSender;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Delays, Device, Event, EventId, FlowId, Profile, Request, RequestId,
     device::{Flow, Outstanding, Queued},
+    disclose::Disclosures,
     wallet::{Held, HeldKeyPackage, Wallet},
 };
 
@@ -49,6 +51,7 @@ struct Core {
     suite: CipherSuite,
     hub: Vec<u8>,
     delays: Delays,
+    format: DisclosureFormat,
     flows: Vec<(FlowId, Flow)>,
     waiting: Vec<(RequestId, Option<FlowId>)>,
     events: Vec<(EventId, Event)>,
@@ -57,6 +60,7 @@ struct Core {
     knocked: Vec<(RoomUri, BTreeSet<UserUri>)>,
     offered: Vec<(RoomUri, RoomUri)>,
     refused: Vec<(RoomUri, [u8; 32])>,
+    disclosures: Disclosures,
     next: u64,
 }
 
@@ -68,6 +72,7 @@ struct CoreRef<'a> {
     suite: CipherSuite,
     hub: Vec<u8>,
     delays: Delays,
+    format: DisclosureFormat,
     flows: Vec<(FlowId, &'a Flow)>,
     waiting: Vec<(RequestId, Option<FlowId>)>,
     events: Vec<(EventId, &'a Event)>,
@@ -76,6 +81,7 @@ struct CoreRef<'a> {
     knocked: Vec<(&'a RoomUri, &'a BTreeSet<UserUri>)>,
     offered: Vec<(&'a RoomUri, &'a RoomUri)>,
     refused: Vec<(&'a RoomUri, &'a [u8; 32])>,
+    disclosures: &'a Disclosures,
     next: u64,
 }
 
@@ -89,6 +95,7 @@ impl Device {
             suite: self.profile.suite,
             hub: self.profile.hub.encode(),
             delays: self.profile.delays,
+            format: self.format,
             flows: self.flows.iter().map(|(id, flow)| (*id, flow)).collect(),
             waiting: self.outstanding.iter().map(|(id, outstanding)| (*id, outstanding.flow)).collect(),
             events: self.events.iter().map(|(id, event)| (*id, event)).collect(),
@@ -97,6 +104,7 @@ impl Device {
             knocked: self.knocked.iter().collect(),
             offered: self.offered.iter().collect(),
             refused: self.refused.iter().collect(),
+            disclosures: &self.disclosures,
             next: self.next,
         };
         // All of it is plain data: writing it as JSON cannot fail.
@@ -179,6 +187,7 @@ impl Device {
         let flows = core.flows.into_iter().collect();
         Ok(Self {
             profile,
+            format: core.format,
             wallet,
             rooms,
             flows,
@@ -189,6 +198,7 @@ impl Device {
             knocked: core.knocked.into_iter().collect(),
             offered: core.offered.into_iter().collect(),
             refused: core.refused.into_iter().collect(),
+            disclosures: core.disclosures,
             next: core.next,
             queue,
         })

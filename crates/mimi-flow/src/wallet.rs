@@ -1,10 +1,13 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use mimi_credential::CertificateChain;
-use mimi_disclosure::{DisclosurePolicy, IdentityCredential, Selection};
+use mimi_credential::{CertificateChain, UnverifiedIdentity};
+use mimi_disclosure::{DisclosurePolicy, Holding, IdentityCredential, Selection};
 use mimi_mls::{Identity, KeyPackageSecret};
 use mimi_pseudonym::{ClaimName, DecodeError, Reader, SigningKey, Timestamp, UserUri, Wire, Writer};
+use mimi_wire::local::IssuedDisclosure;
 use serde::{Deserialize, Serialize};
+
+use crate::Context;
 
 /// Where a pseudonym stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,8 +23,9 @@ pub enum PseudonymState {
 /// One user URI of the account's, on this device: key, credential, and what may be disclosed with it.
 pub(crate) struct Held {
     pub(crate) identity: Identity,
-    /// The identity certificate for the same key.
-    pub(crate) disclosure: Option<CertificateChain>,
+    /// What discloses the identity behind it: of the format that was wanted, for the same key, and so of no use in a room
+    /// in which the key is in no leaf.
+    pub(crate) disclosure: Option<IssuedDisclosure>,
     pub(crate) state: PseudonymState,
     /// Whether this device asked for it, and so may choose it: no two devices choose the same.
     pub(crate) own: bool,
@@ -73,13 +77,12 @@ impl Wallet {
         }
     }
 
-    /// Whether exactly these claims can be disclosed with the pseudonym that would be chosen next.
-    pub(crate) fn discloses(&self, wanted: &[ClaimName]) -> bool {
+    /// Whether these claims can be disclosed with the pseudonym that would be chosen next.
+    pub(crate) fn discloses(&self, wanted: &[ClaimName], cx: &Context<'_>) -> bool {
         let next = self.held.iter().find(|(user, held)| user.is_pseudonym() && held.is_choosable());
-        let Some(chain) = next.and_then(|(_, held)| held.disclosure.clone()) else { return false };
+        let Some(credential) = next.and_then(|(_, held)| held.credential(cx)) else { return false };
         let selection = Selection::new(wanted.iter().copied(), &DisclosurePolicy::connection());
-        let names = IdentityCredential::x509(chain).names();
-        matches!((selection, names), (Ok(selection), Ok(names)) if *selection.names() == names)
+        selection.is_ok_and(|selection| credential.allows(&selection) == Ok(true))
     }
 
     /// Overwrites the private keys of KeyPackages that nobody can use any more.
@@ -97,16 +100,30 @@ impl Held {
         self.own && self.state == PseudonymState::Fresh
     }
 
+    /// What can be shown of the identity behind it; `None` if there is nothing, or it does not hold (any more).
+    pub(crate) fn credential(&self, cx: &Context<'_>) -> Option<IdentityCredential> {
+        let holding = Holding {
+            domain: self.identity.user().domain(),
+            key: self.identity.signer().public_key(),
+            trust: cx.trust,
+            now: cx.now,
+        };
+        match self.disclosure.as_ref()? {
+            IssuedDisclosure::X509(certificates) => {
+                let chain = CertificateChain::try_from(certificates.clone()).ok()?;
+                UnverifiedIdentity::new(chain.clone()).verify(holding.key, cx.trust, cx.now).ok()?;
+                Some(IdentityCredential::x509(chain))
+            }
+            IssuedDisclosure::SdJwt(token) => IdentityCredential::sd_jwt(token, &holding).ok(),
+            IssuedDisclosure::SdCwt(token) => IdentityCredential::sd_cwt(token, &holding).ok(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn save(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.vector(&self.identity.save());
-        match &self.disclosure {
-            Some(chain) => {
-                writer.flag(true);
-                writer.list(chain.certificates());
-            }
-            None => writer.flag(false),
-        }
+        writer.optional(self.disclosure.as_ref());
         writer.flag(self.state == PseudonymState::Used);
         writer.flag(self.own);
         writer.into_octets()
@@ -116,12 +133,7 @@ impl Held {
         let damaged = |field| DecodeError::Rule { field, rule: "damaged" };
         let mut reader = Reader::new(saved);
         let identity = Identity::restore(reader.vector()?).map_err(|_| damaged("identity"))?;
-        let disclosure = if reader.flag("disclosure")? {
-            let certificates = reader.list::<Vec<u8>>()?;
-            Some(CertificateChain::try_from(certificates).map_err(|_| damaged("disclosure"))?)
-        } else {
-            None
-        };
+        let disclosure = reader.optional()?;
         let state = if reader.flag("state")? { PseudonymState::Used } else { PseudonymState::Fresh };
         let own = reader.flag("own")?;
         reader.finish()?;

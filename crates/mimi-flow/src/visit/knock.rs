@@ -1,7 +1,7 @@
 //! The side that knocks (draft-mahy-mimi-pseudonyms-00, section 3.3): one message to the moderators, with a disclosure and with
 //! KeyPackages of a second pseudonym, and out again.
 
-use mimi_disclosure::Bundle;
+use mimi_disclosure::{Bundle, Selection};
 use mimi_mls::VerifiedKeyPackage;
 use mimi_pseudonym::{ClaimName, Content, RoomUri, Timestamp, UserUri, Wire};
 use mimi_room::RoomPurpose;
@@ -54,7 +54,10 @@ impl Device {
         let seen = visit.seen.clone().filter(|seen| seen.purpose() == RoomPurpose::Knock);
         let (seen, user) = (seen.ok_or(CommandError::NotAllowed)?, visit.user.clone());
         let target = seen.knock_for.clone().ok_or(CommandError::NotAllowed)?;
-        if !self.may_disclose(&user, &disclose, &seen.identity().disclosure, cx) {
+        let policy = seen.identity().disclosure;
+        let selection = Selection::new(disclose.iter().copied(), &policy).map_err(|_| CommandError::Disclosure)?;
+        let credential = self.wallet.held.get(&user).and_then(|held| held.credential(cx));
+        if !credential.is_some_and(|credential| credential.allows(&selection) == Ok(true)) {
             return Err(CommandError::Disclosure);
         }
         let second = self.wallet.choose().ok_or(CommandError::TooFewPseudonyms { wanted: 1, fresh: 0 })?;
