@@ -185,8 +185,16 @@ impl Device {
             }
             Command::Accept { request, greeting } => self.accept(request, &greeting, cx).map(|()| Some(request)),
             Command::Decline { request } => self.decline(request).map(|()| None),
-            Command::Disclose { room, claims } => self.disclose(room, claims, cx).map(Some),
-            Command::Send { room, content } => self.say(room, content).map(Some),
+            Command::Disclose { room, claims } => {
+                let flow = self.disclose(room.clone(), claims, cx)?;
+                self.hasten(&room, cx);
+                Ok(Some(flow))
+            }
+            Command::Send { room, content } => {
+                let flow = self.say(room.clone(), content)?;
+                self.hasten(&room, cx);
+                Ok(Some(flow))
+            }
             Command::CreateRoom { room } => self.create_room(room, cx).map(Some),
             Command::CreateKnockRoom { target, disclosure } => self.create_knock_room(target, disclosure, cx).map(Some),
             Command::AdmitKnock { knock } => self.admit_knock(knock, cx).map(Some),

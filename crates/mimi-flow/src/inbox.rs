@@ -30,7 +30,7 @@ impl Device {
                         for message in mls_messages(event) {
                             self.opened(&room, &message, accepted, cx);
                         }
-                        self.commit_for_others(&room, cx);
+                        self.look_at_proposals(&room, cx);
                     }
                 }
             }
@@ -130,6 +130,8 @@ impl Device {
                 self.closed(uri, cx);
             }
             Ok(Opened::Commit { .. } | Opened::OwnCommit) => self.moved(uri, cx),
+            // Whoever was told that its commit lacks a proposal goes on.
+            Ok(Opened::Proposal { .. }) => self.unblock(uri, cx),
             Err(error) => drop(self.not_followed(uri, message, &error)),
             Ok(_) => {}
         }
@@ -139,6 +141,11 @@ impl Device {
     pub(crate) fn moved(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
         self.forget_knockers(uri);
         self.look_who_owes(uri);
+        self.unblock(uri, cx);
+    }
+
+    /// Whoever waits for something in a room looks again.
+    fn unblock(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
         let waiting: Vec<_> = self.flows.iter_mut().filter_map(|(id, flow)| flow.unblock(uri).then_some(*id)).collect();
         for id in waiting {
             self.advance(id, cx);
@@ -205,6 +212,7 @@ impl Device {
                 Some(Flow::Destroy(_) | Flow::Leave(_)) => drop(self.flows.remove(&id)),
                 // The knock room has done its part.
                 Some(Flow::Visit(visit)) if visit.is_waiting() => {}
+                Some(Flow::Visit(visit)) if visit.is_leaving() => self.knock_gone(id, cx),
                 _ => {
                     let remains = self.remains(id);
                     self.settle(id, remains, Err(FailureReason::RoomClosed), cx);

@@ -110,6 +110,32 @@ impl Device {
         Ok(())
     }
 
+    /// Commits what others have proposed at once: this device has something to say, and cannot before.
+    pub(crate) fn hasten(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
+        let Some(room) = self.rooms.get(uri) else { return };
+        if room.is_leaving() || !room.has_pending_proposals() {
+            return;
+        }
+        let same = |flow: &Flow| matches!(flow, Flow::Change(change) if change.is_for_others() && change.room() == uri);
+        match self.flows.iter().find(|(_, flow)| same(flow)).map(|(id, flow)| (*id, flow.is_timed())) {
+            Some((_, false)) => return,
+            Some((waiting, true)) => {
+                self.flows.remove(&waiting);
+                self.forget_timers(waiting);
+            }
+            None => {}
+        }
+        let change = Change::new(uri.clone(), What::Proposed, Then::Nothing);
+        self.begin(Flow::Change(Box::new(change)), cx);
+    }
+
+    /// Tells the application, unless it is about to be told that already.
+    fn tell_once(&mut self, event: Event) {
+        if self.events.values().all(|waiting| *waiting != event) {
+            self.tell(event);
+        }
+    }
+
     /// Takes the hub's answer to proposals to leave.
     pub(crate) fn left(&mut self, room: &RoomUri, body: &[u8]) -> Result<Left, FailureReason> {
         let answer = UpdateRoomResponse::decode(body).map_err(|_| FailureReason::Answer { call: "update".into() })?;
@@ -127,9 +153,13 @@ impl Device {
         }
     }
 
-    /// Others have proposed something: one of those who stay commits it, after a random time.
-    pub(crate) fn commit_for_others(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
+    /// Others may have proposed something: one of those who stay commits it, after a random time.
+    pub(crate) fn look_at_proposals(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
         let Some(room) = self.rooms.get(uri) else { return };
+        if room.check_proposals().is_err() {
+            self.tell_once(Event::ChangeRefused { room: uri.clone() });
+            return;
+        }
         let same = |flow: &Flow| matches!(flow, Flow::Change(change) if change.is_for_others() && change.room() == uri);
         // Whoever only knocks is gone soon, and those who stay do it.
         let stays = room.state().may_receive(room.identity().user()).is_ok() && !room.is_leaving();

@@ -64,6 +64,12 @@ impl Device {
                 open.commit_refused();
                 Ok(if open.epoch() >= current_epoch { Committed::Again } else { Committed::Wait })
             }
+            // Proposals had come before it that it does not hold: they are here, or on their way.
+            UpdateOutcome::InvalidProposal { .. } => {
+                let here = open.commit_lacks_proposals();
+                open.commit_refused();
+                Ok(if here { Committed::Again } else { Committed::Wait })
+            }
             _ => {
                 open.commit_refused();
                 Err(FailureReason::NotAllowed)

@@ -111,6 +111,11 @@ impl Visit {
         self.step == Step::Waiting
     }
 
+    /// Whether it has nothing left to do in the room but to leave it.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.step == Step::Leave
+    }
+
     /// Back to where nothing was sent, for a room that moves faster than this device.
     fn again(mut self: Box<Self>) -> Option<Box<Self>> {
         self.lost = self.lost.checked_add(1).filter(|lost| *lost < LOST_MAX)?;

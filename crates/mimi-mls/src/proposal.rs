@@ -93,6 +93,13 @@ impl Room {
         users
     }
 
+    /// Whether the commit that waits does not hold all proposals that have come.
+    pub fn commit_lacks_proposals(&self) -> bool {
+        let Some(commit) = self.group.pending_commit() else { return false };
+        let held: Vec<_> = commit.queued_proposals().map(QueuedProposal::proposal_reference_ref).collect();
+        self.group.pending_proposals().any(|queued| !held.contains(&queued.proposal_reference_ref()))
+    }
+
     /// Whether there are proposals that the next commit has to hold.
     pub fn has_pending_proposals(&self) -> bool {
         self.group.pending_proposals().next().is_some()

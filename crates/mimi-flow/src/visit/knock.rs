@@ -77,6 +77,14 @@ impl Device {
         let Aim::Knock(knock) = &mut flow.aim else { return Err(FailureReason::Internal) };
         match flow.step {
             Step::ClaimOffer => self.send_claim_own(id, &knock.second, None),
+            // What others have proposed has to be committed before anything can be said.
+            Step::Knock if self.must_wait(&flow.room) => {
+                let room = flow.room.clone();
+                flow.blocked = true;
+                self.flows.insert(id, Flow::Visit(flow));
+                self.hasten(&room, cx);
+                return Ok(());
+            }
             Step::Knock => {
                 let (second, offered, note) = (knock.second.clone(), knock.key_packages.clone(), knock.note.clone());
                 let request = self.seal_presentation(&flow.room, &knock.disclose, cx, |presentation| {
@@ -141,6 +149,14 @@ impl Device {
             _ => return Err(FailureReason::Internal),
         };
         self.visit_step(id, flow, cx)
+    }
+
+    /// This device has been let go before the hub's answer to that was here.
+    pub(crate) fn knock_gone(&mut self, id: FlowId, cx: &mut Context<'_>) {
+        if let Some(Flow::Visit(visit)) = self.flows.get_mut(&id) {
+            (visit.step, visit.blocked) = (Step::Waiting, false);
+        }
+        self.advance(id, cx);
     }
 
     /// Whether somebody who has knocked may come into this room by these KeyPackages: they are for one room only.
