@@ -7,6 +7,8 @@ use std::{
 use mimi_pseudonym::Domain;
 use serde::Deserialize;
 
+use crate::ties::TiesConfig;
+
 use crate::store::{Address, StoreError};
 
 /// How a provider is set up. Read from a TOML file; paths in it are relative to the file.
@@ -36,6 +38,8 @@ pub struct Config {
     pub(crate) unknown_users: UnknownUsers,
     #[serde(default)]
     pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) ties: TiesConfig,
 }
 
 /// A PostgreSQL database.
@@ -191,6 +195,9 @@ pub enum ConfigError {
     /// A peer is listed twice, or is this provider itself.
     #[error("peers: {0} is listed twice or is this provider itself")]
     Peer(Domain),
+    /// The way of tying pseudonyms to accounts lacks something.
+    #[error("ties: {0}")]
+    Ties(&'static str),
     /// A limit is zero.
     #[error("limits: {0} must not be 0")]
     Limit(&'static str),
@@ -224,6 +231,9 @@ impl Config {
                 return Err(ConfigError::Peer(peer.domain.clone()));
             }
         }
+        if let Some(fault) = config.ties.fault() {
+            return Err(ConfigError::Ties(fault));
+        }
         let limits = &config.limits;
         match (limits.body, limits.header_seconds, limits.body_seconds, limits.connections) {
             (0, ..) => Err(ConfigError::Limit("body")),
@@ -243,11 +253,12 @@ impl Config {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Self { data, database, tls, issuer, anchors, .. } = self;
+        let Self { data, database, tls, issuer, anchors, ties, .. } = self;
         let password = database.as_mut().and_then(|database| database.password_file.as_mut());
         [data, &mut tls.certificate, &mut tls.key, &mut tls.roots, &mut issuer.certificate, &mut issuer.key]
             .into_iter()
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
+            .chain(&mut ties.key)
             .chain(password)
     }
 }

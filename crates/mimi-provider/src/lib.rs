@@ -19,6 +19,7 @@ mod provider;
 mod record;
 mod server;
 mod store;
+mod ties;
 mod wake;
 
 pub use clock::{OffsetClock, OsEntropy};

@@ -22,6 +22,7 @@ use crate::{
     record::Recorder,
     server,
     store::{Store, Wake},
+    ties::Ties,
     wake::Wakers,
 };
 
@@ -106,6 +107,7 @@ pub(crate) struct Inner {
     pub(crate) issuer: Issuer,
     pub(crate) senders: Vec<(CipherSuite, ExternalSender)>,
     pub(crate) store: Store,
+    pub(crate) ties: Ties,
     pub(crate) rooms: Rooms,
     pub(crate) wakers: Wakers,
     pub(crate) peers: Peers,
@@ -133,6 +135,7 @@ impl Provider {
             issuer: keys::issuer(&config)?,
             senders,
             store,
+            ties: Ties::load(&config.ties, &config.domain)?,
             rooms: Rooms::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
             peers: Peers::new(&config, keys::client_tls(&config)?, log.clone(), options.recorder.clone()),

@@ -16,6 +16,7 @@ mod schema;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod ties;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -34,6 +35,7 @@ pub(crate) use key_packages::{Claim, ClaimedClient, Kind, StoredKeyPackage};
 pub(crate) use outbox::Parcel;
 pub(crate) use postgres::Address;
 pub(crate) use rooms::{CommitRecord, MessageRecord, NewRoom};
+pub(crate) use ties::{Draw, TieEntry};
 
 /// Number of a device in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
