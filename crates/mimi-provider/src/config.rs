@@ -7,9 +7,11 @@ use std::{
 use mimi_pseudonym::Domain;
 use serde::Deserialize;
 
-use crate::ties::TiesConfig;
-
-use crate::store::{Address, StoreError};
+use crate::{
+    franking::Periods,
+    store::{Address, StoreError},
+    ties::TiesConfig,
+};
 
 /// How a provider is set up. Read from a TOML file; paths in it are relative to the file.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,6 +42,35 @@ pub struct Config {
     pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) ties: TiesConfig,
+    #[serde(default)]
+    pub(crate) abuse: Abuse,
+}
+
+/// How abuse is met.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Abuse {
+    /// A file with weights, rates and steps in place of the built-in ones.
+    pub(crate) signals: Option<PathBuf>,
+    /// Days after which another secret stamps messages: 1 to 3,650.
+    secret_days: u16,
+    /// Days for which a stamped message can be reported: 1 to 3,650.
+    remember_days: u16,
+    /// Days after which new rooms get another key for stamps: 1 to 3,650.
+    signer_days: u16,
+}
+
+impl Default for Abuse {
+    fn default() -> Self {
+        Self { signals: None, secret_days: 30, remember_days: 400, signer_days: 365 }
+    }
+}
+
+impl Abuse {
+    pub(crate) fn periods(&self) -> Periods {
+        let days = |days: u16| Duration::from_secs(u64::from(days) * 86_400);
+        Periods { secret: days(self.secret_days), remember: days(self.remember_days), signer: days(self.signer_days) }
+    }
 }
 
 /// A PostgreSQL database.
@@ -198,6 +229,9 @@ pub enum ConfigError {
     /// The way of tying pseudonyms to accounts lacks something.
     #[error("ties: {0}")]
     Ties(&'static str),
+    /// A number of days is out of range.
+    #[error("abuse: days are 1 to 3650")]
+    Days,
     /// A limit is zero.
     #[error("limits: {0} must not be 0")]
     Limit(&'static str),
@@ -243,8 +277,13 @@ impl Config {
             _ if config.database.as_ref().is_some_and(|database| database.connections < 2) => {
                 Err(ConfigError::DatabaseConnections)
             }
-            _ => Ok(config),
+            _ => Ok(()),
+        }?;
+        let Abuse { secret_days, remember_days, signer_days, .. } = config.abuse;
+        if [secret_days, remember_days, signer_days].iter().any(|days| !(1..=3650).contains(days)) {
+            return Err(ConfigError::Days);
         }
+        Ok(config)
     }
 
     /// The provider's domain.
@@ -253,13 +292,14 @@ impl Config {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Self { data, database, tls, issuer, anchors, ties, .. } = self;
+        let Self { data, database, tls, issuer, anchors, abuse, ties, .. } = self;
         let password = database.as_mut().and_then(|database| database.password_file.as_mut());
         [data, &mut tls.certificate, &mut tls.key, &mut tls.roots, &mut issuer.certificate, &mut issuer.key]
             .into_iter()
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
             .chain(&mut ties.key)
             .chain(password)
+            .chain(&mut abuse.signals)
     }
 }
 

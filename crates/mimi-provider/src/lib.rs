@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod abuse;
 mod clock;
 mod config;
 mod consent;
 mod credentials;
 mod fail;
 mod forget;
+mod franking;
 mod hub;
 mod identifier;
 mod inbox;
@@ -22,6 +24,7 @@ mod store;
 mod ties;
 mod wake;
 
+pub use abuse::explain;
 pub use clock::{OffsetClock, OsEntropy};
 pub use config::{Config, ConfigError};
 pub use keys::KeyFileError;

@@ -33,6 +33,7 @@ pub(crate) fn info(inner: &Inner) -> ProviderInfo {
             .map(|(suite, sender)| HubSender { cipher_suite: *suite, sender: sender.clone() })
             .collect(),
         issuer_certificates: inner.issuer.certificates().to_vec(),
+        franking_agents: inner.franking.agents(inner.domain()),
     }
 }
 
@@ -93,8 +94,13 @@ pub(crate) async fn register(
     let registered = inner
         .blocking(move |inner| match enrolled(inner, &device)? {
             Some(known) if known.0 == user => Ok(known),
+            Some(_) => Err(Problem::Forbidden.into()),
             None if inner.store.register(&profile, &device)? => Ok((user, device.client)),
-            _ => Err(Problem::Forbidden.into()),
+            // Taken: perhaps by the same request, while this one was looking.
+            None => match enrolled(inner, &device)? {
+                Some(known) if known.0 == user => Ok(known),
+                _ => Err(Problem::Forbidden.into()),
+            },
         })
         .await?;
     Ok(Reply::message(&fresh.response(registered)))
@@ -115,7 +121,8 @@ pub(crate) async fn add_device(
             Some(known) => Ok(known),
             None => match inner.store.add_device(&code, &device)? {
                 Some(user) => Ok((user, device.client)),
-                None => Err(Problem::Unauthorized.into()),
+                // Used up: perhaps by the same request, while this one was looking.
+                None => enrolled(inner, &device)?.ok_or(Problem::Unauthorized.into()),
             },
         })
         .await?;

@@ -1,5 +1,6 @@
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc};
 
+use mimi_abuse::signal::TableError;
 use mimi_credential::{Issuer, TrustStore};
 use mimi_pseudonym::{CipherSuite, Clock, Domain, Timestamp};
 use mimi_wire::ExternalSender;
@@ -12,8 +13,10 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     Config, KeyFileError, OffsetClock, StoreError,
+    abuse::Abuse,
     fail::Fail,
     forget,
+    franking::{self, Franking},
     hub::Rooms,
     keys,
     log::Logger,
@@ -92,6 +95,12 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The table of signals cannot be read.
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
+    /// The table of signals makes no sense.
+    #[error("signals: {0}")]
+    Table(#[from] TableError),
     /// The folder of the database cannot be made.
     #[error("data: {0}")]
     Data(std::io::Error),
@@ -108,6 +117,8 @@ pub(crate) struct Inner {
     pub(crate) senders: Vec<(CipherSuite, ExternalSender)>,
     pub(crate) store: Store,
     pub(crate) ties: Ties,
+    pub(crate) franking: Franking,
+    pub(crate) abuse: Abuse,
     pub(crate) rooms: Rooms,
     pub(crate) wakers: Wakers,
     pub(crate) peers: Peers,
@@ -126,7 +137,7 @@ impl Provider {
     /// [`StartError`] names what is missing.
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         make_private_folder(&config.data).map_err(StartError::Data)?;
-        let (store, senders) = open_store(&config).await?;
+        let Opened { store, senders, franking, abuse } = open_store(&config, options.clock.now()).await?;
         let tls = TlsAcceptor::from(Arc::new(keys::server_tls(&config)?));
         let log = Logger::new(Arc::clone(&options.clock), options.quiet);
         let (stop, stopping) = watch::channel(false);
@@ -134,6 +145,8 @@ impl Provider {
             trust: keys::trust(&config)?,
             issuer: keys::issuer(&config)?,
             senders,
+            franking,
+            abuse,
             store,
             ties: Ties::load(&config.ties, &config.domain)?,
             rooms: Rooms::default(),
@@ -162,6 +175,8 @@ impl Provider {
         let mut workers = JoinSet::new();
         let forgetting = forget::run(Arc::clone(&inner));
         workers.spawn(async { match forgetting.await {} });
+        let turning = franking::run(Arc::clone(&inner));
+        workers.spawn(async { match turning.await {} });
         for peer in &inner.config.peers {
             for _ in 0..outbox::COURIERS {
                 workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));
@@ -179,17 +194,25 @@ impl Provider {
     }
 }
 
+/// What is read from the database at the start.
+struct Opened {
+    store: Store,
+    senders: Vec<(CipherSuite, ExternalSender)>,
+    franking: Franking,
+    abuse: Abuse,
+}
+
 /// Opens the database, and reads from it what the provider is as a hub.
-async fn open_store(config: &Config) -> Result<(Store, Vec<(CipherSuite, ExternalSender)>), StartError> {
-    let (path, database, domain) =
-        (config.data.join("provider.sqlite"), config.database.clone(), config.domain.clone());
+async fn open_store(config: &Config, now: Timestamp) -> Result<Opened, StartError> {
+    let config = config.clone();
     let opened = tokio::task::spawn_blocking(move || {
-        let store = match database {
-            Some(database) => Store::connect(&database.address()?)?,
-            None => Store::open(&path)?,
-        };
-        let senders = keys::hub_senders(&store, &domain)?;
-        Ok((store, senders))
+        let store = Store::of(&config)?;
+        Ok(Opened {
+            senders: keys::hub_senders(&store, &config.domain)?,
+            franking: Franking::load(&store, config.abuse.periods(), now)?,
+            abuse: Abuse::load(&config, &store)?,
+            store,
+        })
     });
     opened.await.unwrap_or_else(|_| Err(StartError::Data(std::io::Error::other("the database was not opened"))))
 }

@@ -51,6 +51,15 @@ pub(crate) async fn check_participant(inner: &Arc<Inner>, room: RoomUri, user: U
     .await
 }
 
+/// Refuses a provider that has no client in a room of this hub, and a user that is no participant of it.
+pub(crate) async fn check_both_in(inner: &Arc<Inner>, room: RoomUri, from: Domain, user: UserUri) -> Result<(), Fail> {
+    rooms::with(inner, room, move |_, slot| {
+        let hub = slot.as_ref().filter(|hub| hub.domains().contains(&from)).ok_or(Problem::UnknownRoom)?;
+        if hub.state().participants().role_of(&user).is_some() { Ok(()) } else { Err(Problem::Malformed.into()) }
+    })
+    .await
+}
+
 /// A message for each of these providers but this one. A provider that is not configured gets nothing.
 fn for_peers<'a>(
     inner: &Inner,

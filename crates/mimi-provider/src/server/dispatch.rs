@@ -9,7 +9,7 @@ use super::{
     route::{DeviceRoute, ENDPOINTS, PEER_BASE, PeerRoute, Route},
 };
 use crate::{
-    consent, credentials,
+    abuse, consent, credentials,
     fail::Fail,
     hash,
     hub::{self, Requester},
@@ -76,6 +76,7 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
             }
             Ok(Reply::message(&identifier::query(inner, Wire::decode(body)?).await?))
         }
+        PeerRoute::ReportAbuse(room) => abuse::report(inner, peer.domain().clone(), room, Wire::decode(body)?).await,
     }
 }
 
@@ -101,6 +102,7 @@ async fn for_device(
         DeviceRoute::Update(room) => local::update(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::SubmitMessage(room) => local::submit(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::IdentifierQuery => identifier::for_device(inner, Wire::decode(body)?).await,
+        DeviceRoute::ReportAbuse(room) => abuse::from_device(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::Profile => identifier::set_profile(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Consent => consent::from_device(inner, device, Wire::decode(body)?).await,
         DeviceRoute::ConsentSettings => consent::set(inner, device, Wire::decode(body)?).await,

@@ -3,7 +3,7 @@ use std::str::FromStr;
 use http::Method;
 use mimi_pseudonym::{Domain, RoomUri, UserUri, Wire};
 use mimi_wire::{
-    ConsentEntry, Endpoint, FanoutMessages, IdentifierRequest, Problem, SubmitMessageRequest,
+    AbuseReport, ConsentEntry, Endpoint, FanoutMessages, IdentifierRequest, Problem, SubmitMessageRequest,
     UnverifiedKeyMaterialRequest, UpdateRequest,
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
@@ -17,7 +17,7 @@ use mimi_wire::{
 pub(super) const PEER_BASE: &str = "/mimi/v1";
 
 /// The endpoints for other providers that there are.
-pub(super) const ENDPOINTS: [Endpoint; 7] = [
+pub(super) const ENDPOINTS: [Endpoint; 8] = [
     Endpoint::KeyMaterial,
     Endpoint::Update,
     Endpoint::Notify,
@@ -25,6 +25,7 @@ pub(super) const ENDPOINTS: [Endpoint; 7] = [
     Endpoint::RequestConsent,
     Endpoint::UpdateConsent,
     Endpoint::IdentifierQuery,
+    Endpoint::ReportAbuse,
 ];
 
 /// The longest that an inbox is waited for.
@@ -61,6 +62,7 @@ pub(super) enum PeerRoute {
     RequestConsent(UserUri),
     UpdateConsent(UserUri),
     IdentifierQuery(Domain),
+    ReportAbuse(RoomUri),
 }
 
 /// What a device asks for.
@@ -78,6 +80,7 @@ pub(super) enum DeviceRoute {
     Update(RoomUri),
     SubmitMessage(RoomUri),
     IdentifierQuery,
+    ReportAbuse(RoomUri),
     Profile,
     Consent,
     ConsentSettings,
@@ -131,6 +134,9 @@ impl Route {
             local::SUBMIT_MESSAGE_PATH => {
                 only(Method::POST, method, || variable(value).map(DeviceRoute::SubmitMessage).map(Self::Device))
             }
+            local::REPORT_ABUSE_PATH => {
+                only(Method::POST, method, || variable(value).map(DeviceRoute::ReportAbuse).map(Self::Device))
+            }
             _ => Err(Problem::NotFound),
         }
     }
@@ -152,6 +158,7 @@ impl Route {
                 PeerRoute::RequestConsent(_) => "requestConsent",
                 PeerRoute::UpdateConsent(_) => "updateConsent",
                 PeerRoute::IdentifierQuery(_) => "identifierQuery",
+                PeerRoute::ReportAbuse(_) => "reportAbuse",
             },
             Self::Device(route) => match route {
                 DeviceRoute::Pseudonyms => "client.pseudonyms",
@@ -166,6 +173,7 @@ impl Route {
                 DeviceRoute::Update(_) => "client.update",
                 DeviceRoute::SubmitMessage(_) => "client.submitMessage",
                 DeviceRoute::IdentifierQuery => "client.identifierQuery",
+                DeviceRoute::ReportAbuse(_) => "client.reportAbuse",
                 DeviceRoute::Profile => "client.profile",
                 DeviceRoute::Consent => "client.consent",
                 DeviceRoute::ConsentSettings => "client.consentSettings",
@@ -189,6 +197,7 @@ impl Route {
                 PeerRoute::SubmitMessage(_) => SubmitMessageRequest::MAX_LEN,
                 PeerRoute::RequestConsent(_) | PeerRoute::UpdateConsent(_) => ConsentEntry::MAX_LEN,
                 PeerRoute::IdentifierQuery(_) => IdentifierRequest::MAX_LEN,
+                PeerRoute::ReportAbuse(_) => AbuseReport::MAX_LEN,
             }),
             Self::Device(route) => match route {
                 DeviceRoute::DestroyRoom(_) | DeviceRoute::Inbox { .. } => None,
@@ -203,6 +212,7 @@ impl Route {
                 DeviceRoute::Update(_) => Some(UpdateRequest::MAX_LEN),
                 DeviceRoute::SubmitMessage(_) => Some(SubmitMessageRequest::MAX_LEN),
                 DeviceRoute::IdentifierQuery => Some(LocalIdentifierQuery::MAX_LEN),
+                DeviceRoute::ReportAbuse(_) => Some(AbuseReport::MAX_LEN),
                 DeviceRoute::Profile => Some(SetProfile::MAX_LEN),
                 DeviceRoute::Consent => Some(ConsentEntry::MAX_LEN),
                 DeviceRoute::ConsentSettings => Some(ConsentSettings::MAX_LEN),
@@ -225,6 +235,7 @@ fn peer_route(endpoint: Endpoint, value: &str) -> Result<PeerRoute, Problem> {
         Endpoint::RequestConsent => variable(value).map(PeerRoute::RequestConsent),
         Endpoint::UpdateConsent => variable(value).map(PeerRoute::UpdateConsent),
         Endpoint::IdentifierQuery => variable(value).map(PeerRoute::IdentifierQuery),
+        Endpoint::ReportAbuse => variable(value).map(PeerRoute::ReportAbuse),
         _ => Err(Problem::NotFound),
     }
 }

@@ -2,11 +2,13 @@
 //! once it has returned, what it did is on disk, and if it fails, nothing has changed. Each is written once, for every
 //! [`database::Database`]: SQLite, for one process, and PostgreSQL, for as many as are wanted.
 
+mod abuse;
 mod accounts;
 mod consents;
 mod database;
 mod delivery;
 mod error;
+mod franking;
 mod key_packages;
 mod outbox;
 mod postgres;
@@ -26,6 +28,8 @@ use std::{
 
 use mimi_pseudonym::{ClientUri, Domain, Entropy, Timestamp};
 
+use crate::Config;
+pub(crate) use abuse::Evidence;
 pub(crate) use accounts::{AccountProfile, NewDevice};
 pub(crate) use consents::Consent;
 use database::{Database, Db, Isolation, Work};
@@ -44,6 +48,13 @@ pub(crate) struct DeviceId(i64);
 /// Number of an account in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AccountId(i64);
+
+impl AccountId {
+    /// The number.
+    pub(crate) fn number(self) -> i64 {
+        self.0
+    }
+}
 
 /// A device that has shown its token.
 #[derive(Debug, Clone)]
@@ -76,6 +87,14 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// Opens the database of a configuration.
+    pub(crate) fn of(config: &Config) -> Result<Self, StoreError> {
+        match &config.database {
+            Some(database) => Self::connect(&database.address()?),
+            None => Self::open(&config.data.join("provider.sqlite")),
+        }
+    }
+
     /// Opens or creates a SQLite database, and brings an older one up to date.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         Self::over(Arc::new(sqlite::Sqlite::open(path)?))

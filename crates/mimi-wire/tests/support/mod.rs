@@ -531,7 +531,10 @@ sample! {
         user: any(from), client: any(from), device_token: any(from), enrolment_code: any(from),
     };
     HubSender: |from| HubSender { cipher_suite: any(from), sender: any(from) };
+    HubFrankingAgent: |from| HubFrankingAgent { cipher_suite: any(from), agent: any(from) };
+    ReporterTag: |from| ReporterTag(from.0.bits256());
     ProviderInfo: |from| ProviderInfo {
+        franking_agents: from.many(0, 2, any),
         domain: domain(from), hub_senders: from.many(0, 2, any),
         issuer_certificates: from.many(0, 2, |from| from.bytes(30)),
     };
