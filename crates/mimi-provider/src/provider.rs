@@ -1,9 +1,8 @@
-use std::{future::Future, net::SocketAddr, path::Path, sync::Arc};
+use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use mimi_abuse::signal::TableError;
 use mimi_credential::{Issuer, TrustStore};
-use mimi_pseudonym::{CipherSuite, Clock, Domain, Timestamp};
-use mimi_wire::ExternalSender;
+use mimi_pseudonym::{Clock, Domain, Timestamp};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -17,8 +16,9 @@ use crate::{
     fail::Fail,
     forget,
     franking::{self, Franking},
-    hub::Rooms,
-    keys,
+    hub::{self, Rooms},
+    keys::{self, HubKey},
+    limiter::Limiter,
     log::Logger,
     outbox,
     peers::Peers,
@@ -28,6 +28,9 @@ use crate::{
     ties::Ties,
     wake::Wakers,
 };
+
+/// In which refusals of a GroupInfo are counted.
+const REFUSAL_PERIOD: Duration = Duration::from_secs(600);
 
 /// What a provider is told besides its configuration.
 #[derive(Clone)]
@@ -114,7 +117,10 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) trust: TrustStore,
     pub(crate) issuer: Issuer,
-    pub(crate) senders: Vec<(CipherSuite, ExternalSender)>,
+    /// What this provider is as a hub, for each suite.
+    pub(crate) senders: Vec<HubKey>,
+    /// How often somebody may be refused a GroupInfo.
+    pub(crate) limiter: Limiter,
     pub(crate) store: Store,
     pub(crate) ties: Ties,
     pub(crate) franking: Franking,
@@ -149,6 +155,7 @@ impl Provider {
             abuse,
             store,
             ties: Ties::load(&config.ties, &config.domain)?,
+            limiter: Limiter::new(REFUSAL_PERIOD),
             rooms: Rooms::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
             peers: Peers::new(&config, keys::client_tls(&config)?, log.clone(), options.recorder.clone()),
@@ -175,6 +182,8 @@ impl Provider {
         let mut workers = JoinSet::new();
         let forgetting = forget::run(Arc::clone(&inner));
         workers.spawn(async { match forgetting.await {} });
+        let guests = hub::guests::run(Arc::clone(&inner));
+        workers.spawn(async { match guests.await {} });
         let turning = franking::run(Arc::clone(&inner));
         workers.spawn(async { match turning.await {} });
         for peer in &inner.config.peers {
@@ -197,7 +206,7 @@ impl Provider {
 /// What is read from the database at the start.
 struct Opened {
     store: Store,
-    senders: Vec<(CipherSuite, ExternalSender)>,
+    senders: Vec<HubKey>,
     franking: Franking,
     abuse: Abuse,
 }
@@ -208,7 +217,7 @@ async fn open_store(config: &Config, now: Timestamp) -> Result<Opened, StartErro
     let opened = tokio::task::spawn_blocking(move || {
         let store = Store::of(&config)?;
         Ok(Opened {
-            senders: keys::hub_senders(&store, &config.domain)?,
+            senders: keys::hub_keys(&store, &config.domain)?,
             franking: Franking::load(&store, config.abuse.periods(), now)?,
             abuse: Abuse::load(&config, &store)?,
             store,
