@@ -118,6 +118,8 @@ pub(crate) struct Inner {
     pub(crate) issuer: Issuer,
     /// What this provider is as a hub, for each suite.
     pub(crate) senders: Vec<HubKey>,
+    /// The hash of the operator's token, if it has one.
+    pub(crate) operator: Option<[u8; 32]>,
     /// How often somebody may be refused a GroupInfo.
     pub(crate) limiter: Limiter,
     pub(crate) store: Store,
@@ -152,6 +154,7 @@ impl Provider {
             franking,
             abuse,
             store,
+            operator: keys::operator(&config)?,
             limiter: Limiter::new(REFUSAL_PERIOD),
             rooms: Rooms::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),

@@ -14,6 +14,7 @@ mod links;
 mod outbox;
 mod postgres;
 mod profiles;
+mod recovery;
 mod rooms;
 mod schema;
 mod sqlite;
@@ -40,6 +41,7 @@ pub(crate) use key_packages::{Claim, ClaimedClient, Kind, StoredKeyPackage};
 pub(crate) use links::{JoinLink, Visitor};
 pub(crate) use outbox::Parcel;
 pub(crate) use postgres::Address;
+pub(crate) use recovery::{Remedy, RollbackRecord};
 pub(crate) use rooms::{CommitRecord, JoinRecord, MessageRecord, NewRoom};
 pub(crate) use waiting::{Guest, ProposalsRecord};
 
