@@ -1,6 +1,6 @@
 //! Joining by a link, leaving, and knocking, over real TLS: what a hub gives out, to whom, and what it refuses.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr)]
 
 mod support;
 
