@@ -25,6 +25,7 @@ use crate::{
     record::Recorder,
     server,
     store::{Store, Wake},
+    ties::Ties,
     wake::Wakers,
 };
 
@@ -123,6 +124,7 @@ pub(crate) struct Inner {
     /// How often somebody may be refused a GroupInfo.
     pub(crate) limiter: Limiter,
     pub(crate) store: Store,
+    pub(crate) ties: Ties,
     pub(crate) franking: Franking,
     pub(crate) abuse: Abuse,
     pub(crate) rooms: Rooms,
@@ -154,6 +156,7 @@ impl Provider {
             franking,
             abuse,
             store,
+            ties: Ties::load(&config.ties, &config.domain)?,
             operator: keys::operator(&config)?,
             limiter: Limiter::new(REFUSAL_PERIOD),
             rooms: Rooms::default(),

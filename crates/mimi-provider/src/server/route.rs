@@ -8,8 +8,8 @@ use mimi_wire::{
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
         self, AckRequest, AddDeviceRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest,
-        HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery, PseudonymsRequest, RegisterAccountRequest,
-        SetProfile, UploadKeyPackages,
+        DetachRequest, HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery, PseudonymsRequest, RedeemRequest,
+        RegisterAccountRequest, SetProfile, TokensRequest, UploadKeyPackages,
     },
 };
 
@@ -51,6 +51,10 @@ pub(super) enum Route {
     Register,
     /// Whoever has an enrolment code may ask.
     AddDevice,
+    /// Anybody may ask.
+    TokenKey,
+    /// Whoever has a token may ask.
+    Redeem,
     /// Anybody may look at the page of a room, which has this name.
     Page(String),
     /// The operator orders something to be done in a room.
@@ -81,6 +85,8 @@ pub(super) enum PeerRoute {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DeviceRoute {
     Pseudonyms,
+    Tokens,
+    Detach,
     Credentials,
     KeyPackages,
     ClaimOwn,
@@ -118,6 +124,10 @@ impl Route {
             local::INFO_PATH => return only(Method::GET, method, || Ok(Self::Info)),
             local::REGISTER_PATH => return post(Self::Register),
             local::DEVICE_PATH => return post(Self::AddDevice),
+            local::TOKEN_KEY_PATH => return only(Method::GET, method, || Ok(Self::TokenKey)),
+            local::REDEEM_PATH => return post(Self::Redeem),
+            local::TOKENS_PATH => return device(DeviceRoute::Tokens),
+            local::DETACH_PATH => return device(DeviceRoute::Detach),
             local::PSEUDONYMS_PATH => return device(DeviceRoute::Pseudonyms),
             local::CREDENTIALS_PATH => return device(DeviceRoute::Credentials),
             local::KEY_PACKAGES_PATH => return device(DeviceRoute::KeyPackages),
@@ -168,6 +178,8 @@ impl Route {
             Self::Info => "info",
             Self::Register => "register",
             Self::AddDevice => "device",
+            Self::TokenKey => "tokenKey",
+            Self::Redeem => "redeem",
             Self::Page(_) => "page",
             Self::Admin(_) => "admin",
             Self::Peer(route) => match route {
@@ -185,6 +197,8 @@ impl Route {
             },
             Self::Device(route) => match route {
                 DeviceRoute::Pseudonyms => "client.pseudonyms",
+                DeviceRoute::Tokens => "client.tokens",
+                DeviceRoute::Detach => "client.detachedPseudonym",
                 DeviceRoute::Credentials => "client.credentials",
                 DeviceRoute::KeyPackages => "client.keyPackages",
                 DeviceRoute::ClaimOwn => "client.claimOwn",
@@ -215,10 +229,11 @@ impl Route {
     /// The most octets its body may have; `None` if it has none.
     pub(super) fn body_limit(&self) -> Option<usize> {
         match self {
-            Self::Directory | Self::Info | Self::Page(_) => None,
+            Self::Directory | Self::Info | Self::TokenKey | Self::Page(_) => None,
             Self::Admin(_) => Some(1 << 12),
             Self::Register => Some(RegisterAccountRequest::MAX_LEN),
             Self::AddDevice => Some(AddDeviceRequest::MAX_LEN),
+            Self::Redeem => Some(RedeemRequest::MAX_LEN),
             Self::Peer(route) => Some(match route {
                 PeerRoute::KeyMaterial(_) => UnverifiedKeyMaterialRequest::MAX_LEN,
                 PeerRoute::Update(_) => UpdateRequest::MAX_LEN,
@@ -234,6 +249,8 @@ impl Route {
             Self::Device(route) => match route {
                 DeviceRoute::DestroyRoom(_) | DeviceRoute::Inbox { .. } => None,
                 DeviceRoute::Pseudonyms => Some(PseudonymsRequest::MAX_LEN),
+                DeviceRoute::Tokens => Some(TokensRequest::MAX_LEN),
+                DeviceRoute::Detach => Some(DetachRequest::MAX_LEN),
                 DeviceRoute::Credentials => Some(CredentialsRequest::MAX_LEN),
                 DeviceRoute::KeyPackages => Some(UploadKeyPackages::MAX_LEN),
                 DeviceRoute::ClaimOwn => Some(ClaimOwnRequest::MAX_LEN),

@@ -5,10 +5,11 @@ use super::{
 };
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are only ever added.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("schema_1.sql"),
     include_str!("schema_abuse.sql"),
     include_str!("schema_rooms.sql"),
+    include_str!("schema_ties.sql"),
     include_str!("schema_recovery.sql"),
 ];
 
