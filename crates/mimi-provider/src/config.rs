@@ -38,6 +38,8 @@ pub struct Config {
     pub(crate) registration: Registration,
     #[serde(default)]
     pub(crate) unknown_users: UnknownUsers,
+    /// The file with the operator's token, for what it does to rooms; without it, nothing of that can be done.
+    pub(crate) operator_token: Option<PathBuf>,
     #[serde(default)]
     pub(crate) rooms: RoomRules,
     #[serde(default)]
@@ -310,13 +312,14 @@ impl Config {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Self { data, database, tls, issuer, anchors, abuse, ties, .. } = self;
+        let Self { data, database, operator_token, tls, issuer, anchors, abuse, ties, .. } = self;
         let password = database.as_mut().and_then(|database| database.password_file.as_mut());
         [data, &mut tls.certificate, &mut tls.key, &mut tls.roots, &mut issuer.certificate, &mut issuer.key]
             .into_iter()
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
             .chain(&mut ties.key)
             .chain(password)
+            .chain(operator_token.as_mut())
             .chain(&mut abuse.signals)
     }
 }

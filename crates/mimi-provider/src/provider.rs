@@ -119,6 +119,8 @@ pub(crate) struct Inner {
     pub(crate) issuer: Issuer,
     /// What this provider is as a hub, for each suite.
     pub(crate) senders: Vec<HubKey>,
+    /// The hash of the operator's token, if it has one.
+    pub(crate) operator: Option<[u8; 32]>,
     /// How often somebody may be refused a GroupInfo.
     pub(crate) limiter: Limiter,
     pub(crate) store: Store,
@@ -155,6 +157,7 @@ impl Provider {
             abuse,
             store,
             ties: Ties::load(&config.ties, &config.domain)?,
+            operator: keys::operator(&config)?,
             limiter: Limiter::new(REFUSAL_PERIOD),
             rooms: Rooms::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
