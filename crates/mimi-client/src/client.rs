@@ -75,7 +75,7 @@ impl Client {
         let mut store = Store::open(path, &surroundings.store_key, surroundings.entropy.as_mut())?;
         let token = store.read(TOKEN)?.ok_or(ClientError::NoDevice)?;
         let token = DeviceToken::decode(&token).map_err(|_| StoreError::Key)?;
-        let device = Device::restore(store.load()?)?;
+        let device = Device::open(store.load()?, store.vault())?;
         let transport = Transport::new(&surroundings.provider, Some(&token))?;
         Ok(Self::with(device, store, transport, surroundings))
     }
@@ -244,7 +244,9 @@ impl Client {
     }
 
     fn save(&mut self) -> Result<(), ClientError> {
-        Ok(self.store.save(self.device.save(), self.surroundings.entropy.as_mut())?)
+        self.store.save(&self.device.changes(), self.surroundings.entropy.as_mut())?;
+        self.device.kept();
+        Ok(())
     }
 }
 

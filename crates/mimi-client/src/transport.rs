@@ -165,6 +165,7 @@ fn route(call: &Call) -> (Method, String) {
         Call::Pseudonyms => (Method::POST, local::PSEUDONYMS_PATH.to_owned()),
         Call::Credentials => (Method::POST, local::CREDENTIALS_PATH.to_owned()),
         Call::UploadKeyPackages => (Method::POST, local::KEY_PACKAGES_PATH.to_owned()),
+        Call::UploadBatch => (Method::POST, local::KEY_PACKAGE_BATCH_PATH.to_owned()),
         Call::ClaimOwn => (Method::POST, local::CLAIM_OWN_PATH.to_owned()),
         Call::CreateRoom => (Method::POST, local::ROOMS_PATH.to_owned()),
         Call::DestroyRoom(room) => (Method::DELETE, with(local::ROOMS_PATH, room)),

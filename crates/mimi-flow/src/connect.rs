@@ -91,6 +91,11 @@ impl Connect {
         matches!(self.step, Step::Disclose | Step::Waiting) && self.second == *pseudonym
     }
 
+    /// Whether someone may still answer to this pseudonym.
+    pub(crate) fn offers(&self, pseudonym: &UserUri) -> bool {
+        !self.is_leaving() && self.second == *pseudonym
+    }
+
     pub(crate) fn expects(&self, call: &Call) -> bool {
         match self.step {
             Step::CreateRoom => matches!(call, Call::CreateRoom),
@@ -158,7 +163,7 @@ impl Device {
         }
         match flow.step {
             Step::CreateRoom => {
-                let identity = self.wallet.identity(&flow.first).ok_or(FailureReason::Internal)?.clone();
+                let identity = self.wallet.identity(&flow.first).ok_or(FailureReason::Internal)?;
                 let state = RoomState::connection(flow.room.clone(), flow.first.clone());
                 let state = state.map_err(|_| FailureReason::Internal)?;
                 let (room, first) =
@@ -307,7 +312,9 @@ impl Device {
                 Submitted::Late { .. } => Step::Disclose,
             },
             Step::Destroying => {
-                self.rooms.remove(&flow.room);
+                if let Some(room) = self.rooms.remove(&flow.room) {
+                    self.retire(&room);
+                }
                 self.connect_over(id, &flow);
                 return Ok(());
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Answer, Command, Entry, Event, Request};
+use crate::{Answer, Changes, Command, Entry, Event, Request};
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,6 +23,12 @@ impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.key.split_once('/').map_or(self.key.as_str(), |(kind, _)| kind);
         write!(f, "Entry({kind}, {} octets)", self.value.len())
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Changes({} live, {} records)", self.live.len(), self.records.len())
     }
 }
 

@@ -11,9 +11,9 @@ use mimi_wire::{ExternalSender, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Call, Command, CommandError, Delays, Effect, Event, EventId, FailureReason, FlowId, Request, RequestId,
-    change::Change, connect::Connect, knocks::Knocked, moderate::Destroy, moderators::Volunteer, prepare::Prepare,
-    respond::Respond, say::Say, wallet::Wallet,
+    Answer, Call, Command, CommandError, Delays, Effect, Event, EventId, FailureReason, FlowId, PseudonymState,
+    Request, RequestId, change::Change, connect::Connect, keep::Keep, knocks::Knocked, moderate::Destroy,
+    moderators::Volunteer, prepare::Prepare, respond::Respond, say::Say, wallet::Wallet,
 };
 
 /// What a device is to its provider, learned when it was registered.
@@ -51,6 +51,7 @@ pub(crate) enum Flow {
     Destroy(Destroy),
     Knocked(Box<Knocked>),
     Volunteer(Volunteer),
+    Keep(Keep),
 }
 
 pub(crate) struct Outstanding {
@@ -114,6 +115,11 @@ impl Device {
         self.wallet.fresh()
     }
 
+    /// Where one of the account's pseudonyms stands; `None` if this device does not have it.
+    pub fn pseudonym_state(&self, pseudonym: &UserUri) -> Option<PseudonymState> {
+        self.wallet.state(pseudonym).filter(|_| pseudonym.is_pseudonym())
+    }
+
     /// The rooms it is in, with their state.
     pub fn rooms(&self) -> impl Iterator<Item = (&RoomUri, &RoomState)> {
         self.rooms.iter().map(|(uri, room)| (uri, room.state()))
@@ -129,6 +135,12 @@ impl Device {
     /// # Errors
     /// [`CommandError`]
     pub fn command(&mut self, command: Command, cx: &mut Context<'_>) -> Result<Option<FlowId>, CommandError> {
+        let begun = self.carry_out(command, cx)?;
+        self.restock(cx);
+        Ok(begun)
+    }
+
+    fn carry_out(&mut self, command: Command, cx: &mut Context<'_>) -> Result<Option<FlowId>, CommandError> {
         match command {
             Command::Publish { key_packages: count @ (0 | 1001..) }
             | Command::Prepare { pseudonyms: count @ (0 | 1001..) } => Err(CommandError::Count(count)),
@@ -206,7 +218,7 @@ impl Device {
             Some(Flow::Change(flow)) => self.change_answered(id, flow, call, body, cx),
             Some(Flow::Destroy(flow)) => self.destroy_answered(&flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_answered(&flow, body, cx),
-            Some(Flow::Knocked(_)) => Err(FailureReason::Internal),
+            Some(Flow::Knocked(_) | Flow::Keep(_)) => Err(FailureReason::Internal),
             None => Ok(()),
         }
     }
@@ -267,6 +279,7 @@ impl Device {
             Some(Flow::Change(flow)) => self.change_step(id, flow, cx),
             Some(Flow::Knocked(flow)) => self.knocked_step(id, flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_step(id, flow),
+            Some(Flow::Keep(flow)) => self.keep_step(id, flow, cx),
             Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_))) => {
                 self.flows.insert(id, flow);
                 Ok(())

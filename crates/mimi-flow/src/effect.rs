@@ -10,8 +10,10 @@ pub enum Call {
     Pseudonyms,
     /// Credentials for the account or for pseudonyms.
     Credentials,
-    /// KeyPackages to be kept for others.
+    /// KeyPackages of one user to be kept for others.
     UploadKeyPackages,
+    /// KeyPackages of many users, in place of those of theirs that nobody has claimed.
+    UploadBatch,
     /// KeyPackages of the account's own devices.
     ClaimOwn,
     /// A new room.
@@ -35,6 +37,7 @@ impl Call {
             Self::Pseudonyms => "pseudonyms",
             Self::Credentials => "credentials",
             Self::UploadKeyPackages => "keyPackages",
+            Self::UploadBatch => "keyPackageBatch",
             Self::ClaimOwn => "claimOwn",
             Self::CreateRoom => "createRoom",
             Self::DestroyRoom(_) => "destroyRoom",
@@ -50,6 +53,7 @@ impl Call {
             Self::Pseudonyms => 1,
             Self::Credentials => 2,
             Self::UploadKeyPackages => 3,
+            Self::UploadBatch => 21,
             Self::ClaimOwn => 4,
             Self::CreateRoom => 5,
             Self::DestroyRoom(_) => 6,
@@ -87,6 +91,7 @@ impl Wire for Request {
             (1, None) => Call::Pseudonyms,
             (2, None) => Call::Credentials,
             (3, None) => Call::UploadKeyPackages,
+            (21, None) => Call::UploadBatch,
             (4, None) => Call::ClaimOwn,
             (5, None) => Call::CreateRoom,
             (6, Some(room)) => Call::DestroyRoom(room),

@@ -3,7 +3,8 @@
 use mimi_pseudonym::{RoomUri, UserUri};
 
 use crate::{
-    Call, Context, Device, Event, FailureReason, FlowId, Request, connect::Connect, device::Flow, moderators::Volunteer,
+    Call, Context, Device, Event, FailureReason, FlowId, Request, connect::Connect, device::Flow,
+    moderators::Volunteer, prepare::Prepare,
 };
 
 /// What a flow leaves behind if its next step fails.
@@ -23,14 +24,14 @@ impl Flow {
     /// Whether an answer to this call is what the flow waits for.
     pub(crate) fn expects(&self, call: &Call) -> bool {
         match self {
-            Self::Prepare(_) => matches!(call, Call::Pseudonyms | Call::Credentials | Call::UploadKeyPackages),
+            Self::Prepare(_) => Prepare::expects(call),
             Self::Connect(flow) => flow.expects(call),
             Self::Respond(flow) => flow.expects(call),
             Self::Say(_) => matches!(call, Call::SubmitMessage(_)),
             Self::Change(flow) => flow.expects(call),
             Self::Destroy(_) => matches!(call, Call::DestroyRoom(_)),
             Self::Volunteer(_) => Volunteer::expects(call),
-            Self::Knocked(_) => false,
+            Self::Knocked(_) | Self::Keep(_) => false,
         }
     }
 
@@ -39,7 +40,7 @@ impl Flow {
         match self {
             Self::Connect(flow) => flow.is_timed(),
             Self::Change(flow) => flow.is_timed(),
-            Self::Knocked(_) => true,
+            Self::Knocked(_) | Self::Keep(_) => true,
             _ => false,
         }
     }
@@ -47,7 +48,7 @@ impl Flow {
     /// Whether it waits for its room to move.
     pub(crate) fn is_blocked(&self) -> bool {
         match self {
-            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) => false,
+            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) | Self::Keep(_) => false,
             Self::Connect(flow) => flow.is_blocked(),
             Self::Respond(flow) => flow.is_blocked(),
             Self::Say(flow) => flow.is_blocked(),
@@ -58,7 +59,7 @@ impl Flow {
     /// The room that the flow works in.
     pub(crate) fn room(&self) -> Option<&RoomUri> {
         match self {
-            Self::Prepare(_) => None,
+            Self::Prepare(_) | Self::Keep(_) => None,
             Self::Connect(flow) => Some(flow.room()),
             Self::Respond(flow) => flow.room(),
             Self::Say(flow) => Some(flow.room()),
@@ -72,7 +73,7 @@ impl Flow {
     /// Whether the flow was waiting for the room to move, and does so no longer.
     pub(crate) fn unblock(&mut self, room: &RoomUri) -> bool {
         match self {
-            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) => false,
+            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) | Self::Keep(_) => false,
             Self::Connect(flow) => flow.unblock(room),
             Self::Respond(flow) => flow.unblock(room),
             Self::Say(flow) => flow.unblock(room),
@@ -89,9 +90,12 @@ impl Flow {
             Self::Change(flow) if flow.expects(&Call::Update(flow.room().clone())) => {
                 Remains::Commit(flow.room().clone())
             }
-            Self::Say(_) | Self::Change(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) => {
-                Remains::Nothing
-            }
+            Self::Say(_)
+            | Self::Change(_)
+            | Self::Destroy(_)
+            | Self::Knocked(_)
+            | Self::Volunteer(_)
+            | Self::Keep(_) => Remains::Nothing,
         }
     }
 }
@@ -116,7 +120,7 @@ impl Device {
             Remains::Nothing => {}
             Remains::Subjects(subjects) => {
                 for subject in subjects {
-                    self.wallet.asked.remove(&subject);
+                    self.wallet.forget_asked(&subject);
                 }
             }
             // Where the other side is in the room already, the room has its use.
@@ -160,7 +164,8 @@ impl Device {
 
     /// Forgets a room, and has the hub forget it.
     pub(crate) fn give_up(&mut self, room: &RoomUri) {
-        if self.rooms.remove(room).is_some() {
+        if let Some(gone) = self.rooms.remove(room) {
+            self.retire(&gone);
             self.request(Request { call: Call::DestroyRoom(room.clone()), body: Vec::new() }, None);
         }
     }

@@ -6,7 +6,7 @@ use mimi_pseudonym::{DisclosurePolicy, IdentityPolicy, PseudonymUse, RoomUri, Us
 use mimi_room::{BaseRoomPolicy, JoinLinkPolicy, RichDescription, RoomMetadata, RoomState, StateError};
 
 use crate::{
-    CommandError, Context, Device, Event, FlowId,
+    CommandError, Context, Device, Event, FlowId, PseudonymState,
     change::{Change, Then},
     device::Flow,
     moderate::keeps_order,
@@ -68,9 +68,9 @@ impl Device {
     fn creator(&self, pseudonyms: PseudonymUse) -> Result<(UserUri, Identity), CommandError> {
         let user = match pseudonyms {
             PseudonymUse::Forbidden => Some(self.profile.user.clone()),
-            _ => self.wallet.next().cloned(),
+            _ => self.wallet.next(),
         };
-        let found = user.and_then(|user| Some((user.clone(), self.wallet.identity(&user)?.clone())));
+        let found = user.and_then(|user| Some((user.clone(), self.wallet.identity(&user)?)));
         found.ok_or(CommandError::TooFewPseudonyms { wanted: 1, fresh: self.wallet.fresh() })
     }
 
@@ -87,7 +87,7 @@ impl Device {
         let (uri, user) = (state.room().clone(), identity.user().clone());
         let created = Room::create(identity, state, &self.profile.hub, cx.now);
         let (room, first) = created.map_err(|_| CommandError::RoomKind)?;
-        self.wallet.used(&user);
+        self.wallet.used(&user, PseudonymState::InRoom);
         self.rooms.insert(uri.clone(), room);
         let id = FlowId(self.number());
         self.flows.insert(id, Flow::Change(Box::new(Change::found(uri.clone(), then(id, uri.clone())))));

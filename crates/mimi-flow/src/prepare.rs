@@ -6,9 +6,10 @@ use mimi_credential::CertificateChain;
 use mimi_mls::{Identity, NewKeyPackage};
 use mimi_pseudonym::{ClaimName, Signer, SigningKey, UserUri, Wire};
 use mimi_room::KeyPackagePurpose;
+use mimi_wire::KeyPackage;
 use mimi_wire::local::{
     CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, PseudonymsRequest,
-    PseudonymsResponse, UploadKeyPackages, UploadResponse,
+    PseudonymsResponse, UploadBatch, UploadKeyPackages, UploadResponse,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,17 +33,58 @@ pub(crate) struct Prepare {
     subjects: Vec<UserUri>,
     /// Uploads that are not answered yet.
     uploads: usize,
+    why: Why,
 }
 
-#[derive(Serialize, Deserialize, Clone, Copy)]
-enum Purpose {
+/// Why KeyPackages are made.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// There were none.
+    First,
+    /// Those that there are end soon, as do the credentials.
+    Renewal,
+    /// Few are left.
+    Refill,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
     Any,
     InitialOnly,
 }
 
 impl Prepare {
+    fn new(subjects: Vec<UserUri>, key_packages: u16, purpose: Purpose) -> Self {
+        Self { key_packages, purpose, own: true, subjects, uploads: 0, why: Why::First }
+    }
+
+    pub(crate) fn renewal(subjects: Vec<UserUri>, key_packages: u16, purpose: Purpose) -> Self {
+        Self { why: Why::Renewal, ..Self::new(subjects, key_packages, purpose) }
+    }
+
+    pub(crate) fn refill(user: UserUri, key_packages: u16, purpose: Purpose) -> Self {
+        Self { why: Why::Refill, ..Self::new(vec![user], key_packages, purpose) }
+    }
+
+    pub(crate) fn expects(call: &Call) -> bool {
+        matches!(call, Call::Pseudonyms | Call::Credentials | Call::UploadKeyPackages | Call::UploadBatch)
+    }
+
     pub(crate) fn subjects(&self) -> &[UserUri] {
         &self.subjects
+    }
+
+    pub(crate) fn key_packages(&self) -> u16 {
+        self.key_packages
+    }
+
+    pub(crate) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// Whether it brings new pseudonyms of this device's own.
+    pub(crate) fn is_acquiring(&self) -> bool {
+        self.own && self.why == Why::First && self.purpose == Purpose::Any
     }
 }
 
@@ -50,8 +92,7 @@ impl Device {
     /// The account's own credential, and KeyPackages for initial connections only.
     pub(crate) fn publish(&mut self, key_packages: u16, cx: &mut Context<'_>) -> FlowId {
         let id = FlowId(self.number());
-        let subjects = vec![self.profile.user.clone()];
-        let flow = Prepare { key_packages, purpose: Purpose::InitialOnly, own: true, subjects, uploads: 0 };
+        let flow = Prepare::new(vec![self.profile.user.clone()], key_packages, Purpose::InitialOnly);
         match self.wallet.identity(&self.profile.user).is_some() {
             true => {
                 let outcome = self.upload(id, flow, cx);
@@ -66,7 +107,7 @@ impl Device {
 
     pub(crate) fn prepare(&mut self, pseudonyms: u16) -> FlowId {
         let id = FlowId(self.number());
-        let flow = Prepare { key_packages: 1, purpose: Purpose::Any, own: true, subjects: Vec::new(), uploads: 0 };
+        let flow = Prepare::new(Vec::new(), 1, Purpose::Any);
         self.flows.insert(id, Flow::Prepare(flow));
         let body = PseudonymsRequest { count: pseudonyms }.encode();
         self.request(Request { call: Call::Pseudonyms, body }, Some(id));
@@ -82,7 +123,7 @@ impl Device {
             return;
         }
         let id = FlowId(self.number());
-        let flow = Prepare { key_packages: 1, purpose: Purpose::Any, own: false, subjects, uploads: 0 };
+        let flow = Prepare { own: false, ..Prepare::new(subjects, 1, Purpose::Any) };
         self.ask_credentials(id, flow, cx);
     }
 
@@ -90,25 +131,34 @@ impl Device {
     fn is_new(&self, user: &UserUri) -> bool {
         user.is_pseudonym()
             && user.domain() == self.profile.user.domain()
-            && !self.wallet.held.contains_key(user)
-            && !self.wallet.asked.contains_key(user)
+            && !self.wallet.holds(user)
+            && self.wallet.asked(user).is_none()
     }
 
-    fn ask_credentials(&mut self, id: FlowId, flow: Prepare, cx: &mut Context<'_>) {
+    /// Asks for credentials: for the keys that there are, or for new ones.
+    pub(crate) fn ask_credentials(&mut self, id: FlowId, flow: Prepare, cx: &mut Context<'_>) {
         let mut items = Vec::new();
+        let suite = self.profile.suite;
         for subject in &flow.subjects {
-            let asked = self.wallet.asked.get(subject).cloned();
-            let new = || SigningKey::generate(self.profile.suite.signature_scheme(), cx.entropy).ok();
-            let Some(key) = asked.or_else(new) else { continue };
             // An account's own leaf says who it is; only a pseudonym has something to disclose.
             let disclose = if subject.is_pseudonym() { ClaimName::ALL.to_vec() } else { Vec::new() };
-            let public_key = key.public_key().clone();
-            let tbs =
-                CredentialItemTbs { subject: subject.clone(), cipher_suite: self.profile.suite, public_key, disclose };
-            if let Ok(item) = CredentialItem::sign(tbs, &key) {
-                items.push(item.into());
-                self.wallet.asked.insert(subject.clone(), key);
-            }
+            let tbs = |key: &dyn Signer| CredentialItemTbs {
+                subject: subject.clone(),
+                cipher_suite: suite,
+                public_key: key.public_key().clone(),
+                disclose,
+            };
+            let item = match self.wallet.identity(subject) {
+                Some(identity) => CredentialItem::sign(tbs(identity.signer()), identity.signer()),
+                None => {
+                    let asked = self.wallet.asked(subject);
+                    let new = || SigningKey::generate(suite.signature_scheme(), cx.entropy).ok();
+                    let Some(key) = asked.or_else(new) else { continue };
+                    self.wallet.ask(subject, suite, &key);
+                    CredentialItem::sign(tbs(&key), &key)
+                }
+            };
+            items.extend(item.map(Into::into));
         }
         self.flows.insert(id, Flow::Prepare(flow));
         let body = CredentialsRequest { items }.encode();
@@ -141,17 +191,27 @@ impl Device {
                     return Err(answer());
                 }
                 for (subject, issued) in flow.subjects.iter().zip(response.items) {
-                    self.hold(subject, issued, flow.own, cx).ok_or_else(answer)?;
+                    let held = match flow.why {
+                        Why::Renewal => self.renew(subject, issued, cx),
+                        _ => self.hold(subject, issued, flow.own, cx),
+                    };
+                    held.ok_or_else(answer)?;
                 }
                 self.upload(id, flow, cx)
             }
-            Call::UploadKeyPackages => {
+            Call::UploadKeyPackages | Call::UploadBatch => {
                 UploadResponse::decode(body).map_err(|_| answer())?;
                 flow.uploads = flow.uploads.saturating_sub(1);
                 if flow.uploads > 0 {
                     self.flows.insert(id, Flow::Prepare(flow));
-                } else if flow.own {
+                    return Ok(());
+                }
+                if flow.why != Why::Refill {
+                    self.renew_later(&flow.subjects, &flow, cx);
+                }
+                if flow.own && flow.why == Why::First {
                     self.tell(Event::Ready { fresh: self.wallet.fresh() });
+                    self.restock(cx);
                 }
                 Ok(())
             }
@@ -162,47 +222,92 @@ impl Device {
     /// Keeps a credential if it is what was asked for.
     fn hold(&mut self, subject: &UserUri, issued: IssuedCredential, own: bool, cx: &Context<'_>) -> Option<()> {
         // Two flows may have asked for the account's credential: the first answer counts.
-        if self.wallet.held.contains_key(subject) {
-            self.wallet.asked.remove(subject);
+        let asked = self.wallet.asked(subject);
+        self.wallet.forget_asked(subject);
+        if self.wallet.holds(subject) {
             return Some(());
         }
-        let key = self.wallet.asked.remove(subject)?;
+        let key = asked?;
         let chain = CertificateChain::try_from(issued.leaf).ok()?;
         let identity = Identity::new(self.profile.suite, key, chain, cx.trust, cx.now).ok()?;
         if identity.user() != subject || *identity.client() != issued.client {
             return None;
         }
-        let disclosure = match issued.disclosure {
-            Some(certificates) => Some(CertificateChain::try_from(certificates).ok()?),
-            None => None,
-        };
-        let held = Held { identity, disclosure, state: PseudonymState::Fresh, own };
-        self.wallet.held.insert(subject.clone(), held);
+        let disclosure = disclosure(issued.disclosure)?;
+        let held = Held { identity, disclosure, state: PseudonymState::Fresh, own, again: false };
+        self.wallet.hold(subject, &held);
         Some(())
     }
 
-    fn upload(&mut self, id: FlowId, mut flow: Prepare, cx: &Context<'_>) -> Result<(), FailureReason> {
-        let purpose = match flow.purpose {
-            Purpose::Any => KeyPackagePurpose::Any,
-            Purpose::InitialOnly => KeyPackagePurpose::InitialOnly,
-        };
-        let not_before = cx.now.before(BACKDATE);
-        let not_after = cx.now.after(self.profile.delays.key_package_lifetime);
+    /// Puts a new credential in the place of one for the same key. What has been used or has gone meanwhile needs none.
+    fn renew(&mut self, subject: &UserUri, issued: IssuedCredential, cx: &Context<'_>) -> Option<()> {
+        let Some(held) = self.wallet.held(subject) else { return Some(()) };
+        let chain = CertificateChain::try_from(issued.leaf).ok()?;
+        let identity = held.identity.renewed(chain, cx.trust, cx.now)?;
+        let disclosure = disclosure(issued.disclosure)?;
+        self.wallet.change(subject, |held| {
+            held.identity = identity;
+            held.disclosure = disclosure;
+        });
+        Some(())
+    }
+
+    /// Makes KeyPackages and uploads them: those of one user, or of many in one request.
+    pub(crate) fn upload(&mut self, id: FlowId, mut flow: Prepare, cx: &Context<'_>) -> Result<(), FailureReason> {
+        let mut uploads = Vec::new();
         for subject in &flow.subjects {
-            let identity = self.wallet.identity(subject).ok_or(FailureReason::Internal)?.clone();
-            let mut key_packages = Vec::new();
-            for _ in 0..flow.key_packages {
-                let new = NewKeyPackage::create(&identity, purpose, not_before, not_after)
-                    .map_err(|_| FailureReason::Internal)?;
-                let held = HeldKeyPackage { owner: subject.clone(), secret: new.secret, not_after };
-                self.wallet.key_packages.insert(new.reference.as_bytes().to_vec(), held);
-                key_packages.push(new.key_package);
-            }
-            let body = UploadKeyPackages { owner: subject.clone(), key_packages }.encode();
-            self.request(Request { call: Call::UploadKeyPackages, body }, Some(id));
+            // It may have served while its credential was on the way.
+            let Some(identity) = self.wallet.identity(subject) else { continue };
+            let key_packages = self.new_key_packages(&identity, flow.purpose, flow.key_packages, cx)?;
+            uploads.push(UploadKeyPackages { owner: subject.clone(), key_packages });
         }
-        flow.uploads = flow.subjects.len();
+        flow.uploads = 1;
+        let request = match <[UploadKeyPackages; 1]>::try_from(uploads) {
+            Ok([one]) if flow.why != Why::Renewal => Request { call: Call::UploadKeyPackages, body: one.encode() },
+            Ok(one) => Request { call: Call::UploadBatch, body: UploadBatch { uploads: one.into() }.encode() },
+            Err(none) if none.is_empty() => return Ok(()),
+            Err(uploads) => {
+                let batches = UploadBatch::split(uploads);
+                flow.uploads = batches.len();
+                for batch in batches {
+                    self.request(Request { call: Call::UploadBatch, body: batch.encode() }, Some(id));
+                }
+                self.flows.insert(id, Flow::Prepare(flow));
+                return Ok(());
+            }
+        };
+        self.request(request, Some(id));
         self.flows.insert(id, Flow::Prepare(flow));
         Ok(())
     }
+
+    /// Makes KeyPackages and keeps their private halves.
+    pub(crate) fn new_key_packages(
+        &mut self,
+        identity: &Identity,
+        purpose: Purpose,
+        count: u16,
+        cx: &Context<'_>,
+    ) -> Result<Vec<KeyPackage>, FailureReason> {
+        let purpose = match purpose {
+            Purpose::Any => KeyPackagePurpose::Any,
+            Purpose::InitialOnly => KeyPackagePurpose::InitialOnly,
+        };
+        let (not_before, not_after) = (cx.now.before(BACKDATE), cx.now.after(self.profile.delays.key_package_lifetime));
+        let (mut kept, mut key_packages) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let new =
+                NewKeyPackage::create(identity, purpose, not_before, not_after).map_err(|_| FailureReason::Internal)?;
+            let held = HeldKeyPackage { owner: identity.user().clone(), secret: new.secret, not_after };
+            kept.push((new.reference.as_bytes().to_vec(), held));
+            key_packages.push(new.key_package);
+        }
+        self.wallet.keep_key_packages(&kept);
+        Ok(key_packages)
+    }
+}
+
+/// The certificates of a disclosure, if there is one; `None` if there is one that is none.
+fn disclosure(issued: Option<Vec<Vec<u8>>>) -> Option<Option<CertificateChain>> {
+    issued.map(CertificateChain::try_from).transpose().ok()
 }

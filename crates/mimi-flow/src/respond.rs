@@ -97,7 +97,7 @@ impl Device {
         // A second pseudonym is worth nothing if it is the first, or another provider's.
         if reply_to == *context.sender()
             || reply_to.domain() != context.sender().domain()
-            || self.wallet.held.contains_key(&reply_to)
+            || self.wallet.holds(&reply_to)
             || self.asked_in.contains(context.room())
             || self.is_connected_with(&reply_to)
         {
@@ -198,7 +198,7 @@ impl Device {
         match flow.step {
             Step::Asked => {}
             Step::CreateRoom => {
-                let identity = self.wallet.identity(&chosen.pseudonym).ok_or(FailureReason::Internal)?.clone();
+                let identity = self.wallet.identity(&chosen.pseudonym).ok_or(FailureReason::Internal)?;
                 let state = RoomState::private(chosen.room.clone(), chosen.pseudonym.clone());
                 let state = state.map_err(|_| FailureReason::Internal)?;
                 let (room, first) =

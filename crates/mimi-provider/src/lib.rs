@@ -9,6 +9,7 @@ mod forget;
 mod hub;
 mod identifier;
 mod inbox;
+mod limit;
 mod key_material;
 mod keys;
 mod local;

@@ -16,6 +16,7 @@ use crate::{
     forget,
     hub::Rooms,
     keys,
+    limit::Limiter,
     log::Logger,
     outbox,
     peers::Peers,
@@ -112,6 +113,10 @@ pub(crate) struct Inner {
     pub(crate) log: Logger,
     pub(crate) recorder: Recorder,
     pub(crate) stopping: watch::Receiver<bool>,
+    /// Of queries for users.
+    pub(crate) queries: Limiter,
+    /// Of what is sent about consent.
+    pub(crate) consents: Limiter,
     /// One permit for each connection there may be.
     pub(crate) connections: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
@@ -140,6 +145,8 @@ impl Provider {
             log,
             recorder: options.recorder,
             stopping,
+            queries: Limiter::new(config.limits.queries()),
+            consents: Limiter::new(config.limits.consents()),
             connections: Arc::new(Semaphore::new(config.limits.connections.into())),
             clock: options.clock,
             config,

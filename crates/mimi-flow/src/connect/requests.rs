@@ -35,8 +35,8 @@ impl Device {
 
     /// The message that says who is behind the pseudonym, and how to answer.
     pub(super) fn disclosure(&mut self, flow: &Connect, now: Timestamp) -> Result<SubmitMessageRequest, FailureReason> {
-        let held = self.wallet.held.get(&flow.first).ok_or(FailureReason::Internal)?;
-        let chain = held.disclosure.clone().ok_or(FailureReason::Disclosure)?;
+        let held = self.wallet.held(&flow.first).ok_or(FailureReason::Internal)?;
+        let chain = held.disclosure.ok_or(FailureReason::Disclosure)?;
         let signer = held.identity.signer();
         let policy = DisclosurePolicy::connection();
         let wanted = flow.disclose.iter().copied();

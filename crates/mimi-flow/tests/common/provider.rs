@@ -20,8 +20,8 @@ use mimi_wire::{
     UpdateRoomResponse,
     local::{
         Accepted, ClaimOwnRequest, CreateRoomRequest, CredentialsRequest, CredentialsResponse, HubKeyMaterialRequest,
-        InboxBody, IssuedCredential, LocalIdentifierQuery, PseudonymsRequest, PseudonymsResponse, UploadKeyPackages,
-        UploadResponse,
+        InboxBody, IssuedCredential, LocalIdentifierQuery, PseudonymsRequest, PseudonymsResponse, UploadBatch,
+        UploadKeyPackages, UploadResponse,
     },
 };
 
@@ -169,7 +169,14 @@ impl World {
         let served = match &request.call {
             Call::Pseudonyms => self.pseudonyms(device, &own, body),
             Call::Credentials => self.credentials(device, &own, body),
-            Call::UploadKeyPackages => self.upload(device, &own, body),
+            Call::UploadKeyPackages => {
+                let upload = UploadKeyPackages::decode(body).map_err(|_| Problem::Malformed);
+                upload.and_then(|upload| self.upload(device, &own, vec![upload], false))
+            }
+            Call::UploadBatch => {
+                let batch = UploadBatch::decode(body).map_err(|_| Problem::Malformed);
+                batch.and_then(|batch| self.upload(device, &own, batch.uploads, true))
+            }
             Call::ClaimOwn => self.claim_own(device, &own, body),
             Call::CreateRoom => self.create_room(device, &own, body),
             Call::DestroyRoom(room) => self.destroy_room(device, &own, room),
@@ -232,14 +239,21 @@ impl World {
         Ok(CredentialsResponse { items }.encode())
     }
 
-    fn upload(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
-        let request = UploadKeyPackages::decode(body).map_err(|_| Problem::Malformed)?;
+    fn upload(&mut self, device: usize, own: &Domain, uploads: Vec<UploadKeyPackages>, instead: bool) -> Served {
         let provider = self.providers.get_mut(own).unwrap();
-        assert!(provider.owns(device, &request.owner));
-        let accepted = u32::try_from(request.key_packages.len()).unwrap();
-        for key_package in request.key_packages {
+        for upload in &uploads {
+            assert!(provider.owns(device, &upload.owner));
+            let stays = |stored: &Stored| stored.owner != upload.owner || stored.device != device || stored.claimed;
+            provider.key_packages.retain(|stored| !instead || stays(stored));
+        }
+        let each = |upload: UploadKeyPackages| {
+            upload.key_packages.into_iter().map(move |key_package| (upload.owner.clone(), key_package))
+        };
+        let each: Vec<_> = uploads.into_iter().flat_map(each).collect();
+        let accepted = u32::try_from(each.len()).unwrap();
+        for (owner, key_package) in each {
             let verified = UnverifiedKeyPackage::new(key_package.clone());
-            let verified = verified.verify(&request.owner, self.suite, &self.trust, self.now);
+            let verified = verified.verify(&owner, self.suite, &self.trust, self.now);
             let verified = verified.map_err(|_| Problem::SignatureInvalid)?;
             if provider.key_packages.iter().any(|stored| stored.reference == *verified.reference()) {
                 continue;

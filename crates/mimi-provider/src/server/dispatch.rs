@@ -67,7 +67,7 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
             if domain != *inner.domain() {
                 return Err(Problem::NotFound.into());
             }
-            Ok(Reply::message(&identifier::query(inner, Wire::decode(body)?).await?))
+            Ok(Reply::message(&identifier::for_peer(inner, &peer, Wire::decode(body)?).await?))
         }
     }
 }
@@ -85,13 +85,14 @@ async fn for_device(
         DeviceRoute::Pseudonyms => local::pseudonyms(inner, device, Wire::decode(body)?, repeatable).await,
         DeviceRoute::Credentials => credentials::issue(inner, device, Wire::decode(body)?).await,
         DeviceRoute::KeyPackages => key_material::upload(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::KeyPackageBatch => key_material::upload_batch(inner, device, Wire::decode(body)?).await,
         DeviceRoute::ClaimOwn => key_material::claim_own(inner, device, Wire::decode(body)?, repeatable).await,
         DeviceRoute::CreateRoom => hub::create(inner, device, Wire::decode(body)?).await,
         DeviceRoute::DestroyRoom(room) => hub::destroy(inner, device, room).await,
         DeviceRoute::KeyMaterial => key_material::from_device(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Update(room) => local::update(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::SubmitMessage(room) => local::submit(inner, device, room, Wire::decode(body)?).await,
-        DeviceRoute::IdentifierQuery => identifier::for_device(inner, Wire::decode(body)?).await,
+        DeviceRoute::IdentifierQuery => identifier::for_device(inner, &device, Wire::decode(body)?).await,
         DeviceRoute::Profile => identifier::set_profile(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Consent => consent::from_device(inner, device, Wire::decode(body)?).await,
         DeviceRoute::ConsentSettings => consent::set(inner, device, Wire::decode(body)?).await,

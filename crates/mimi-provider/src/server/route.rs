@@ -9,7 +9,7 @@ use mimi_wire::{
     local::{
         self, AckRequest, AddDeviceRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest,
         HubKeyMaterialRequest, LocalIdentifierQuery, PseudonymsRequest, RegisterAccountRequest, SetProfile,
-        UploadKeyPackages,
+        UploadBatch, UploadKeyPackages,
     },
 };
 
@@ -65,6 +65,7 @@ pub(super) enum DeviceRoute {
     Pseudonyms,
     Credentials,
     KeyPackages,
+    KeyPackageBatch,
     ClaimOwn,
     CreateRoom,
     DestroyRoom(RoomUri),
@@ -99,6 +100,7 @@ impl Route {
             local::PSEUDONYMS_PATH => return device(DeviceRoute::Pseudonyms),
             local::CREDENTIALS_PATH => return device(DeviceRoute::Credentials),
             local::KEY_PACKAGES_PATH => return device(DeviceRoute::KeyPackages),
+            local::KEY_PACKAGE_BATCH_PATH => return device(DeviceRoute::KeyPackageBatch),
             local::CLAIM_OWN_PATH => return device(DeviceRoute::ClaimOwn),
             local::ROOMS_PATH => return device(DeviceRoute::CreateRoom),
             local::KEY_MATERIAL_PATH => return device(DeviceRoute::KeyMaterial),
@@ -145,6 +147,7 @@ impl Route {
                 DeviceRoute::Pseudonyms => "client.pseudonyms",
                 DeviceRoute::Credentials => "client.credentials",
                 DeviceRoute::KeyPackages => "client.keyPackages",
+                DeviceRoute::KeyPackageBatch => "client.keyPackageBatch",
                 DeviceRoute::ClaimOwn => "client.claimOwn",
                 DeviceRoute::CreateRoom => "client.createRoom",
                 DeviceRoute::DestroyRoom(_) => "client.destroyRoom",
@@ -180,6 +183,7 @@ impl Route {
                 DeviceRoute::Pseudonyms => Some(PseudonymsRequest::MAX_LEN),
                 DeviceRoute::Credentials => Some(CredentialsRequest::MAX_LEN),
                 DeviceRoute::KeyPackages => Some(UploadKeyPackages::MAX_LEN),
+                DeviceRoute::KeyPackageBatch => Some(UploadBatch::MAX_LEN),
                 DeviceRoute::ClaimOwn => Some(ClaimOwnRequest::MAX_LEN),
                 DeviceRoute::CreateRoom => Some(CreateRoomRequest::MAX_LEN),
                 DeviceRoute::KeyMaterial => Some(HubKeyMaterialRequest::MAX_LEN),

@@ -1,13 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_pseudonym::{ClientUri, Domain, Timestamp, UserUri, Wire};
-use mimi_wire::{KeyPackage, KeyPackageRef, RequiredCapabilities};
+use mimi_wire::{KeyPackage, KeyPackageRef, RequiredCapabilities, local::InboxBody};
 use rusqlite::Transaction;
 
-use super::{Device, Hash, MaybeRow, Store, StoreError, accounts::device_of, millis, parsed};
+use super::{Device, DeviceId, Hash, MaybeRow, Store, StoreError, accounts::device_of, delivery::put_in_inbox, millis, parsed};
 
 /// How long after its end a KeyPackage is remembered, so that a late Welcome still finds its way: 30 days.
 const REMEMBERED_MILLIS: i64 = 30 * 86_400_000;
+
+/// With so many left, a device is told that they are few.
+const FEW: i64 = 2;
 
 /// A KeyPackage that has been verified, as it is stored.
 #[derive(Debug, Clone)]
@@ -46,6 +49,13 @@ pub(crate) enum Kind {
     Either,
 }
 
+/// What becomes of KeyPackages of the same users and device that nobody has claimed, when others come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    Stay,
+    Withdrawn,
+}
+
 /// What one device had to offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ClaimedClient {
@@ -55,12 +65,24 @@ pub(crate) enum ClaimedClient {
 }
 
 impl Store {
-    /// Stores KeyPackages of a device, and forgets those that ended long ago. `false`, and nothing is stored, if a
-    /// client is not the device, or an owner not its account's.
+    /// Stores KeyPackages of a device beside those that are there.
+    #[cfg(test)]
     pub(crate) fn upload(
         &self,
         device: &Device,
         key_packages: &[StoredKeyPackage],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.upload_with(device, key_packages, Others::Stay, now)
+    }
+
+    /// Stores KeyPackages of a device, and forgets those that ended long ago. `false`, and nothing is stored, if a
+    /// client is not the device, or an owner not its account's.
+    pub(crate) fn upload_with(
+        &self,
+        device: &Device,
+        key_packages: &[StoredKeyPackage],
+        others: Others,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(|db| {
@@ -71,6 +93,14 @@ impl Store {
                 }
             }
             db.execute("DELETE FROM key_packages WHERE not_after < ?1", [millis(now).saturating_sub(REMEMBERED_MILLIS)])?;
+            if others == Others::Withdrawn {
+                let owners: BTreeSet<_> = key_packages.iter().map(|key_package| &key_package.owner).collect();
+                let mut withdraw = db
+                    .prepare_cached("DELETE FROM key_packages WHERE owner = ?1 AND device = ?2 AND claimed = 0")?;
+                for owner in owners {
+                    withdraw.execute((owner.as_str(), device.id.0))?;
+                }
+            }
             let mut insert = db.prepare_cached(
                 "INSERT OR IGNORE INTO key_packages (ref, owner, client, device, suite, initial_only, not_after, octets) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -125,7 +155,15 @@ impl Store {
                     best.insert(device, (client, offer));
                 }
             }
-            best.into_values().map(|(client, offer)| take(db, &client, &offer, claim.request.as_ref())).collect()
+            let mut claimed = Vec::new();
+            for (device, (client, offer)) in best {
+                claimed.push(take(db, &client, &offer, claim.request.as_ref())?);
+                // Whoever claims the account's own knows what is left.
+                if matches!(offer, Offer::KeyPackage(_)) && claim.kind != Kind::Ordinary {
+                    tell_if_low(db, DeviceId(device), claim, now)?;
+                }
+            }
+            Ok(claimed)
         })
     }
 
@@ -148,6 +186,19 @@ impl Store {
             domain.map(|domain| parsed(&domain, "domain")).transpose()
         })
     }
+}
+
+/// Tells a device when few of its KeyPackages are left that nobody has claimed, and once more when none is.
+fn tell_if_low(db: &Transaction<'_>, device: DeviceId, claim: &Claim, now: Timestamp) -> Result<(), StoreError> {
+    let mut query = db.prepare_cached(
+        "SELECT COUNT(*) FROM key_packages WHERE owner = ?1 AND device = ?2 AND claimed = 0 AND not_after > ?3",
+    )?;
+    let left: i64 = query.query_row((claim.owner.as_str(), device.0, millis(now)), |row| row.get(0))?;
+    if left == FEW || left == 0 {
+        let body = InboxBody::KeyPackagesLow { user: claim.owner.clone() }.encode();
+        put_in_inbox(db, device, None, &body)?;
+    }
+    Ok(())
 }
 
 /// What a device has, in the order of how good it is.

@@ -24,7 +24,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub(crate) use accounts::{AccountProfile, NewDevice};
 pub(crate) use consents::Consent;
 pub(crate) use delivery::{Notification, NotifyOutcome, OutboxRow};
-pub(crate) use key_packages::{Claim, ClaimedClient, Kind, StoredKeyPackage};
+pub(crate) use key_packages::{Claim, ClaimedClient, Kind, Others, StoredKeyPackage};
 pub(crate) use rooms::{CommitRecord, MessageRecord, NewRoom};
 
 /// The database cannot be read or written.
@@ -61,6 +61,13 @@ impl StoreError {
 /// Number of a device in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct DeviceId(i64);
+
+#[cfg(test)]
+impl DeviceId {
+    pub(crate) fn for_test(number: i64) -> Self {
+        Self(number)
+    }
+}
 
 /// Number of an account in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -19,8 +19,8 @@ pub use credentials::{
 pub use inbox::{AckRequest, InboxBody, InboxEvent, InboxResponse};
 pub use profile::{ConsentSettings, ProfileEntry, SetProfile, Visibility};
 pub use rooms::{
-    Accepted, ClaimOwnRequest, CreateRoomRequest, HubKeyMaterialRequest, LocalIdentifierQuery, UploadKeyPackages,
-    UploadResponse,
+    Accepted, ClaimOwnRequest, CreateRoomRequest, HubKeyMaterialRequest, LocalIdentifierQuery, UploadBatch,
+    UploadKeyPackages, UploadResponse,
 };
 pub use secret::{DeviceToken, EnrolmentCode};
 
@@ -36,6 +36,8 @@ pub const PSEUDONYMS_PATH: &str = "/client/v1/pseudonyms";
 pub const CREDENTIALS_PATH: &str = "/client/v1/credentials";
 /// POST [`UploadKeyPackages`] -> [`UploadResponse`].
 pub const KEY_PACKAGES_PATH: &str = "/client/v1/keyPackages";
+/// POST [`UploadBatch`] -> [`UploadResponse`].
+pub const KEY_PACKAGE_BATCH_PATH: &str = "/client/v1/keyPackageBatch";
 /// POST [`ClaimOwnRequest`] -> [`crate::KeyMaterialResponse`].
 pub const CLAIM_OWN_PATH: &str = "/client/v1/claimOwn";
 /// POST [`CreateRoomRequest`] -> [`Accepted`]; DELETE with `/{roomId}` destroys a room.
