@@ -91,6 +91,8 @@ pub enum Kind {
     Message,
     /// A question that a client's provider passes on.
     Question,
+    /// The news that the hub has gone back to an earlier epoch.
+    RolledBack,
     /// The news that a room is gone.
     RoomDestroyed,
     /// Pseudonyms for the other devices of an account.
@@ -247,6 +249,7 @@ fn fanned_out(fanout: &FanoutMessage) -> Load {
         FanoutEvent::Welcome { welcome, .. } => Load::new(Kind::Welcome, welcome.as_bytes()),
         FanoutEvent::Proposal { proposal, .. } => Load::new(Kind::Proposal, proposal.message().as_bytes()),
         FanoutEvent::Commit { commit, .. } => Load::new(Kind::Commit, commit.message().as_bytes()),
+        FanoutEvent::RolledBack { rollback } => Load::new(Kind::RolledBack, &rollback.encode()),
     }
 }
 

@@ -214,6 +214,7 @@ fn kind_label(kind: Kind) -> &'static str {
         Kind::Proposal => "Proposal",
         Kind::Message => "Message",
         Kind::Question => "Question",
+        Kind::RolledBack => "Rolled back",
         Kind::RoomDestroyed => "Room destroyed",
         Kind::Pseudonyms => "Pseudonyms",
     }

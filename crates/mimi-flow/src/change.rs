@@ -257,9 +257,12 @@ impl Device {
         Ok(self.begin(Flow::Change(Box::new(change)), cx))
     }
 
-    /// Whether a commit of this device waits for the hub's answer.
+    /// Whether a commit of this device waits for the hub's answer. One that another commit has overtaken waits too: its
+    /// answer must not be taken for that to a later one.
     pub(crate) fn is_committing(&self, room: &RoomUri) -> bool {
+        let asked = |call: &Call| matches!(call, Call::Update(of) if of == room);
         self.rooms.get(room).is_some_and(Room::has_pending_commit)
+            || self.outstanding.values().any(|outstanding| asked(&outstanding.request.call))
     }
 }
 

@@ -124,7 +124,7 @@ impl Device {
     fn opened(&mut self, uri: &RoomUri, message: &MlsMessage, accepted: Timestamp, cx: &mut Context<'_>) {
         let Some(room) = self.rooms.get_mut(uri) else { return };
         match room.open(message, cx.trust, accepted) {
-            Ok(Opened::Content { content, context }) => self.content(uri, content, &context, cx),
+            Ok(Opened::Content { content, context, .. }) => self.content(uri, content, &context, cx),
             Ok(Opened::Removed { .. }) => {
                 self.request(Request { call: Call::DestroyRoom(uri.clone()), body: Vec::new() }, None);
                 self.closed(uri, cx);

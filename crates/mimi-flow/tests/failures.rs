@@ -222,7 +222,8 @@ fn chosen(device: &Device) -> Vec<UserUri> {
     let saved = device.save();
     let core = saved.iter().find(|entry| entry.key == "device").unwrap();
     let core: serde_json::Value = serde_json::from_slice(&core.value).unwrap();
-    let flows = core["flows"].as_array().unwrap().iter().map(|flow| &flow[1]["Connect"]);
+    let flows =
+        core["flows"].as_array().unwrap().iter().map(|flow| &flow[1]["Connect"]).filter(|flow| flow.is_object());
     flows
         .flat_map(|flow| [&flow["first"], &flow["second"]])
         .map(|user| user.as_str().unwrap().parse().unwrap())

@@ -2,7 +2,7 @@
 
 use mimi_credential::{CredentialError, TrustStore};
 use mimi_pseudonym::{CipherSuite, ClientUri, GroupUri, RoomUri, Timestamp, UserUri};
-use mimi_room::{Change, ClientRef, ComponentUpdate, KeyPackagePurpose, Operation, RoomState, StateError};
+use mimi_room::{Actor, ClientRef, ComponentUpdate, How, KeyPackagePurpose, Operation, RoomState, StateError};
 use openmls::{
     component::ComponentData,
     group::{AppDataDictionaryUpdater, AppDataUpdates, GroupContext, StagedCommit},
@@ -12,7 +12,7 @@ use openmls::{
     },
 };
 
-use crate::{identity::Leaf, key_package::purpose, roster::Roster};
+use crate::{identity::Leaf, key_package::purpose, part::Part, roster::Roster};
 
 /// What every leaf in a MIMI room can do.
 pub(crate) fn capabilities() -> Capabilities {
@@ -84,11 +84,8 @@ pub(crate) fn dictionary_changes(
 /// What a commit does, in the room's terms.
 #[derive(Default)]
 pub(crate) struct Effect {
-    pub(crate) updates: Vec<ComponentUpdate>,
-    /// The clients that come in.
-    pub(crate) incoming: Vec<ClientRef>,
-    /// The clients that go.
-    pub(crate) outgoing: Vec<(UserUri, ClientUri)>,
+    /// What each actor does in it: the one who commits comes first.
+    pub(crate) parts: Vec<Part>,
     /// The leaves that come in.
     pub(crate) added: Vec<Leaf>,
     /// The leaves that go.
@@ -96,9 +93,9 @@ pub(crate) struct Effect {
 }
 
 impl Effect {
-    /// The same for the room's policy, among the clients that are there.
-    pub(crate) fn change<'a>(&self, members: &'a [(UserUri, ClientUri)]) -> Change<'a> {
-        Change { updates: self.updates.clone(), added: self.incoming.clone(), removed: self.outgoing.clone(), members }
+    /// The clients that go.
+    pub(crate) fn outgoing(&self) -> impl Iterator<Item = &(UserUri, ClientUri)> {
+        self.parts.iter().flat_map(|part| &part.outgoing)
     }
 }
 
@@ -115,55 +112,106 @@ pub(crate) enum EffectError {
     Credential(#[from] CredentialError),
 }
 
+/// Who makes a commit.
+#[derive(Clone, Copy)]
+pub(crate) enum Committer<'a> {
+    /// A member.
+    Member(&'a Leaf),
+    /// Somebody who joins by it, with or without a join code.
+    Joiner(How),
+}
+
 /// Reads a commit that has been staged; verifies the credentials it brings in.
 pub(crate) fn effect(
     staged: &StagedCommit,
-    committer: &Leaf,
+    committer: Committer<'_>,
     roster: &Roster,
     suite: CipherSuite,
     trust: &TrustStore,
     now: Timestamp,
 ) -> Result<Effect, EffectError> {
-    if let Some(node) = staged.update_path_leaf_node() {
-        unchanged(node, committer)?;
+    let mut effect = Effect::default();
+    match committer {
+        Committer::Member(leaf) => {
+            if let Some(node) = staged.update_path_leaf_node() {
+                unchanged(node, leaf)?;
+            }
+            effect.parts.push(Part::new(Actor::client(leaf.user.clone(), leaf.client.clone()), How::Commit));
+        }
+        Committer::Joiner(how) => {
+            let node = staged.update_path_leaf_node().ok_or(EffectError::Proposal)?;
+            check_size(node)?;
+            let leaf = Leaf::verify(node.credential(), node.signature_key().as_slice(), suite, trust, now)?;
+            let mut part = Part::new(Actor::client(leaf.user.clone(), leaf.client.clone()), how);
+            part.incoming.push(ClientRef { user: leaf.user.clone(), client: leaf.client.clone(), initial_only: false });
+            effect.parts.push(part);
+            effect.added.push(leaf);
+        }
     }
-    let mut updates = Vec::new();
-    let mut added = Vec::new();
-    let mut incoming = Vec::new();
-    let mut removed = Vec::new();
     for queued in staged.queued_proposals() {
+        let (actor, how) = match queued.sender() {
+            Sender::External(_) => (Actor::Hub, How::Hub),
+            Sender::NewMemberCommit => match effect.parts.first() {
+                Some(first) => (first.actor.clone(), first.how),
+                None => return Err(EffectError::Proposal),
+            },
+            Sender::Member(index) => {
+                let leaf = roster.leaf(index.u32()).ok_or(EffectError::Proposal)?;
+                (Actor::client(leaf.user.clone(), leaf.client.clone()), How::Proposal)
+            }
+            Sender::NewMemberProposal => return Err(EffectError::Proposal),
+        };
+        let part = Part::of(&mut effect.parts, actor, how).ok_or(EffectError::Proposal)?;
         match queued.proposal() {
             Proposal::Add(add) => {
                 let node = add.key_package().leaf_node();
                 check_size(node)?;
                 let leaf = Leaf::verify(node.credential(), node.signature_key().as_slice(), suite, trust, now)?;
                 let purpose = purpose(add.key_package()).ok_or(EffectError::Proposal)?;
-                incoming.push(ClientRef {
+                part.incoming.push(ClientRef {
                     user: leaf.user.clone(),
                     client: leaf.client.clone(),
                     initial_only: purpose == KeyPackagePurpose::InitialOnly,
                 });
-                added.push(leaf);
+                effect.added.push(leaf);
             }
-            Proposal::Remove(remove) => removed.push(remove.removed().u32()),
-            Proposal::SelfRemove => match queued.sender() {
-                Sender::Member(index) => removed.push(index.u32()),
-                _ => return Err(EffectError::Proposal),
-            },
-            Proposal::AppDataUpdate(update) => updates.extend(component_updates(std::iter::once(update.as_ref()))),
+            Proposal::AppDataUpdate(update) => {
+                part.updates.extend(component_updates(std::iter::once(update.as_ref())));
+            }
             Proposal::Update(update) => match queued.sender() {
                 Sender::Member(index) => {
                     unchanged(update.leaf_node(), roster.leaf(index.u32()).ok_or(EffectError::Proposal)?)?;
                 }
                 _ => return Err(EffectError::Proposal),
             },
-            _ => return Err(EffectError::Proposal),
+            // That a joiner makes one, and nobody else, is a rule of MLS.
+            Proposal::ExternalInit(_) => {}
+            other => {
+                let index = removed_by(other, queued.sender()).ok_or(EffectError::Proposal)?;
+                let leaf = roster.leaf(index).ok_or(EffectError::Proposal)?;
+                part.outgoing.push((leaf.user.clone(), leaf.client.clone()));
+                effect.removed.push(index);
+            }
         }
     }
-    updates.sort_by_key(|update| update.id);
-    let outgoing = removed.iter().filter_map(|index| roster.leaf(*index));
-    let outgoing = outgoing.map(|leaf| (leaf.user.clone(), leaf.client.clone())).collect();
-    Ok(Effect { updates, incoming, outgoing, added, removed })
+    for part in &mut effect.parts {
+        part.updates.sort_by_key(|update| update.id);
+    }
+    Ok(effect)
+}
+
+/// The leaf that a proposal removes.
+pub(crate) fn removed_by(proposal: &Proposal, sender: &Sender) -> Option<u32> {
+    match (proposal, sender) {
+        (Proposal::Remove(remove), _) => Some(remove.removed().u32()),
+        (Proposal::SelfRemove, Sender::Member(index)) => Some(index.u32()),
+        _ => None,
+    }
+}
+
+/// The leaves that a commit removes.
+pub(crate) fn removed_leaves(staged: &StagedCommit) -> impl Iterator<Item = u32> + '_ {
+    staged.queued_proposals().filter_map(|queued| removed_by(queued.proposal(), queued.sender()))
 }
 
 /// Octets that a leaf may have besides its certificates.

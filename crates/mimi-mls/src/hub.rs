@@ -17,6 +17,7 @@ use crate::{
     backend::{Backend, SavedState},
     crypto::Crypto,
     group::{group_of, room_of, room_state},
+    hub_propose::Pending,
     roster::Roster,
 };
 
@@ -31,6 +32,12 @@ pub struct HubRoom {
     pub(crate) suite: CipherSuite,
     /// Octets of the ratchet tree.
     pub(crate) tree_len: usize,
+    /// The GroupInfo of the present epoch behind its context.
+    pub(crate) info: Vec<u8>,
+    /// Proposals that wait for the next commit.
+    pub(crate) pending: Vec<Pending>,
+    /// The users whom they take out of the room.
+    pub(crate) leaving: BTreeSet<UserUri>,
 }
 
 /// Why a hub does not take a new room.
@@ -138,9 +145,14 @@ impl HubRoom {
             return Err(HubCreateError::NotParticipant);
         }
         state.check(&roster.clients())?;
-        let snapshot = snapshot(room, &backend.save(), &roster);
+        let context = group.group_context().tls_serialize_detached().map_err(|_| HubCreateError::Mls)?;
+        let info = group_info.as_bytes().strip_prefix(context.as_slice()).ok_or(HubCreateError::Mls)?.to_vec();
+        let snapshot = snapshot(room, &backend.save(), &roster, &info);
         let uri = room.clone();
-        Ok((Self { crypto: Crypto::default(), group, uri, state, roster, suite, tree_len }, snapshot))
+        let (pending, leaving) = (Vec::new(), BTreeSet::new());
+        let room =
+            Self { crypto: Crypto::default(), group, uri, state, roster, suite, tree_len, info, pending, leaving };
+        Ok((room, snapshot))
     }
 
     /// Reads a room from a snapshot and the log entries that came after it, in order.
@@ -152,12 +164,15 @@ impl HubRoom {
         let uri = RoomUri::read(&mut reader)?;
         let backend = Backend::with(SavedState::read(&mut reader)?);
         let roster = Roster::read(&mut reader)?;
+        let info = Vec::read(&mut reader)?;
         reader.finish()?;
         let group = PublicGroup::load(backend.storage(), &group_of(&uri)).ok().flatten();
         let group = group.ok_or(HubRestoreError::Damaged)?;
         let suite = CipherSuite::from_code(u16::from(group.ciphersuite())).ok_or(HubRestoreError::Damaged)?;
         let state = room_state(&uri, group.group_context().extensions()).map_err(|_| HubRestoreError::Damaged)?;
-        let mut room = Self { crypto: Crypto::default(), group, uri, state, roster, suite, tree_len: 0 };
+        let (pending, leaving) = (Vec::new(), BTreeSet::new());
+        let mut room =
+            Self { crypto: Crypto::default(), group, uri, state, roster, suite, tree_len: 0, info, pending, leaving };
         for entry in log {
             room.replay(entry)?;
         }
@@ -205,11 +220,12 @@ impl HubRoom {
     }
 }
 
-pub(crate) fn snapshot(room: &RoomUri, state: &SavedState, roster: &Roster) -> Snapshot {
+pub(crate) fn snapshot(room: &RoomUri, state: &SavedState, roster: &Roster, info: &[u8]) -> Snapshot {
     let mut writer = Writer::default();
     room.write(&mut writer);
     state.write(&mut writer);
     roster.write(&mut writer);
+    writer.vector(info);
     Snapshot(writer.into_octets())
 }
 

@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 
 use mimi_credential::{CredentialError, TrustStore};
-use mimi_pseudonym::{CipherSuite, ClientUri, DecodeError, Domain, Reader, Timestamp, Wire, Writer};
-use mimi_room::{Actor, How, Refusal, RoomState};
-use mimi_wire::{KeyPackageRef, MlsMessage, RatchetTree, Welcome, label::verify_with_label};
+use mimi_pseudonym::{CipherSuite, ClientUri, Domain, Timestamp, UserUri, Wire};
+use mimi_room::{Refusal, RoomState};
+use mimi_wire::{KeyPackageRef, MlsMessage, RatchetTree, SenderType, Welcome};
 use openmls::{
     group::{PublicProcessMessageError, StagedCommit, ValidationError},
-    prelude::{ProcessedMessageContent, Proposal, Sender, tls_codec::Serialize as _},
+    prelude::{ProcessedMessageContent, Proposal, ProposalOrRefType, Sender},
 };
 use openmls_memory_storage::MemoryStorage;
 
@@ -14,10 +14,13 @@ use crate::{
     CommitBundle, HubRoom, Snapshot,
     backend::Backend,
     forgetful::Forgetful,
-    group::{Effect, EffectError, component_updates, dictionary_changes, effect, update_roster},
+    group::{Committer, Effect, EffectError, component_updates, dictionary_changes, effect, update_roster},
     hub::snapshot,
+    hub_info,
+    hub_log::LogEntry,
     identity::Leaf,
     known::KnownCommit,
+    part::judge,
 };
 
 /// Why a hub does not accept a commit. Nothing has changed then.
@@ -33,8 +36,8 @@ pub enum CommitRefusal {
     /// It is for another group.
     #[error("the commit is another room's")]
     OtherRoom,
-    /// It is no commit of a member in a PublicMessage.
-    #[error("not a member's commit in a PublicMessage")]
+    /// It is no commit in a PublicMessage of the kind that was asked for: a member's, or one that joins.
+    #[error("not a commit of the right kind in a PublicMessage")]
     Kind,
     /// A signature does not verify.
     #[error("a signature does not verify")]
@@ -57,6 +60,12 @@ pub enum CommitRefusal {
     /// The room's policy does not allow it.
     #[error("not allowed: {0}")]
     NotAllowed(#[from] Refusal),
+    /// A proposal waits that it does not contain by reference.
+    #[error("a proposal that waits is missing")]
+    Omits,
+    /// The committer is about to leave: it may commit no more.
+    #[error("the committer is about to leave")]
+    Leaving,
     /// A leaf has more than 4,096 octets besides its certificates, or the ratchet tree could become longer than can
     /// be sent: [`RatchetTree`] has a limit, and commits that add clients may use three quarters of it.
     #[error("a leaf or the ratchet tree would be too large")]
@@ -78,6 +87,8 @@ pub struct AcceptedCommit {
     pub recipients: BTreeSet<Domain>,
     /// The clients that are added and the KeyPackages used: their providers get the Welcome.
     pub added: Vec<(KeyPackageRef, ClientUri)>,
+    /// The client that has joined by itself.
+    pub joined: Option<Joined>,
     /// The clients that are removed.
     pub removed: Vec<ClientUri>,
     /// The ratchet tree of the new epoch, for the Welcome.
@@ -88,8 +99,28 @@ pub struct AcceptedCommit {
     pub snapshot: Option<Snapshot>,
 }
 
+/// A client that has joined by an external commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// Its user.
+    pub user: UserUri,
+    /// The client.
+    pub client: ClientUri,
+    /// Whether the user came in by the join code it had shown: one use of it is gone.
+    pub by_code: bool,
+}
+
+/// A commit with what has been found out about it.
+pub(crate) struct Checked {
+    pub(crate) staged: StagedCommit,
+    pub(crate) next: RoomState,
+    pub(crate) effect: Effect,
+    pub(crate) added: Vec<(KeyPackageRef, ClientUri)>,
+    pub(crate) joined: Option<Joined>,
+}
+
 impl HubRoom {
-    /// Checks a commit completely and moves the room to its epoch: MLS, the committer's provider (`peer`), every
+    /// Checks a member's commit completely and moves the room to its epoch: MLS, the committer's provider (`peer`), every
     /// credential it brings in, the room's policy, the Welcome, and the GroupInfo, which is compared with what the
     /// commit leads to octet by octet. Members check with group secrets what a hub cannot: the membership tag and
     /// the confirmation tag itself.
@@ -108,27 +139,60 @@ impl HubRoom {
     ) -> Result<AcceptedCommit, CommitRefusal> {
         let committer = self.committer(&bundle.commit, peer)?;
         let (staged, next) = self.stage(&bundle.commit)?;
-        let effect = effect(&staged, &committer, &self.roster, self.suite, trust, now)?;
-        let actor = Actor::client(committer.user.clone(), committer.client.clone());
-        let members = self.roster.clients();
-        self.state.apply(&actor, How::Commit, &effect.change(&members))?;
+        let effect = effect(&staged, Committer::Member(&committer), &self.roster, self.suite, trust, now)?;
+        let referred =
+            staged.queued_proposals().filter(|one| one.proposal_or_ref_type() == ProposalOrRefType::Reference);
+        if referred.count() < self.pending.len() {
+            return Err(CommitRefusal::Omits);
+        }
+        judge(self.state.at(now), &effect.parts, &self.roster.clients())?;
         let added = self.references(&staged, &effect)?;
         check_welcome(bundle.welcome.as_ref(), &added, self.suite)?;
-        check_group_info(bundle, &staged, &committer)?;
+        let Some(SenderType::Member(signer)) = bundle.commit.sender_type() else { return Err(CommitRefusal::Kind) };
+        hub_info::check(bundle, &staged, &committer.key, signer)?;
         self.check_tree(bundle, added.len())?;
-        let recipients = self.domains();
-        let removed = effect.outgoing.iter().map(|(_, client)| client.clone()).collect();
-        let log_entry = KnownCommit { commit: bundle.commit.clone(), added: effect.added.clone() }.encode();
-        let saved = self.merge(staged, next, effect, with_snapshot)?;
+        self.take(bundle, Checked { staged, next, effect, added, joined: None }, with_snapshot)
+    }
+
+    /// Moves the room to the epoch of a commit that has been checked.
+    pub(crate) fn take(
+        &mut self,
+        bundle: &CommitBundle,
+        checked: Checked,
+        with_snapshot: bool,
+    ) -> Result<AcceptedCommit, CommitRefusal> {
+        let Checked { staged, next, effect, added, joined } = checked;
+        let mut recipients = self.domains();
+        recipients.extend(joined.iter().map(|joined| joined.client.domain().clone()));
+        let removed = effect.outgoing().map(|(_, client)| client.clone()).collect();
+        let info = hub_info::tail_of(&bundle.group_info, &staged).ok_or(CommitRefusal::GroupInfo)?;
+        let known = Box::new(KnownCommit { commit: bundle.commit.clone(), added: effect.added.clone() });
+        let log_entry = LogEntry::Commit { known, info: info.clone() }.encode();
+        self.info = info;
+        let snapshot = self.merge(staged, next, effect, with_snapshot)?;
         let ratchet_tree = self.ratchet_tree().ok_or(CommitRefusal::Mls)?;
         self.tree_len = ratchet_tree.as_bytes().len();
         let epoch = self.epoch();
-        Ok(AcceptedCommit { log_entry, recipients, added, removed, ratchet_tree, epoch, snapshot: saved })
+        Ok(AcceptedCommit { log_entry, recipients, added, joined, removed, ratchet_tree, epoch, snapshot })
     }
 
     /// The leaf that says it made the commit: a member, in the right group and epoch, of the right provider.
     fn committer(&self, commit: &MlsMessage, peer: &Domain) -> Result<Leaf, CommitRefusal> {
-        use mimi_wire::{ContentType, SenderType, WireFormat};
+        self.check_framing(commit)?;
+        let Some(SenderType::Member(index)) = commit.sender_type() else { return Err(CommitRefusal::Kind) };
+        let leaf = self.roster.leaf(index).ok_or(CommitRefusal::Mls)?;
+        if leaf.client.domain() != peer {
+            return Err(CommitRefusal::ForeignCommitter);
+        }
+        if self.is_leaving(&leaf.user, &leaf.client) {
+            return Err(CommitRefusal::Leaving);
+        }
+        Ok(leaf.clone())
+    }
+
+    /// A commit in a PublicMessage, of the right group and epoch.
+    pub(crate) fn check_framing(&self, commit: &MlsMessage) -> Result<(), CommitRefusal> {
+        use mimi_wire::{ContentType, WireFormat};
         if commit.wire_format() != WireFormat::PublicMessage || commit.content_type() != Some(ContentType::Commit) {
             return Err(CommitRefusal::Kind);
         }
@@ -138,12 +202,7 @@ impl HubRoom {
         if commit.epoch() != Some(self.epoch()) {
             return Err(CommitRefusal::WrongEpoch { current: self.epoch() });
         }
-        let Some(SenderType::Member(index)) = commit.sender_type() else { return Err(CommitRefusal::Kind) };
-        let leaf = self.roster.leaf(index).ok_or(CommitRefusal::Mls)?;
-        if leaf.client.domain() != peer {
-            return Err(CommitRefusal::ForeignCommitter);
-        }
-        Ok(leaf.clone())
+        Ok(())
     }
 
     /// Lets MLS check the commit, and computes the room's state behind it.
@@ -153,7 +212,7 @@ impl HubRoom {
             PublicProcessMessageError::ValidationError(ValidationError::InvalidSignature) => CommitRefusal::Signature,
             _ => CommitRefusal::Mls,
         })?;
-        if !matches!(processed.sender(), Sender::Member(_)) {
+        if !matches!(processed.sender(), Sender::Member(_) | Sender::NewMemberCommit) {
             return Err(CommitRefusal::Kind);
         }
         match processed.into_content() {
@@ -188,13 +247,16 @@ impl HubRoom {
             None => self.group.merge_commit(&Forgetful, staged).map_err(|_| CommitRefusal::Mls)?,
         }
         self.state = next;
+        // Whatever waited is in the commit, or of an epoch that is over.
+        self.pending.clear();
+        self.leaving.clear();
         update_roster(&mut self.roster, effect, self.group.members());
-        Ok(backend.map(|backend| snapshot(&self.uri, &backend.save(), &self.roster)))
+        Ok(backend.map(|backend| snapshot(&self.uri, &backend.save(), &self.roster, &self.info)))
     }
 
     /// Whether the ratchet tree behind the commit can still be sent. A commit holds every leaf and every key that it
     /// brings into the tree; besides, a parent has a hash, and names each new leaf below it.
-    fn check_tree(&self, bundle: &CommitBundle, added: usize) -> Result<(), CommitRefusal> {
+    pub(crate) fn check_tree(&self, bundle: &CommitBundle, added: usize) -> Result<(), CommitRefusal> {
         const LEVELS: usize = 32;
         const HASH: usize = 64;
         const UNMERGED: usize = 8;
@@ -241,40 +303,6 @@ fn check_welcome(
         }
     };
     if fits { Ok(()) } else { Err(CommitRefusal::Welcome) }
-}
-
-/// The parts of a GroupInfo (RFC 9420, section 12.4.3) behind its GroupContext.
-struct InfoTail<'a> {
-    confirmation_tag: &'a [u8],
-    signer: u32,
-    signature: &'a [u8],
-}
-
-fn tail<'a>(reader: &mut Reader<'a>) -> Result<InfoTail<'a>, DecodeError> {
-    reader.vector()?;
-    Ok(InfoTail { confirmation_tag: reader.vector()?, signer: reader.u32()?, signature: reader.vector()? })
-}
-
-/// A GroupInfo is signed over the whole context and the confirmation tag of the new epoch. Both have to be what the
-/// commit itself leads to, and the signature the committer's.
-fn check_group_info(bundle: &CommitBundle, staged: &StagedCommit, committer: &Leaf) -> Result<(), CommitRefusal> {
-    use mimi_wire::SenderType;
-    if bundle.group_info.has_ratchet_tree() {
-        return Err(CommitRefusal::GroupInfo);
-    }
-    let octets = bundle.group_info.as_bytes();
-    let context = staged.group_context().tls_serialize_detached().map_err(|_| CommitRefusal::Mls)?;
-    let rest = octets.strip_prefix(context.as_slice()).ok_or(CommitRefusal::GroupInfo)?;
-    let tail = tail(&mut Reader::new(rest)).map_err(|_| CommitRefusal::GroupInfo)?;
-    if Some(tail.confirmation_tag) != bundle.commit.confirmation_tag()
-        || bundle.commit.sender_type() != Some(SenderType::Member(tail.signer))
-    {
-        return Err(CommitRefusal::GroupInfo);
-    }
-    let mut signature = Writer::default();
-    signature.vector(tail.signature);
-    let signed = octets.strip_suffix(signature.into_octets().as_slice()).ok_or(CommitRefusal::GroupInfo)?;
-    verify_with_label(&committer.key, "GroupInfoTBS", signed, tail.signature).map_err(|_| CommitRefusal::GroupInfo)
 }
 
 impl From<EffectError> for CommitRefusal {

@@ -2,7 +2,10 @@ use mimi_pseudonym::{DecodeError, Reader, Wire, Writer};
 use mimi_wire::MlsMessage;
 use openmls::group::StagedCommit;
 
-use crate::{group::Effect, identity::Leaf};
+use crate::{
+    group::{Effect, removed_leaves},
+    identity::Leaf,
+};
 
 /// A commit that was checked before it was stored, and the leaves it adds, whose credentials were verified then: they
 /// are not looked at again, for they may have run out since.
@@ -14,8 +17,7 @@ pub(crate) struct KnownCommit {
 impl KnownCommit {
     /// What it does to the roster.
     pub(crate) fn effect(self, staged: &StagedCommit) -> Effect {
-        let removed = staged.remove_proposals().map(|remove| remove.remove_proposal().removed().u32()).collect();
-        Effect { added: self.added, removed, ..Effect::default() }
+        Effect { added: self.added, removed: removed_leaves(staged).collect(), ..Effect::default() }
     }
 }
 

@@ -5,14 +5,20 @@ mod binding;
 mod commit;
 mod crypto;
 mod forgetful;
+mod franking;
 mod group;
 mod hub;
 mod hub_commit;
+mod hub_info;
+mod hub_join;
+mod hub_log;
+mod hub_propose;
 mod hub_restore;
 mod identity;
 mod key_package;
 mod known;
 mod message;
+mod part;
 #[cfg(feature = "count")]
 mod rehearsal;
 mod room;
@@ -21,8 +27,11 @@ mod seal;
 mod seen;
 
 pub use commit::{CommitBundle, CommitError, Wanted};
+pub use franking::with_franking_agent;
 pub use hub::{HubCreateError, HubRestoreError, HubRoom, Snapshot};
-pub use hub_commit::{AcceptedCommit, CommitRefusal};
+pub use hub_commit::{AcceptedCommit, CommitRefusal, Joined};
+pub use hub_join::Admission;
+pub use hub_propose::{AcceptedProposals, ProposalRefusal};
 pub use identity::{Identity, IdentityError};
 pub use key_package::{
     KeyPackageError, KeyPackageRefusal, KeyPackageSecret, MAX_LIFETIME_SECS, NewKeyPackage, UnverifiedKeyPackage,

@@ -1,12 +1,12 @@
 use mimi_credential::TrustStore;
 use mimi_pseudonym::{Content, MessageContext, Timestamp, UserUri, Wire};
-use mimi_room::{Actor, How, Refusal, RoomState};
-use mimi_wire::MlsMessage;
+use mimi_room::{Refusal, RoomState};
+use mimi_wire::{FRANK_AAD_COMPONENT, FrankAad, MlsMessage, SAFE_AAD_COMPONENT};
 use openmls::{
-    framing::errors::MessageDecryptionError,
-    group::{ProcessMessageError, StagedCommit, ValidationError},
+    framing::{SafeAadItem, errors::MessageDecryptionError},
+    group::{MlsGroup, ProcessMessageError, StagedCommit, ValidationError},
     prelude::{
-        MlsMessageIn, ProcessedMessageContent, ProtocolMessage,
+        AppDataDictionaryExtension, MlsMessageIn, ProcessedMessageContent, ProtocolMessage,
         tls_codec::{Deserialize as _, Serialize as _},
     },
 };
@@ -14,8 +14,9 @@ use openmls::{
 use crate::{
     Room,
     backend::SignerAdapter,
-    group::{component_updates, dictionary_changes, effect, update_roster},
+    group::{Committer, component_updates, dictionary_changes, effect, update_roster},
     identity::Leaf,
+    part::judge,
 };
 
 /// What came of a message from the hub.
@@ -28,6 +29,9 @@ pub enum Opened {
         content: Content,
         /// Where it stands.
         context: Box<MessageContext>,
+        /// The sender's commitment to the content, if it made one (draft-ietf-mimi-protocol-06, section 5.4.1). That it
+        /// fits the content is for `mimi-abuse` to say.
+        frank_aad: Option<FrankAad>,
     },
     /// A commit: the room has moved to the next epoch.
     Commit {
@@ -111,14 +115,39 @@ impl Room {
         &mut self,
         make: impl FnOnce(&MessageContext) -> Result<Content, E>,
     ) -> Result<MlsMessage, E> {
+        self.seal_committed(|context| Ok((make(context)?, None)))
+    }
+
+    /// Seals content with the sender's commitment to it, which everybody on the way can see and the hub puts its stamp on
+    /// (draft-ietf-mimi-protocol-06, section 5.4.1). In a room without a franking agent there is nobody to do that, and the
+    /// commitment is left out.
+    ///
+    /// # Errors
+    /// The closure's own error, or [`SealError`] turned into it.
+    pub fn seal_franked<E: From<SealError>>(
+        &mut self,
+        make: impl FnOnce(&MessageContext) -> Result<(Content, FrankAad), E>,
+    ) -> Result<MlsMessage, E> {
+        self.seal_committed(|context| make(context).map(|(content, frank_aad)| (content, Some(frank_aad))))
+    }
+
+    fn seal_committed<E: From<SealError>>(
+        &mut self,
+        make: impl FnOnce(&MessageContext) -> Result<(Content, Option<FrankAad>), E>,
+    ) -> Result<MlsMessage, E> {
         if self.pending.is_some() {
             return Err(SealError::Pending.into());
         }
         self.state.may_send(self.identity.user()).map_err(SealError::NotAllowed)?;
         let context = self.own_context().ok_or(SealError::Mls)?;
-        let content = make(&context)?.encode();
+        let (content, frank_aad) = make(&context)?;
+        let content = content.encode();
         if content.len() > Content::MAX_LEN {
             return Err(SealError::TooLong.into());
+        }
+        if let Some(frank_aad) = frank_aad.filter(|_| safe_aad(&self.group)) {
+            let item = SafeAadItem::new(FRANK_AAD_COMPONENT, frank_aad.encode());
+            self.group.set_safe_aad(vec![item]).map_err(|_| SealError::Mls)?;
         }
         let signer = SignerAdapter(self.identity.signer());
         let message = self.group.create_message(&self.backend, &signer, &content).map_err(|_| SealError::Mls)?;
@@ -155,13 +184,14 @@ impl Room {
             Ok(processed) => processed,
             Err(error) => return Err(open_error(&error)),
         };
+        let frank_aad = processed.safe_aad_item(FRANK_AAD_COMPONENT).and_then(|item| FrankAad::decode(item).ok());
         let leaf = self.roster.by_credential(processed.credential()).cloned().ok_or(OpenError::Mls)?;
         match processed.into_content() {
             ProcessedMessageContent::ApplicationMessage(application) => {
                 self.seen.insert(message);
                 let content = Content::decode(&application.into_bytes()).map_err(|_| OpenError::Framing)?;
                 let context = self.context_of(epoch, &leaf).ok_or(OpenError::KeysGone)?;
-                Ok(Opened::Content { content, context: Box::new(context) })
+                Ok(Opened::Content { content, context: Box::new(context), frank_aad })
             }
             ProcessedMessageContent::StagedCommitMessage(staged) => {
                 let next = self.state.clone();
@@ -192,11 +222,10 @@ impl Room {
         trust: &TrustStore,
         now: Timestamp,
     ) -> Result<Opened, OpenError> {
-        let effect = effect(&staged, committer, &self.roster, self.identity.suite(), trust, now)
+        let suite = self.identity.suite();
+        let effect = effect(&staged, Committer::Member(committer), &self.roster, suite, trust, now)
             .map_err(|_| OpenError::Commit)?;
-        let actor = Actor::client(committer.user.clone(), committer.client.clone());
-        let members = self.roster.clients();
-        self.state.apply(&actor, How::Commit, &effect.change(&members))?;
+        judge(self.state.at(now), &effect.parts, &self.roster.clients())?;
         let removed = staged.self_removed();
         let own_lost = self.pending.is_some();
         if own_lost {
@@ -212,6 +241,12 @@ impl Room {
         self.derive_binding();
         Ok(Opened::Commit { by, own_lost })
     }
+}
+
+/// Whether the group's messages have room for what components put into their authenticated data.
+fn safe_aad(group: &MlsGroup) -> bool {
+    let dictionary = group.extensions().app_data_dictionary().map(AppDataDictionaryExtension::dictionary);
+    dictionary.is_some_and(|dictionary| dictionary.contains(&SAFE_AAD_COMPONENT))
 }
 
 fn protocol_message(message: &MlsMessage) -> Option<ProtocolMessage> {

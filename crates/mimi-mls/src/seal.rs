@@ -142,23 +142,23 @@ mod tests {
         let vectors = [
             (
                 CipherSuite::X25519Aes128Ed25519,
-                "f2119826071a8cd92fe6132a091252d8adcff4adb2e4c9ce3013a171a812fc72",
-                "aa986a7941001bf2f509c54d8f61a5b419c8a0ff02634cf1ccea35b56c8fb002",
-                "86a8fab1597b2d3fc1498464259eb50852a36f5554589c747f2d6c1fbc67c3d4",
-                "fde840e33c794491db60c2c20e26738b8756b045b33f44bf93b5551fdffbdc5c",
-                "9fa3af0beaef151947d8af1a45cbc940181cc901d1437d7fc85e4dcb38a3273e730d414abee7eba789a5a55dbbce4cc7",
-                "dce54bc43e1bee8c4a9f6224ee9959d171c379c43d05383861307d3e52469a3f",
+                "ecea6564da58d6c6cff6c733bd4ae0815b1f60bb911b73e4ef1d06263ec4ce58",
+                "fb1ade7939987ff12a9d620772b1f9f7caeba26f8a3ecea9617d9402cd862444",
+                "26347dd7f218d1de8673d6a66646ce06ac5fd3aa8d5c33f65d86aeefdcf4a31e",
+                "0a144e8fbf2d6dcf6fe9d2e2b8aeca5461ff5b0ea9c0ede1040c3dc7ed1dfd1c",
+                "15c80ea2bc37db221baa530ef5aea88650f0ce0f262803d6f78f3a1392f7ccd960eff94ca081ee54efa4c3acfa0eb591",
+                "8f55dd30f03d64335c22b53ea7670bb1becf49b04021f706368fe93eeb358f46",
             ),
             (
                 CipherSuite::P256Aes128P256,
-                "041045c60925426a356e77a844fbd18de181ec9009489803b4db9643b458bc4e8b793222dd2a73dffe0c5230d5d21e38a0b\
-                 56d6697b02d61ce1dffaec2d5162cab993",
-                "bd77e2a6151a32ab22e0d31862732e26795e0c0dfd76b021cc867d9aba3f760e",
-                "4e3f8b2dc5fc39430acf84aed56337e3aa09b6da315bf5291b0274a3cee85ded",
-                "0476f9bde3cff237f3802ae8e34ae4ed57ca865a5bc1461738b948e97719a5d544dc41ddda36eb2b54d6d9f345f0c150aed\
-                 f59f5b22a514473586f3a648c842dcb",
-                "6e0620fa15994113340745652d73493e57fd69aa50e40ba3a921719c5522f4b320896a15b73d35959c406e4855e0ebb2",
-                "3b297576567d443b07cf566ea1a64e0e7a7af28fec511517e58adcb45834ac72",
+                "047b27b0be346d14d7b4df30296a030deeba088746da7cfda43d0ec739df3ce90d\
+                 3c96d5f302e41f935ac9020651285c7bcf073172d375c5abcfc9e491b3491f88",
+                "ff21771424dadd640e05c67983aafe19b4d8df50783a0c2decc17d0c7ca4cc17",
+                "e27e3b0104990cca866751732c82787af4dcf265c893f77e31bcfd679370e24e",
+                "041fae8a8173cad50c0cc6d55f148ff8edda63083b3673cf6dce6a0ae6ee3f0b61\
+                 505470309dade87ac5ccdb581da3e9ddf6726949d5a92b65dcad6c8679c7313e",
+                "98b7d4edc79f4a90f65434050f75e31a3bc6501c584d41abd6ed5fe3c2db9de22d25ef40c45cce7d0fcc881d7d27af2f",
+                "38a6b327573639d654b5b729336cf74d01728cf4fa9af81a0ef1814ffc1d492f",
             ),
         ];
         for (suite, public, secret, context, kem_output, ciphertext, plaintext) in vectors {

@@ -261,7 +261,7 @@ fn a_member_who_is_no_participant() {
 
 fn content(opened: Opened) -> (Content, MessageContext) {
     match opened {
-        Opened::Content { content, context } => (content, *context),
+        Opened::Content { content, context, .. } => (content, *context),
         other => panic!("{other:?}"),
     }
 }

@@ -49,7 +49,7 @@ fn a_room_lives_through_adding_sending_and_removing() {
             })
             .unwrap();
         match room.open(&message, &world.trust, world.now).unwrap() {
-            Opened::Content { content, context } => {
+            Opened::Content { content, context, .. } => {
                 assert_eq!(content, text("hello"));
                 assert_eq!(Some(*context), sealed_in, "sender and receiver derive one context");
             }

@@ -7,7 +7,10 @@ use std::{
 use mimi_pseudonym::Domain;
 use serde::Deserialize;
 
-use crate::limit::Rate;
+use crate::{
+    limit::Rate,
+    store::{Address, StoreError},
+};
 
 /// How a provider is set up. Read from a TOML file; paths in it are relative to the file.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,6 +25,8 @@ pub struct Config {
     pub(crate) port: u16,
     /// The folder of the database.
     pub(crate) data: PathBuf,
+    /// The database, if not SQLite in the folder of data.
+    pub(crate) database: Option<DatabaseEntry>,
     pub(crate) tls: TlsFiles,
     pub(crate) issuer: IssuerFiles,
     #[serde(default)]
@@ -34,6 +39,39 @@ pub struct Config {
     pub(crate) unknown_users: UnknownUsers,
     #[serde(default)]
     pub(crate) limits: Limits,
+}
+
+/// A PostgreSQL database.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DatabaseEntry {
+    /// Where it is: `host=… dbname=… user=…`, or a URL.
+    postgres: String,
+    /// The password, if there is one, stands in a file of its own.
+    password_file: Option<PathBuf>,
+    /// The most connections of one process.
+    #[serde(default = "database_connections")]
+    connections: u16,
+}
+
+impl DatabaseEntry {
+    /// What is needed to connect.
+    pub(crate) fn address(&self) -> Result<Address, StoreError> {
+        let password = self.password_file.as_ref().map(std::fs::read_to_string).transpose();
+        let password = password.map_err(|_| StoreError::unreachable("the file of the password cannot be read"))?;
+        Address::new(&self.postgres, password.as_deref().map(str::trim_end), self.connections.into())
+    }
+}
+
+/// What stands in a connection string is nobody's business.
+impl std::fmt::Debug for DatabaseEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DatabaseEntry").field("connections", &self.connections).finish_non_exhaustive()
+    }
+}
+
+const fn database_connections() -> u16 {
+    16
 }
 
 /// Files for TLS, all in PEM.
@@ -193,6 +231,9 @@ pub enum ConfigError {
     /// A limit is zero.
     #[error("limits: {0} must not be 0")]
     Limit(&'static str),
+    /// Too few connections to the database.
+    #[error("database: connections must be at least 2")]
+    DatabaseConnections,
 }
 
 impl Config {
@@ -226,6 +267,9 @@ impl Config {
             (_, 0, ..) => Err(ConfigError::Limit("header_seconds")),
             (_, _, 0, _) => Err(ConfigError::Limit("body_seconds")),
             (.., 0) => Err(ConfigError::Limit("connections")),
+            _ if config.database.as_ref().is_some_and(|database| database.connections < 2) => {
+                Err(ConfigError::DatabaseConnections)
+            }
             _ => match config.limits.rates().into_iter().find(|(_, rate)| *rate == 0) {
                 Some((name, _)) => Err(ConfigError::Limit(name)),
                 None => Ok(config),
@@ -239,10 +283,12 @@ impl Config {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Self { data, tls, issuer, anchors, .. } = self;
+        let Self { data, database, tls, issuer, anchors, .. } = self;
+        let password = database.as_mut().and_then(|database| database.password_file.as_mut());
         [data, &mut tls.certificate, &mut tls.key, &mut tls.roots, &mut issuer.certificate, &mut issuer.key]
             .into_iter()
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
+            .chain(password)
     }
 }
 
@@ -318,6 +364,8 @@ address = "127.0.0.1:9443"
         for limit in limits.into_iter().chain(Limits::default().rates().map(|(name, _)| name)) {
             assert_eq!(refused(&format!("{GOOD}[limits]\n{limit} = 0\n")), format!("limits: {limit} must not be 0"));
         }
+        let database = format!("{GOOD}[database]\npostgres = \"host=/run/postgresql\"\nconnections = 1\n");
+        assert_eq!(refused(&database), "database: connections must be at least 2");
     }
 
     #[test]

@@ -21,6 +21,7 @@ impl Fail {
     pub(crate) fn problem(&self) -> Problem {
         match self {
             Self::Problem(problem) => *problem,
+            Self::Store(error) if error.is_temporary() => Problem::Unavailable,
             Self::Store(_) | Self::Fault(_) => Problem::Internal,
         }
     }

@@ -7,7 +7,13 @@ use mimi_wire::{
     local::{LocalIdentifierQuery, SetProfile},
 };
 
-use crate::{fail::Fail, limit::Asker, provider::Inner, server::{Peer, Reply}, store::Device};
+use crate::{
+    fail::Fail,
+    limit::Asker,
+    provider::Inner,
+    server::{Peer, Reply},
+    store::Device,
+};
 
 /// The most elements of a query that is answered.
 const ELEMENTS_MAX: usize = 8;

@@ -45,10 +45,13 @@ impl Limiter {
     /// # Errors
     /// [`Problem::RateLimited`] if it is one too many; then it does not count.
     pub(crate) fn check(&self, asker: Asker, now: Timestamp) -> Result<(), Problem> {
-        let (now, rate) = (now.as_millis(), match asker {
-            Asker::Device(_) => self.rate.device,
-            Asker::Peer(_) => self.rate.peer,
-        });
+        let (now, rate) = (
+            now.as_millis(),
+            match asker {
+                Asker::Device(_) => self.rate.device,
+                Asker::Peer(_) => self.rate.peer,
+            },
+        );
         let cost = MINUTE_MILLIS / u64::from(rate.max(1));
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         if until.len() >= ASKERS_MAX && !until.contains_key(&asker) {
@@ -74,7 +77,7 @@ mod tests {
     fn so_many_at_once_and_then_one_after_the_other() {
         let limiter = Limiter::new(Rate { device: 3, peer: 60 });
         let (one, peer) = (|| Asker::Device(DeviceId::for_test(1)), || Asker::Peer("b.example".parse().unwrap()));
-        let at = |seconds| Timestamp::from_secs(1_000 + seconds);
+        let at = |seconds: u64| Timestamp::from_secs(1_000 + seconds);
         let asked: Vec<_> = (0..5).map(|_| limiter.check(one(), at(0)).is_ok()).collect();
         assert_eq!(asked, [true, true, true, false, false]);
         assert_eq!(limiter.check(Asker::Device(DeviceId::for_test(2)), at(0)), Ok(()), "each for itself");

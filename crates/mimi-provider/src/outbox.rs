@@ -2,16 +2,23 @@ use std::{sync::Arc, time::Duration};
 
 use mimi_pseudonym::Domain;
 use mimi_wire::Endpoint;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::{fail::Fail, peers::PeerError, provider::Inner, store::OutboxRow};
+use crate::{fail::Fail, peers::PeerError, provider::Inner, store::Parcel};
 
 const BATCH_ROWS: usize = 64;
 const BATCH_OCTETS: usize = 4 << 20;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How often a courier that is away says so.
+const BUSY: Duration = Duration::from_secs(5);
+/// How long to wait for news before looking without any, where other processes may have put something there.
+const LOOK: Duration = Duration::from_secs(1);
+/// Couriers for each peer.
+pub(crate) const COURIERS: usize = 8;
 
-/// Brings a peer what waits for it, oldest first, as long as the provider runs. Each peer has its own worker: one that is
-/// down holds up nobody else.
+/// Brings a peer what waits for it as long as the provider runs: one of its couriers. Each peer has couriers of its own:
+/// one that is down holds up nobody else.
 pub(crate) async fn run(inner: Arc<Inner>, peer: Domain) {
     let Some(news) = inner.wakers.peer(&peer) else { return };
     let mut wait = FIRST_WAIT;
@@ -20,11 +27,15 @@ pub(crate) async fn run(inner: Arc<Inner>, peer: Domain) {
             Step::Empty => {
                 wait = FIRST_WAIT;
                 // News that came meanwhile are kept by the notifier.
-                news.notified().await;
+                if inner.store.is_shared() {
+                    let _ = timeout(LOOK, news.notified()).await;
+                } else {
+                    news.notified().await;
+                }
             }
             Step::Done => wait = FIRST_WAIT,
             Step::Later => {
-                tokio::time::sleep(wait).await;
+                sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
         }
@@ -39,52 +50,79 @@ enum Step {
 
 async fn step(inner: &Arc<Inner>, peer: &Domain) -> Step {
     let asked = peer.clone();
-    let rows = inner.blocking(move |inner| Ok(inner.store.outbox(&asked, BATCH_ROWS, BATCH_OCTETS)?)).await;
-    let rows = match rows {
-        Ok(rows) if rows.is_empty() => return Step::Empty,
-        Ok(rows) => rows,
+    let taken = inner.blocking(move |inner| {
+        let now = inner.now();
+        Ok(inner.store.outbox_take(&asked, BATCH_ROWS, BATCH_OCTETS, now)?)
+    });
+    let parcel = match taken.await {
+        Ok(Some(parcel)) => Arc::new(parcel),
+        Ok(None) => return Step::Empty,
         Err(error) => return fault(inner, &error),
     };
-    match post(inner, peer, &rows).await {
-        Ok(()) => done(inner, rows).await,
-        Err(error) if error.is_temporary() => Step::Later,
-        Err(_) if rows.len() > 1 => one_by_one(inner, peer, rows).await,
-        Err(error) => dropped(inner, peer, rows, error).await,
+    if parcel.more
+        && let Some(news) = inner.wakers.peer(peer)
+    {
+        news.notify_one();
+    }
+    let ends = (parcel.messages.first(), parcel.messages.last());
+    let (Some((first, message)), Some((last, _))) = ends else { return done(inner, &parcel, 0).await };
+    let all: Vec<_> = parcel.messages.iter().map(|(_, message)| message.as_slice()).collect();
+    match post(inner, &parcel, all.concat()).await {
+        Ok(()) => done(inner, &parcel, *last).await,
+        Err(error) if error.is_temporary() => later(inner, &parcel).await,
+        // Perhaps for one of them alone.
+        Err(_) if parcel.messages.len() > 1 => alone(inner, &parcel, *first, message.clone()).await,
+        Err(error) => dropped(inner, &parcel, *first, error).await,
     }
 }
 
-/// A batch was refused: perhaps for one of its messages alone.
-async fn one_by_one(inner: &Arc<Inner>, peer: &Domain, rows: Vec<OutboxRow>) -> Step {
-    for row in rows {
-        let row = vec![row];
-        let step = match post(inner, peer, &row).await {
-            Ok(()) => done(inner, row).await,
-            Err(error) if error.is_temporary() => Step::Later,
-            Err(error) => dropped(inner, peer, row, error).await,
-        };
-        if !matches!(step, Step::Done) {
-            return step;
+async fn alone(inner: &Arc<Inner>, parcel: &Arc<Parcel>, position: i64, message: Vec<u8>) -> Step {
+    match post(inner, parcel, message).await {
+        Ok(()) => done(inner, parcel, position).await,
+        Err(error) if error.is_temporary() => later(inner, parcel).await,
+        Err(error) => dropped(inner, parcel, position, error).await,
+    }
+}
+
+/// Posts messages of a room, and meanwhile says now and then that the room has a courier.
+async fn post(inner: &Arc<Inner>, parcel: &Arc<Parcel>, body: Vec<u8>) -> Result<(), PeerError> {
+    let sent = inner.peers.post(&parcel.peer, Endpoint::Notify, parcel.room.as_str(), body, 1 << 16);
+    let mut sent = std::pin::pin!(sent);
+    let mut busy = interval(BUSY);
+    busy.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    busy.tick().await;
+    loop {
+        tokio::select! {
+            answer = sent.as_mut() => return answer.map(|_| ()),
+            _ = busy.tick() => {
+                let parcel = Arc::clone(parcel);
+                // If it fails, another courier may go as well, and the peer passes over what it gets twice.
+                let said = inner.blocking(move |inner| Ok(inner.store.outbox_busy(&parcel, inner.now())?));
+                let _ = said.await;
+            }
         }
     }
-    Step::Done
 }
 
-async fn post(inner: &Arc<Inner>, peer: &Domain, rows: &[OutboxRow]) -> Result<(), PeerError> {
-    let Some(first) = rows.first() else { return Ok(()) };
-    let body = rows.iter().flat_map(|row| row.message.iter().copied()).collect();
-    inner.peers.post(peer, Endpoint::Notify, first.room.as_str(), body, 1 << 16).await.map(|_| ())
-}
-
-async fn done(inner: &Arc<Inner>, rows: Vec<OutboxRow>) -> Step {
-    match inner.blocking(move |inner| Ok(inner.store.outbox_done(&rows)?)).await {
+async fn done(inner: &Arc<Inner>, parcel: &Arc<Parcel>, up_to: i64) -> Step {
+    let parcel = Arc::clone(parcel);
+    match inner.blocking(move |inner| Ok(inner.store.outbox_done(&parcel, up_to, inner.now())?)).await {
         Ok(()) => Step::Done,
         Err(error) => fault(inner, &error),
     }
 }
 
-async fn dropped(inner: &Arc<Inner>, peer: &Domain, rows: Vec<OutboxRow>, error: PeerError) -> Step {
-    inner.log.note(format_args!("{} of {peer}: {} messages dropped", error.code(), rows.len()));
-    done(inner, rows).await
+async fn later(inner: &Arc<Inner>, parcel: &Arc<Parcel>) -> Step {
+    let parcel = Arc::clone(parcel);
+    match inner.blocking(move |inner| Ok(inner.store.outbox_later(&parcel, inner.now())?)).await {
+        Ok(()) => Step::Later,
+        Err(error) => fault(inner, &error),
+    }
+}
+
+async fn dropped(inner: &Arc<Inner>, parcel: &Arc<Parcel>, up_to: i64, error: PeerError) -> Step {
+    inner.log.note(format_args!("{} of {}: a message was dropped", error.code(), parcel.peer));
+    done(inner, parcel, up_to).await
 }
 
 fn fault(inner: &Inner, error: &Fail) -> Step {

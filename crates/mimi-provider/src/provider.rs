@@ -129,8 +129,7 @@ impl Provider {
     /// [`StartError`] names what is missing.
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         make_private_folder(&config.data).map_err(StartError::Data)?;
-        let store = Store::open(&config.data.join("provider.sqlite"))?;
-        let senders = keys::hub_senders(&store, &config.domain)?;
+        let (store, senders) = open_store(&config).await?;
         let tls = TlsAcceptor::from(Arc::new(keys::server_tls(&config)?));
         let log = Logger::new(Arc::clone(&options.clock), options.quiet);
         let (stop, stopping) = watch::channel(false);
@@ -168,7 +167,9 @@ impl Provider {
         let forgetting = forget::run(Arc::clone(&inner));
         workers.spawn(async { match forgetting.await {} });
         for peer in &inner.config.peers {
-            workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));
+            for _ in 0..outbox::COURIERS {
+                workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));
+            }
         }
         workers.spawn(inner.recorder.clone().count());
         tokio::select! {
@@ -180,6 +181,21 @@ impl Provider {
         workers.shutdown().await;
         inner.recorder.write_counts();
     }
+}
+
+/// Opens the database, and reads from it what the provider is as a hub.
+async fn open_store(config: &Config) -> Result<(Store, Vec<(CipherSuite, ExternalSender)>), StartError> {
+    let (path, database, domain) =
+        (config.data.join("provider.sqlite"), config.database.clone(), config.domain.clone());
+    let opened = tokio::task::spawn_blocking(move || {
+        let store = match database {
+            Some(database) => Store::connect(&database.address()?)?,
+            None => Store::open(&path)?,
+        };
+        let senders = keys::hub_senders(&store, &domain)?;
+        Ok((store, senders))
+    });
+    opened.await.unwrap_or_else(|_| Err(StartError::Data(std::io::Error::other("the database was not opened"))))
 }
 
 /// Makes a folder that nobody else can read, unless it is there already.

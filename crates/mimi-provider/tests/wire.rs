@@ -338,7 +338,11 @@ async fn a_requester_of_another_domain_gets_no_key_material() {
     assert_eq!((given.status(), given.clients().len()), (KeyMaterialUserCode::Success, 1));
     assert_eq!(ask(&good, &at).await.unwrap(), given, "its answer may have been lost");
     let given = ask(&key_material(&world, &other, &other), &at).await.unwrap();
-    assert_eq!(given.status(), KeyMaterialUserCode::NoCompatibleMaterial, "a KeyPackage is handed out once");
+    assert_eq!(
+        given.status(),
+        KeyMaterialUserCode::NoConsent,
+        "a KeyPackage is handed out once, and that does not show"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -214,7 +214,7 @@ impl RoomState {
 }
 
 /// The components that are read, in ascending order.
-const OWN: [u16; 11] = [
+pub(crate) const OWN: [u16; 11] = [
     ComponentId::PARTICIPANT_LIST,
     ComponentId::ROOM_METADATA,
     ComponentId::ROLES_LIST,

@@ -4,6 +4,7 @@ use mimi_pseudonym::{IdentityPolicy, PseudonymUse, RoomUri, TrustAnchors};
 
 use crate::{
     ComponentId, JoinLinkPolicy, PreauthList, RoomMetadata, RoomPurpose, RoomState, StateError, TemporaryBans,
+    state::OWN,
 };
 
 /// Parts of a room that is about to be created. Each is also put on the list of policy components in the base policy.
@@ -38,6 +39,18 @@ impl RoomState {
     pub fn with_join_link_policy(mut self, policy: JoinLinkPolicy) -> Self {
         self.join_link = Some(Arc::new(policy));
         self.listing(ComponentId::JOIN_LINK_POLICY)
+    }
+
+    /// The same state with data of a component that is read elsewhere. Nobody can change it later.
+    ///
+    /// # Errors
+    /// [`StateError::Repeated`] for a component that is read here: it has a method of its own.
+    pub fn with_other(mut self, component: u16, data: Vec<u8>) -> Result<Self, StateError> {
+        if OWN.contains(&component) {
+            return Err(StateError::Repeated(component));
+        }
+        Arc::make_mut(&mut self.others).insert(component, data);
+        Ok(self)
     }
 
     /// The same state with a list of preauthorized users.

@@ -45,11 +45,15 @@ pub enum Endpoint {
     ReportAbuse,
     /// Fetches a file for someone.
     ProxyDownload,
+    /// Makes, shows and takes back join links. Our own convention: no draft has it.
+    JoinLinks,
+    /// Takes a member's word that it cannot go along with a commit. Our own convention: no draft has it.
+    ReportCommit,
 }
 
 impl Endpoint {
     /// Every endpoint there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::KeyMaterial,
         Self::Update,
         Self::Notify,
@@ -60,6 +64,8 @@ impl Endpoint {
         Self::IdentifierQuery,
         Self::ReportAbuse,
         Self::ProxyDownload,
+        Self::JoinLinks,
+        Self::ReportCommit,
     ];
 
     /// Its name in the directory, which is also its path under this project's own providers.
@@ -75,6 +81,8 @@ impl Endpoint {
             Self::IdentifierQuery => "identifierQuery",
             Self::ReportAbuse => "reportAbuse",
             Self::ProxyDownload => "proxyDownload",
+            Self::JoinLinks => "joinLinks",
+            Self::ReportCommit => "reportCommit",
         }
     }
 
@@ -82,7 +90,13 @@ impl Endpoint {
     pub const fn placeholder(self) -> &'static str {
         match self {
             Self::KeyMaterial | Self::RequestConsent => "targetUser",
-            Self::Update | Self::Notify | Self::SubmitMessage | Self::GroupInfo | Self::ReportAbuse => "roomId",
+            Self::Update
+            | Self::Notify
+            | Self::SubmitMessage
+            | Self::GroupInfo
+            | Self::ReportAbuse
+            | Self::JoinLinks
+            | Self::ReportCommit => "roomId",
             Self::UpdateConsent => "requesterUser",
             Self::IdentifierQuery => "domain",
             Self::ProxyDownload => "downloadUrl",

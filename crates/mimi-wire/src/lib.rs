@@ -13,6 +13,7 @@ pub mod local;
 pub mod mls;
 mod notify;
 mod problem;
+mod recovery;
 mod submit;
 mod update;
 
@@ -40,11 +41,12 @@ pub use label::{RequestSignError, RequestVerifyError};
 pub use mimi_pseudonym::{DecodeError, Reader, Wire, Writer};
 pub use mls::{
     AppDataDictionary, ApplicationMessage, Capabilities, CommitMessage, ContentType, Credential, Extensions, GroupInfo,
-    KeyPackage, KeyPackageRef, MlsMessage, ProposalMessage, ProposalRef, RatchetTree, RequiredCapabilities, SenderType,
-    Welcome, WireFormat, WrongKind,
+    KeyPackage, KeyPackageRef, MlsMessage, ProposalMessage, ProposalRef, RatchetTree, RequiredCapabilities,
+    SAFE_AAD_COMPONENT, SafeAad, SenderType, Welcome, WireFormat, WrongKind,
 };
 pub use notify::{FanoutEvent, FanoutMessage, FanoutMessages};
 pub use problem::{Problem, ProblemDocument, ProblemError};
+pub use recovery::{CommitReportTbs, ReportReason, RollbackTbs, UnverifiedCommitReport, UnverifiedRollback};
 pub use submit::{Frank, SubmitMessageRequest, SubmitMessageResponse};
 pub use update::{
     GroupInfoOption, PartialGroupInfo, RatchetTreeOption, RatchetTreePresence, UpdateOutcome, UpdateRequest,

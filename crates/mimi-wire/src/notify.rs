@@ -3,6 +3,7 @@ use mimi_pseudonym::{DecodeError, Reader, Timestamp, Wire, Writer};
 use crate::{
     codec::check_count,
     mls::{ApplicationMessage, CommitMessage, ContentType, MlsMessage, ProposalMessage, Welcome, WireFormat},
+    recovery::UnverifiedRollback,
     submit::Frank,
     update::{PROPOSALS_MAX, RatchetTreeOption},
 };
@@ -38,7 +39,16 @@ pub enum FanoutEvent {
         /// The hub's own proposals of the new epoch, in place of those an external commit made void; at most 1,024.
         external_proposals: Vec<ProposalMessage>,
     },
+    /// The hub has gone back to an earlier epoch. Our own convention: it is framed as an MLSMessage of the wire format
+    /// 0xF4A1, which is from the range for private use (RFC 9420, section 17.3 and below).
+    RolledBack {
+        /// The hub's word.
+        rollback: UnverifiedRollback,
+    },
 }
+
+/// Version and wire format of the frame of [`FanoutEvent::RolledBack`].
+const ROLLED_BACK: [u8; 4] = [0, 1, 0xF4, 0xA1];
 
 /// `FanoutMessage` (section 5.5).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,6 +64,10 @@ impl Wire for FanoutMessage {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let timestamp = Wire::read(reader)?;
+        if reader.rest().starts_with(&ROLLED_BACK) {
+            reader.take(ROLLED_BACK.len())?;
+            return Ok(Self { timestamp, event: FanoutEvent::RolledBack { rollback: Wire::read(reader)? } });
+        }
         let message = MlsMessage::read(reader)?;
         let wrong = |_| DecodeError::Rule { field: "message", rule: "wire format and content type do not go together" };
         let event = match (message.wire_format(), message.content_type()) {
@@ -99,6 +113,10 @@ impl Wire for FanoutMessage {
             FanoutEvent::Commit { commit, external_proposals } => {
                 commit.write(writer);
                 writer.list(external_proposals);
+            }
+            FanoutEvent::RolledBack { rollback } => {
+                writer.raw(&ROLLED_BACK);
+                rollback.write(writer);
             }
         }
     }

@@ -4,24 +4,38 @@ use super::Findings;
 use crate::workspace::Workspace;
 
 /// A crate, and the crates of the workspace it may depend on outside of tests.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("coset-sd-cwt", &[]),
     ("mimi-pseudonym", &[]),
     ("mimi-wire", &["mimi-pseudonym"]),
     ("mimi-link", &["mimi-pseudonym"]),
+    ("mimi-content", &["mimi-pseudonym"]),
+    ("mimi-abuse", &["mimi-pseudonym", "mimi-wire", "mimi-content"]),
     ("mimi-room", &["mimi-pseudonym"]),
     ("mimi-credential", &["mimi-pseudonym"]),
     ("mimi-disclosure", &["coset-sd-cwt", "mimi-pseudonym", "mimi-credential"]),
     ("mimi-mls", &["mimi-pseudonym", "mimi-wire", "mimi-room", "mimi-credential"]),
     (
         "mimi-flow",
-        &["mimi-pseudonym", "mimi-wire", "mimi-link", "mimi-room", "mimi-credential", "mimi-disclosure", "mimi-mls"],
+        &[
+            "mimi-pseudonym",
+            "mimi-wire",
+            "mimi-content",
+            "mimi-abuse",
+            "mimi-link",
+            "mimi-room",
+            "mimi-credential",
+            "mimi-disclosure",
+            "mimi-mls",
+        ],
     ),
     (
         "mimi-client",
         &[
             "mimi-pseudonym",
             "mimi-wire",
+            "mimi-content",
+            "mimi-abuse",
             "mimi-link",
             "mimi-room",
             "mimi-credential",
@@ -30,7 +44,19 @@ const ALLOWED: [(&str, &[&str]); 11] = [
             "mimi-flow",
         ],
     ),
-    ("mimi-provider", &["mimi-pseudonym", "mimi-wire", "mimi-link", "mimi-room", "mimi-credential", "mimi-mls"]),
+    (
+        "mimi-provider",
+        &[
+            "mimi-pseudonym",
+            "mimi-wire",
+            "mimi-content",
+            "mimi-abuse",
+            "mimi-link",
+            "mimi-room",
+            "mimi-credential",
+            "mimi-mls",
+        ],
+    ),
 ];
 
 /// The end-to-end package may use every crate; the commands none, so that they build alone.

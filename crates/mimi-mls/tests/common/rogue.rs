@@ -3,15 +3,17 @@
 use mimi_mls::{CommitBundle, FirstEpoch, HubRoom, Identity};
 use mimi_pseudonym::{CipherSuite, Reader, RoomUri, Wire, Writer};
 use mimi_room::{ComponentUpdate, Operation, RoomState};
-use mimi_wire::{GroupInfo, KeyPackage, MlsMessage, RatchetTree, Welcome, label::sign_with_label};
+use mimi_wire::{GroupInfo, KeyPackage, MlsMessage, ProposalMessage, RatchetTree, Welcome, label::sign_with_label};
 use openmls::{
     component::ComponentData,
-    group::{MlsGroupCreateConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, WireFormatPolicy},
+    group::{MlsGroupCreateConfig, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, WireFormatPolicy},
+    messages::group_info::VerifiableGroupInfo,
     prelude::{
-        AppDataDictionary, AppDataDictionaryExtension, AppDataUpdateProposal, Capabilities, Ciphersuite, Credential,
-        CredentialType, CredentialWithKey, Extension, ExtensionType, Extensions, ExternalSender, GroupContext, GroupId,
-        KeyPackageIn, LeafNodeIndex, LeafNodeParameters, MlsGroup, MlsMessageOut, OpenMlsProvider, Proposal,
-        ProposalType, ProtocolVersion, RequiredCapabilitiesExtension, SignatureScheme, tls_codec::Deserialize as _,
+        AppDataDictionary, AppDataDictionaryExtension, AppDataUpdateOperation, AppDataUpdateProposal, Capabilities,
+        Ciphersuite, Credential, CredentialType, CredentialWithKey, Extension, ExtensionType, Extensions,
+        ExternalSender, GroupContext, GroupId, KeyPackageIn, LeafNodeIndex, LeafNodeParameters, MlsGroup, MlsMessageIn,
+        MlsMessageOut, OpenMlsProvider, ProcessedMessageContent, Proposal, ProposalType, ProtocolVersion,
+        RatchetTreeIn, RequiredCapabilitiesExtension, SignatureScheme, tls_codec::Deserialize as _,
     },
 };
 use openmls_rust_crypto::OpenMlsRustCrypto;
@@ -155,6 +157,51 @@ impl Rogue {
         Self { provider, group, identity }
     }
 
+    /// A client that joins by an external commit, and the commit. It takes an earlier leaf with its key away.
+    pub fn join(identity: Identity, info: &GroupInfo, tree: &RatchetTree, wild: Wild) -> (Self, CommitBundle) {
+        let provider = OpenMlsRustCrypto::default();
+        let info = VerifiableGroupInfo::tls_deserialize_exact(info.as_bytes()).unwrap();
+        let tree = RatchetTreeIn::tls_deserialize_exact(tree.as_bytes()).unwrap();
+        let config = MlsGroupJoinConfig::builder()
+            .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
+            .max_past_epochs(5)
+            .use_ratchet_tree_extension(false)
+            .build();
+        let leaf = LeafNodeParameters::builder().with_capabilities(capabilities()).build();
+        let mut builder = MlsGroup::external_commit_builder()
+            .with_ratchet_tree(tree)
+            .with_config(config)
+            .build_group(&provider, info, credential(&identity))
+            .unwrap()
+            .leaf_node_parameters(leaf);
+        for update in &wild.updates {
+            let Operation::Update(data) = &update.operation else { panic!("a joiner removes no component") };
+            builder = builder.add_app_data_update_proposal(AppDataUpdateProposal::update(update.id, data.clone()));
+        }
+        let mut stage =
+            builder.load_psks(provider.storage()).unwrap().create_group_info(true).use_ratchet_tree_extension(false);
+        let mut updater = stage.app_data_dictionary_updater();
+        for (id, data) in wild.dictionary {
+            match data {
+                Some(data) => updater.set(ComponentData::from_parts(id, data.into())),
+                None => updater.remove(&id),
+            }
+        }
+        let changes = updater.changes();
+        stage.with_app_data_dictionary_updates(changes);
+        let (group, bundle) = stage
+            .build(provider.rand(), provider.crypto(), &Key(&identity), |_| true)
+            .unwrap()
+            .finalize(&provider)
+            .unwrap();
+        let bundle = CommitBundle {
+            commit: message(bundle.commit()),
+            welcome: None,
+            group_info: GroupInfo::decode(&octets(bundle.group_info().unwrap())).unwrap(),
+        };
+        (Self { provider, group, identity }, bundle)
+    }
+
     pub fn first(&self) -> FirstEpoch {
         FirstEpoch { group_info: self.group_info(), ratchet_tree: self.tree() }
     }
@@ -222,6 +269,83 @@ impl Rogue {
             commit: message(bundle.commit()),
             welcome: bundle.welcome().map(|welcome| Welcome::decode(&octets(welcome)).unwrap()),
             group_info: GroupInfo::decode(&octets(bundle.group_info().unwrap())).unwrap(),
+        }
+    }
+
+    /// Goes along with a commit of another, which leads to this state.
+    pub fn follow(&mut self, next: &RoomState, commit: &MlsMessage) {
+        let message = MlsMessageIn::tls_deserialize_exact(commit.as_bytes()).unwrap();
+        let message = message.try_into_protocol_message().unwrap();
+        let processed = self.group.process_message(&self.provider, message).unwrap();
+        let staged = match processed.into_content() {
+            ProcessedMessageContent::StagedCommitMessage(staged) => *staged,
+            ProcessedMessageContent::UnresolvedAppDataCommit(unresolved) => {
+                let ids: Vec<u16> = unresolved.app_data_update_proposals().map(|one| one.component_id()).collect();
+                let mut updater = self.group.app_data_dictionary_updater();
+                for id in ids {
+                    match next.component(id) {
+                        Some(data) => updater.set(ComponentData::from_parts(id, data.into())),
+                        None => updater.remove(&id),
+                    }
+                }
+                let changes = updater.changes();
+                self.group.stage_app_data_commit(&self.provider, *unresolved, changes).unwrap()
+            }
+            other => panic!("{other:?}"),
+        };
+        self.group.merge_staged_commit(&self.provider, staged).unwrap();
+    }
+
+    /// Proposes to remove the clients at these leaves.
+    pub fn propose_removals(&mut self, leaves: &[u32]) -> Vec<ProposalMessage> {
+        let proposals = leaves.iter().map(|leaf| {
+            let leaf = LeafNodeIndex::new(*leaf);
+            self.group.propose_remove_member(&self.provider, &Key(&self.identity), leaf).unwrap().0
+        });
+        proposals.map(|proposal| message(&proposal).try_into().unwrap()).collect()
+    }
+
+    /// Proposes to change a component.
+    pub fn propose_update(&mut self, update: &ComponentUpdate) -> ProposalMessage {
+        let operation = match &update.operation {
+            Operation::Update(data) => AppDataUpdateOperation::Update(data.clone().into()),
+            Operation::Remove => AppDataUpdateOperation::Remove,
+        };
+        let made = self.group.propose_app_data_update(&self.provider, &Key(&self.identity), update.id, operation);
+        message(&made.unwrap().0).try_into().unwrap()
+    }
+
+    /// Proposes that this client leaves, and no other.
+    pub fn propose_self_removal(&mut self) -> ProposalMessage {
+        message(&self.group.leave_group_via_self_remove(&self.provider, &Key(&self.identity)).unwrap())
+            .try_into()
+            .unwrap()
+    }
+
+    /// Keeps a proposal of another for the next commit.
+    pub fn take(&mut self, proposal: &ProposalMessage) {
+        let message = MlsMessageIn::tls_deserialize_exact(proposal.message().as_bytes()).unwrap();
+        let processed = self.group.process_message(&self.provider, message.try_into_protocol_message().unwrap());
+        match processed.unwrap().into_content() {
+            ProcessedMessageContent::ProposalMessage(queued) => {
+                self.group.store_pending_proposal(self.provider.storage(), *queued).unwrap();
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Forgets the proposals that wait.
+    pub fn forget_proposals(&mut self) {
+        self.group.clear_pending_proposals(self.provider.storage()).unwrap();
+    }
+
+    /// Reads an application message.
+    pub fn hear(&mut self, message: &MlsMessage) -> Vec<u8> {
+        let message = MlsMessageIn::tls_deserialize_exact(message.as_bytes()).unwrap();
+        let processed = self.group.process_message(&self.provider, message.try_into_protocol_message().unwrap());
+        match processed.unwrap().into_content() {
+            ProcessedMessageContent::ApplicationMessage(message) => message.into_bytes(),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -48,6 +48,11 @@ where
     let name = room.clone();
     let result = inner
         .blocking(move |inner| {
+            if inner.store.is_shared() {
+                // Another process may have taken the room further, or destroyed it.
+                let newest = inner.store.room_epoch(&room)?;
+                slot.take_if(|hub| newest != Some(hub.epoch()));
+            }
             if slot.is_none() {
                 *slot = load(inner, &room)?;
             }

@@ -1,10 +1,16 @@
 use std::sync::Arc;
 
+use mimi_mls::HubRoom;
 use mimi_pseudonym::{RoomUri, Wire};
 use mimi_wire::{FanoutEvent, FanoutMessage, Problem, SubmitMessageRequest, SubmitMessageResponse};
 
 use super::{Requester, for_inbox, for_peers, rooms};
-use crate::{fail::Fail, hash, provider::Inner, store::MessageRecord};
+use crate::{
+    fail::Fail,
+    hash,
+    provider::Inner,
+    store::{Hash, MessageRecord},
+};
 
 /// Takes a message for a room (draft-ietf-mimi-protocol-06, section 5.4) and fans it out, to the sender's provider too.
 /// The same message once more gets the same answer and is not fanned out again.
@@ -47,9 +53,28 @@ pub(crate) async fn submit(
         let fanout = FanoutMessage { timestamp: accepted, event };
         let outbox = for_peers(inner, &hub.domains(), &fanout);
         let body = for_inbox(&room, fanout);
-        let record = MessageRecord { room: &room, hash, accepted, outbox: &outbox, body: &body };
-        inner.wake(&inner.store.accept_message(&record)?);
+        let record = MessageRecord { room: &room, hash, accepted, epoch: current, outbox: &outbox, body: &body };
+        match inner.store.accept_message(&record) {
+            Ok(wake) => inner.wake(&wake),
+            Err(error) if error.is_stale() => return overtaken(inner, &room, &hash, slot),
+            Err(error) => return Err(error.into()),
+        }
         Ok(SubmitMessageResponse::Accepted { accepted, frank: None })
     })
     .await
+}
+
+/// Another process was faster: it has accepted the same message, or taken the room to its next epoch.
+fn overtaken(
+    inner: &Inner,
+    room: &RoomUri,
+    hash: &Hash,
+    slot: &mut Option<HubRoom>,
+) -> Result<SubmitMessageResponse, Fail> {
+    *slot = None;
+    if let Some(accepted) = inner.store.accepted_at(room, hash)? {
+        return Ok(SubmitMessageResponse::Accepted { accepted, frank: None });
+    }
+    let current_epoch = inner.store.room_epoch(room)?.ok_or(Problem::UnknownRoom)?;
+    Ok(SubmitMessageResponse::EpochTooOld { current_epoch })
 }

@@ -72,11 +72,24 @@ pub(crate) async fn update(
             Ok(()) => Ok(taken(now)),
             Err(error) => {
                 *slot = None;
-                Err(error)
+                if matches!(&error, Fail::Store(error) if error.is_stale()) {
+                    overtaken(inner, &room, &hash)
+                } else {
+                    Err(error)
+                }
             }
         }
     })
     .await
+}
+
+/// Another process was faster: it has accepted the same commit, or another one, or used one of the KeyPackages.
+fn overtaken(inner: &Inner, room: &RoomUri, hash: &Hash) -> Result<UpdateRoomResponse, Fail> {
+    if let Some(accepted) = inner.store.accepted_at(room, hash)? {
+        return Ok(taken(accepted));
+    }
+    let current = inner.store.room_epoch(room)?.ok_or(Problem::UnknownRoom)?;
+    Ok(response(&CommitRefusal::WrongEpoch { current }))
 }
 
 fn commit_hash(offered: &Offered) -> Hash {

@@ -2,10 +2,12 @@ use std::sync::PoisonError;
 
 use mimi_pseudonym::{ClientUri, PublicKey, UserUri, Wire};
 use mimi_wire::local::InboxBody;
-use rusqlite::{Connection, Transaction};
 
 use super::{
-    AccountId, Device, DeviceId, Hash, MaybeRow, Store, StoreError, Wake, delivery::put_in_inbox, parsed,
+    AccountId, Device, DeviceId, Hash, Store, StoreError, Wake,
+    database::{Db, Row},
+    delivery::put_in_inbox,
+    next_number, parsed,
     profiles::insert_default,
 };
 
@@ -33,26 +35,26 @@ pub(crate) struct AccountProfile {
 impl Store {
     /// Stores an account and its first device; `false` if the name is taken.
     pub(crate) fn register(&self, profile: &AccountProfile, device: &NewDevice) -> Result<bool, StoreError> {
+        let user = profile.user.as_str();
         self.write(|db| {
-            let inserted = db.execute(
-                "INSERT OR IGNORE INTO accounts (user, display_name, email) VALUES (?1, ?2, ?3)",
-                (profile.user.as_str(), &profile.display_name, &profile.email),
-            )?;
-            if inserted == 1 {
-                let account = AccountId(db.last_insert_rowid());
-                insert_default(db, account, &profile.user)?;
-                insert_device(db, account, device)?;
+            if db.row("SELECT id FROM accounts WHERE user_folded = ?1", [&user.to_lowercase()])?.is_some() {
+                return Ok(false);
             }
-            Ok(inserted == 1)
+            let account = AccountId(next_number(db, "account")?);
+            db.execute(
+                "INSERT INTO accounts (id, user_uri, user_folded, display_name, email) VALUES (?1, ?2, ?3, ?4, ?5)",
+                (account.0, user, &user.to_lowercase(), &profile.display_name, &profile.email),
+            )?;
+            insert_default(db, account, &profile.user)?;
+            insert_device(db, account, device)?;
+            Ok(true)
         })
     }
 
     /// Uses up an enrolment code and stores a device of its account; `None` if there is no such code.
     pub(crate) fn add_device(&self, code: &Hash, device: &NewDevice) -> Result<Option<UserUri>, StoreError> {
         self.write(|db| {
-            let account = db
-                .query_row("DELETE FROM enrolments WHERE code_hash = ?1 RETURNING account", [code], |row| row.get(0))
-                .maybe()?;
+            let account = db.value("DELETE FROM enrolments WHERE code_hash = ?1 RETURNING account", [code])?;
             let Some(account) = account.map(AccountId) else { return Ok(None) };
             insert_device(db, account, device)?;
             Ok(Some(profile(db, account)?.user))
@@ -66,13 +68,11 @@ impl Store {
 
     /// The device with this token.
     pub(crate) fn device_by_token(&self, token: &Hash) -> Result<Option<Device>, StoreError> {
-        let device: Option<Device> = self.read(|db| {
-            let mut query = db.prepare_cached("SELECT id, account, client FROM devices WHERE token_hash = ?1")?;
-            let row =
-                query.query_row([token], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?))).maybe()?;
-            let device = |(id, account, client): (i64, i64, String)| {
-                let client = parsed(&client, "client")?;
-                Ok(Device { id: DeviceId(id), account: AccountId(account), client })
+        let device: Option<Device> = self.look(|db| {
+            let row = db.row("SELECT id, account, client FROM devices WHERE token_hash = ?1", [token])?;
+            let device = |row: Row| {
+                let client = parsed(&row.get::<String>(2)?, "client")?;
+                Ok(Device { id: DeviceId(row.get(0)?), account: AccountId(row.get(1)?), client })
             };
             row.map(device).transpose()
         })?;
@@ -88,7 +88,7 @@ impl Store {
 
     /// What an account says about itself.
     pub(crate) fn profile(&self, account: AccountId) -> Result<AccountProfile, StoreError> {
-        self.read(|db| profile(db, account))
+        self.look(|db| profile(db, account))
     }
 
     /// Ties fresh pseudonyms to the device's account, and tells the account's other devices. If the same request has done
@@ -103,33 +103,31 @@ impl Store {
         fresh.sort();
         let body = InboxBody::PseudonymsAssigned { pseudonyms: fresh.clone() }.encode();
         self.write(|db| {
-            let mut query =
-                db.prepare_cached("SELECT pseudonym FROM pseudonyms WHERE request = ?1 ORDER BY pseudonym")?;
-            let before: Vec<String> = query.query_map([request], |row| row.get(0))?.collect::<Result<_, _>>()?;
-            if !before.is_empty() {
-                let before: Result<_, _> = before.iter().map(|text| parsed(text, "pseudonym")).collect();
-                return Ok((before?, Wake::default()));
+            if let Some(request) = request {
+                let before = "SELECT pseudonym FROM pseudonyms WHERE request = ?1 ORDER BY pseudonym";
+                let before: Vec<String> = db.column(before, [request])?;
+                if !before.is_empty() {
+                    let before: Result<Vec<_>, _> = before.iter().map(|text| parsed(text, "pseudonym")).collect();
+                    return Ok((before?, Wake::default()));
+                }
             }
-            let mut insert =
-                db.prepare_cached("INSERT INTO pseudonyms (pseudonym, account, request) VALUES (?1, ?2, ?3)")?;
             for pseudonym in &fresh {
-                insert.execute((pseudonym.as_str(), device.account.0, request))?;
+                let insert = "INSERT INTO pseudonyms (pseudonym, account, request) VALUES (?1, ?2, ?3)";
+                db.execute(insert, (pseudonym.as_str(), device.account.0, request))?;
             }
-            let mut query = db.prepare_cached("SELECT id FROM devices WHERE account = ?1 AND id <> ?2")?;
-            let others = query.query_map([device.account.0, device.id.0], |row| row.get(0))?;
+            let others = "SELECT id FROM devices WHERE account = ?1 AND id <> ?2 ORDER BY id";
             let mut wake = Wake::default();
-            for other in others {
-                let other = DeviceId(other?);
+            for other in db.column(others, [device.account.0, device.id.0])?.into_iter().map(DeviceId) {
                 put_in_inbox(db, other, None, &body)?;
                 wake.devices.insert(other);
             }
-            Ok((fresh, wake))
+            Ok((fresh.clone(), wake))
         })
     }
 
     /// Whether a user is the account itself or one of its pseudonyms.
     pub(crate) fn owns(&self, account: AccountId, user: &UserUri) -> Result<bool, StoreError> {
-        self.read(|db| owns(db, account, user))
+        self.look(|db| owns(db, account, user))
     }
 
     /// The client that a device is for a subject and key: its own one for the account, and for a pseudonym the one it was
@@ -149,54 +147,50 @@ impl Store {
                 return Ok(Some(device.client.clone()));
             }
             db.execute(
-                "INSERT OR IGNORE INTO client_pseudonyms (client, device, user, public_key) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO client_pseudonyms (client, device, user_uri, public_key) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (device, user_uri, public_key) DO NOTHING",
                 (fresh.as_str(), device.id.0, subject.as_str(), key.as_bytes()),
             )?;
-            let client: String = db.query_row(
-                "SELECT client FROM client_pseudonyms WHERE device = ?1 AND user = ?2 AND public_key = ?3",
-                (device.id.0, subject.as_str(), key.as_bytes()),
-                |row| row.get(0),
-            )?;
+            let given = "SELECT client FROM client_pseudonyms WHERE device = ?1 AND user_uri = ?2 AND public_key = ?3";
+            let client: String = db.one(given, (device.id.0, subject.as_str(), key.as_bytes()))?.get(0)?;
             parsed(&client, "client").map(Some)
         })
     }
 
     /// Whether a client is this device, by its own URI or one under a pseudonym.
     pub(crate) fn is_client_of(&self, device: &Device, client: &ClientUri) -> Result<bool, StoreError> {
-        self.read(|db| Ok(device_of(db, client)? == Some(device.id)))
+        self.look(|db| Ok(device_of(db, client)? == Some(device.id)))
     }
 }
 
-fn insert_device(db: &Transaction<'_>, account: AccountId, device: &NewDevice) -> Result<(), StoreError> {
+fn insert_device(db: Db<'_>, account: AccountId, device: &NewDevice) -> Result<(), StoreError> {
+    let id = next_number(db, "device")?;
     db.execute(
-        "INSERT INTO devices (account, client, token_hash, name) VALUES (?1, ?2, ?3, ?4)",
-        (account.0, device.client.as_str(), &device.token_hash, &device.name),
+        "INSERT INTO devices (id, account, client, token_hash, name) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (id, account.0, device.client.as_str(), &device.token_hash, &device.name),
     )?;
     db.execute("INSERT INTO enrolments (code_hash, account) VALUES (?1, ?2)", (&device.enrolment_hash, account.0))?;
     Ok(())
 }
 
-fn profile(db: &Connection, account: AccountId) -> Result<AccountProfile, StoreError> {
-    let (user, display_name, email): (String, _, _) =
-        db.query_row("SELECT user, display_name, email FROM accounts WHERE id = ?1", [account.0], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
-    Ok(AccountProfile { user: parsed(&user, "user")?, display_name, email })
+fn profile(db: Db<'_>, account: AccountId) -> Result<AccountProfile, StoreError> {
+    let row = db.one("SELECT user_uri, display_name, email FROM accounts WHERE id = ?1", [account.0])?;
+    let user = parsed(&row.get::<String>(0)?, "user")?;
+    Ok(AccountProfile { user, display_name: row.get(1)?, email: row.get(2)? })
 }
 
-fn owns(db: &Connection, account: AccountId, user: &UserUri) -> Result<bool, StoreError> {
+fn owns(db: Db<'_>, account: AccountId, user: &UserUri) -> Result<bool, StoreError> {
     let question = if user.is_pseudonym() {
-        "SELECT EXISTS (SELECT 1 FROM pseudonyms WHERE pseudonym = ?1 AND account = ?2)"
+        "SELECT account FROM pseudonyms WHERE pseudonym = ?1"
     } else {
-        "SELECT EXISTS (SELECT 1 FROM accounts WHERE user = ?1 COLLATE BINARY AND id = ?2)"
+        "SELECT id FROM accounts WHERE user_uri = ?1"
     };
-    Ok(db.query_row(question, (user.as_str(), account.0), |row| row.get(0))?)
+    Ok(db.value(question, [user.as_str()])?.map(AccountId) == Some(account))
 }
 
 /// The device behind a client URI.
-pub(super) fn device_of(db: &Connection, client: &ClientUri) -> Result<Option<DeviceId>, StoreError> {
-    let mut query = db.prepare_cached(
-        "SELECT id FROM devices WHERE client = ?1 UNION ALL SELECT device FROM client_pseudonyms WHERE client = ?1",
-    )?;
-    Ok(query.query_row([client.as_str()], |row| row.get(0)).maybe()?.map(DeviceId))
+pub(super) fn device_of(db: Db<'_>, client: &ClientUri) -> Result<Option<DeviceId>, StoreError> {
+    let question =
+        "SELECT id FROM devices WHERE client = ?1 UNION ALL SELECT device FROM client_pseudonyms WHERE client = ?1";
+    Ok(db.value(question, [client.as_str()])?.map(DeviceId))
 }

@@ -5,9 +5,8 @@ use mimi_wire::{
     ConsentEntry, ConsentOperation, ConsentScope,
     local::{ConsentSettings, InboxBody},
 };
-use rusqlite::{Connection, Transaction};
 
-use super::{AccountId, DeviceId, MaybeRow, Store, StoreError, Wake, delivery::put_in_inbox, millis};
+use super::{AccountId, DeviceId, Store, StoreError, Wake, database::Db, delivery::put_in_inbox};
 
 /// The most requests that wait for one account's decision; more of them are received and forgotten.
 const WAITING_MAX: i64 = 100;
@@ -52,24 +51,22 @@ impl Store {
             let Some(account) = account_of(db, &scope.target)? else { return nothing(db, scope, now) };
             let keys = (scope.target.as_str(), scope.requester.as_str(), room_of(scope));
             if !asks {
-                let gone = db
-                    .execute("DELETE FROM consent_requests WHERE target = ?1 AND requester = ?2 AND room = ?3", keys)?;
+                let delete = "DELETE FROM consent_requests WHERE target = ?1 AND requester = ?2 AND room = ?3";
+                let gone = db.execute(delete, keys)?;
                 return if gone > 0 { tell(db, account, None, entry) } else { nothing(db, scope, now) };
             }
             if matches!(said(db, scope)?, Some(Consent::Revoked)) {
                 return nothing(db, scope, now);
             }
             let waiting: i64 =
-                db.query_row("SELECT COUNT(*) FROM consent_requests WHERE account = ?1", [account.0], |row| {
-                    row.get(0)
-                })?;
+                db.one("SELECT COUNT(*) FROM consent_requests WHERE account = ?1", [account.0])?.get(0)?;
             if waiting >= WAITING_MAX {
                 return nothing(db, scope, now);
             }
             let new = db.execute(
-                "INSERT OR IGNORE INTO consent_requests (target, requester, room, account, asked_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                (keys.0, keys.1, keys.2, account.0, millis(now)),
+                "INSERT INTO consent_requests (target, requester, room, account, asked_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+                 ON CONFLICT (target, requester, room) DO NOTHING",
+                (keys.0, keys.1, keys.2, account.0, now),
             )?;
             if new > 0 { tell(db, account, None, entry) } else { nothing(db, scope, now) }
         })
@@ -88,8 +85,10 @@ impl Store {
         self.write(|db| {
             let keys = (scope.target.as_str(), scope.requester.as_str(), room_of(scope));
             db.execute(
-                "INSERT OR REPLACE INTO consents (target, requester, room, granted, said_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-                (keys.0, keys.1, keys.2, granted, millis(now)),
+                "INSERT INTO consents (target, requester, room, granted, said_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+                 ON CONFLICT (target, requester, room) \
+                 DO UPDATE SET granted = excluded.granted, said_at = excluded.said_at",
+                (keys.0, keys.1, keys.2, granted, now),
             )?;
             // Whoever takes consent back for any room takes it back for every room.
             if scope.room.is_none() && !granted {
@@ -122,21 +121,19 @@ impl Store {
             if let Some(said) = said(db, scope)? {
                 return Ok(said);
             }
-            let initial_connections =
-                db.query_row("SELECT initial_connections FROM accounts WHERE id = ?1", [account.0], |row| row.get(0))?;
+            let question = "SELECT initial_connections FROM accounts WHERE id = ?1";
+            let initial_connections = db.one(question, [account.0])?.get(0)?;
             Ok(Consent::Unsaid { initial_connections })
         })
     }
 }
 
 /// What was said for this room counts before what was said for any.
-fn said(db: &Connection, scope: &ConsentScope) -> Result<Option<Consent>, StoreError> {
-    let mut query = db
-        .prepare_cached("SELECT room, granted FROM consents WHERE target = ?1 AND requester = ?2 ORDER BY room DESC")?;
-    let rows = query.query_map((scope.target.as_str(), scope.requester.as_str()), |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?))
-    })?;
-    let words: Vec<_> = rows.collect::<Result<_, _>>()?;
+fn said(db: Db<'_>, scope: &ConsentScope) -> Result<Option<Consent>, StoreError> {
+    let question = "SELECT room, granted FROM consents WHERE target = ?1 AND requester = ?2 ORDER BY room DESC";
+    let rows = db.rows(question, (scope.target.as_str(), scope.requester.as_str()))?;
+    let words: Vec<(String, bool)> =
+        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, StoreError>>()?;
     let of = |room: &str| words.iter().find(|(of, _)| of == room).map(|(_, granted)| *granted);
     let here = (!room_of(scope).is_empty()).then(|| of(room_of(scope))).flatten();
     Ok(match here.or_else(|| of("")) {
@@ -148,35 +145,31 @@ fn said(db: &Connection, scope: &ConsentScope) -> Result<Option<Consent>, StoreE
 }
 
 /// The account behind one of our users: itself, or that of a pseudonym.
-fn account_of(db: &Connection, user: &UserUri) -> Result<Option<AccountId>, StoreError> {
-    let question = if user.is_pseudonym() {
-        "SELECT account FROM pseudonyms WHERE pseudonym = ?1"
+fn account_of(db: Db<'_>, user: &UserUri) -> Result<Option<AccountId>, StoreError> {
+    let account = if user.is_pseudonym() {
+        db.value("SELECT account FROM pseudonyms WHERE pseudonym = ?1", [user.as_str()])
     } else {
-        "SELECT id FROM accounts WHERE user = ?1"
+        db.value("SELECT id FROM accounts WHERE user_folded = ?1", [&user.as_str().to_lowercase()])
     };
-    Ok(db.query_row(question, [user.as_str()], |row| row.get(0)).maybe()?.map(AccountId))
+    Ok(account?.map(AccountId))
 }
 
 /// Changes nothing, and writes to the disk all the same: whoever waits for the answer cannot tell by its time whether
 /// somebody was told.
-fn nothing(db: &Transaction<'_>, scope: &ConsentScope, now: Timestamp) -> Result<Wake, StoreError> {
+fn nothing(db: Db<'_>, scope: &ConsentScope, now: Timestamp) -> Result<Wake, StoreError> {
     db.execute(
-        "INSERT INTO consents (target, requester, room, granted, said_at) VALUES ('', ?1, ?2, 0, ?3)",
-        (scope.requester.as_str(), room_of(scope), millis(now)),
+        "INSERT INTO consents (target, requester, room, granted, said_at) VALUES ('', ?1, ?2, 0, ?3) \
+         ON CONFLICT (target, requester, room) DO NOTHING",
+        (scope.requester.as_str(), room_of(scope), now),
     )?;
-    db.execute("DELETE FROM consents WHERE target = ''", ())?;
+    let keys = (scope.requester.as_str(), room_of(scope));
+    db.execute("DELETE FROM consents WHERE target = '' AND requester = ?1 AND room = ?2", keys)?;
     Ok(Wake::default())
 }
 
-fn tell(
-    db: &Transaction<'_>,
-    account: AccountId,
-    speaker: Option<DeviceId>,
-    entry: &ConsentEntry,
-) -> Result<Wake, StoreError> {
+fn tell(db: Db<'_>, account: AccountId, speaker: Option<DeviceId>, entry: &ConsentEntry) -> Result<Wake, StoreError> {
     let body = InboxBody::Consent { entry: entry.clone() }.encode();
-    let mut query = db.prepare_cached("SELECT id FROM devices WHERE account = ?1")?;
-    let devices: Vec<i64> = query.query_map([account.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let devices = db.column("SELECT id FROM devices WHERE account = ?1 ORDER BY id", [account.0])?;
     let mut wake = Wake::default();
     for device in devices.into_iter().map(DeviceId).filter(|device| Some(*device) != speaker) {
         put_in_inbox(db, device, None, &body)?;

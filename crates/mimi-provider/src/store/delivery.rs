@@ -1,18 +1,14 @@
 use std::collections::BTreeSet;
 
-use mimi_pseudonym::{Domain, RoomUri};
+use mimi_pseudonym::{Domain, RoomUri, Timestamp};
 use mimi_wire::KeyPackageRef;
-use rusqlite::{Connection, Transaction};
 
-use super::{DeviceId, Hash, MaybeRow, Store, StoreError, Wake, parsed, rooms::join};
-
-/// A fan-out message that waits for another provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OutboxRow {
-    pub(crate) id: i64,
-    pub(crate) room: RoomUri,
-    pub(crate) message: Vec<u8>,
-}
+use super::{
+    DeviceId, Hash, Store, StoreError, Wake,
+    database::{Db, Row},
+    parsed,
+    rooms::join,
+};
 
 /// One fan-out message of another hub.
 #[derive(Debug, Clone)]
@@ -48,12 +44,6 @@ impl From<StoreError> for Stop {
     }
 }
 
-impl From<rusqlite::Error> for Stop {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 impl Store {
     /// The events of a device behind a sequence number, oldest first: at most `count`, and no more than `octets` unless the
     /// first alone is longer.
@@ -64,65 +54,23 @@ impl Store {
         count: usize,
         octets: usize,
     ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        self.read(|db| {
-            let mut query = db.prepare_cached(
-                "SELECT sequence, body FROM inbox WHERE device = ?1 AND sequence > ?2 ORDER BY sequence",
-            )?;
-            let mut rows = query.query((device.0, i64::try_from(after).unwrap_or(i64::MAX)))?;
-            let mut events: Vec<(u64, Vec<u8>)> = Vec::new();
-            let mut total = 0_usize;
-            while let Some(row) = rows.next()? {
-                let sequence: i64 = row.get(0)?;
-                let body: Vec<u8> = row.get(1)?;
-                total = total.saturating_add(body.len());
-                if events.len() == count || (total > octets && !events.is_empty()) {
-                    break;
-                }
-                events.push((u64::try_from(sequence).map_err(|_| StoreError::damaged("sequence"))?, body));
-            }
-            Ok(events)
-        })
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let lengths =
+            "SELECT sequence, LENGTH(body) FROM inbox WHERE device = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
+        let found = self.look(|db| db.rows(lengths, (device.0, after, count)))?;
+        let Some(last) = within(&found, octets)? else { return Ok(Vec::new()) };
+        let events =
+            "SELECT sequence, body FROM inbox WHERE device = ?1 AND sequence > ?2 AND sequence <= ?3 ORDER BY sequence";
+        let found = self.look(|db| db.rows(events, (device.0, after, last)))?;
+        found.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
     }
 
     /// Deletes the events of a device up to and with a sequence number.
     pub(crate) fn ack(&self, device: DeviceId, up_to: u64) -> Result<(), StoreError> {
-        self.write(|db| {
+        self.write_holding(|db| {
             let delete = "DELETE FROM inbox WHERE device = ?1 AND sequence <= ?2";
             db.execute(delete, (device.0, i64::try_from(up_to).unwrap_or(i64::MAX)))?;
-            Ok(())
-        })
-    }
-
-    /// The oldest rows for a peer, all of one room: at most `count`, and no more than `octets` unless the first alone
-    /// is longer.
-    pub(crate) fn outbox(&self, peer: &Domain, count: usize, octets: usize) -> Result<Vec<OutboxRow>, StoreError> {
-        self.read(|db| {
-            let mut query = db.prepare_cached(
-                "SELECT id, room, message FROM outbox WHERE peer = ?1 \
-                 AND room = (SELECT room FROM outbox WHERE peer = ?1 ORDER BY id LIMIT 1) ORDER BY id",
-            )?;
-            let mut found = query.query([peer.as_str()])?;
-            let mut rows: Vec<OutboxRow> = Vec::new();
-            let mut total = 0_usize;
-            while let Some(row) = found.next()? {
-                let (id, room, message): (i64, String, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                total = total.saturating_add(message.len());
-                if rows.len() == count || (total > octets && !rows.is_empty()) {
-                    break;
-                }
-                rows.push(OutboxRow { id, room: parsed(&room, "room")?, message });
-            }
-            Ok(rows)
-        })
-    }
-
-    /// Forgets rows that the peer has taken, or never will.
-    pub(crate) fn outbox_done(&self, rows: &[OutboxRow]) -> Result<(), StoreError> {
-        self.write(|db| {
-            let mut delete = db.prepare_cached("DELETE FROM outbox WHERE id = ?1")?;
-            for row in rows {
-                delete.execute([row.id])?;
-            }
             Ok(())
         })
     }
@@ -132,13 +80,19 @@ impl Store {
         let taken = self.write(|db| {
             let mut wake = Wake::default();
             for message in messages {
-                let insert = "INSERT OR IGNORE INTO notify_seen (hub, hash) VALUES (?1, ?2)";
+                let insert = "INSERT INTO notify_seen (hub, hash) VALUES (?1, ?2) ON CONFLICT (hub, hash) DO NOTHING";
                 if db.execute(insert, (room.domain().as_str(), &message.hash))? == 0 {
                     continue;
                 }
                 let devices = match &message.welcome {
-                    Some(references) => welcomed(db, room, references)?,
-                    None => devices_in_room(db, room)?,
+                    Some(references) => {
+                        let devices = welcomed(db, room, references)?;
+                        for device in &devices {
+                            put_in_inbox(db, *device, Some(room), &message.body)?;
+                        }
+                        devices
+                    }
+                    None => put_in_inboxes(db, room, &message.body)?,
                 };
                 if devices.is_empty() {
                     return Err(Stop::Outcome(match message.welcome {
@@ -146,10 +100,7 @@ impl Store {
                         None => NotifyOutcome::UnknownRoom,
                     }));
                 }
-                for device in devices {
-                    put_in_inbox(db, device, Some(room), &message.body)?;
-                    wake.devices.insert(device);
-                }
+                wake.devices.extend(devices);
             }
             Ok(wake)
         });
@@ -161,21 +112,28 @@ impl Store {
     }
 }
 
+/// The number of the last of some rows with numbers and lengths that are no longer than so many octets together, or the
+/// first if that alone is longer.
+pub(super) fn within(rows: &[Row], octets: usize) -> Result<Option<i64>, StoreError> {
+    let (mut last, mut total) = (None, 0_u64);
+    for row in rows {
+        total = total.saturating_add(row.get(1)?);
+        if last.is_some() && total > octets as u64 {
+            break;
+        }
+        last = Some(row.get(0)?);
+    }
+    Ok(last)
+}
+
 /// Lets our clients into a room whose KeyPackages a Welcome names. A KeyPackage that was used before lets nobody in.
-fn welcomed(
-    db: &Transaction<'_>,
-    room: &RoomUri,
-    references: &[KeyPackageRef],
-) -> Result<BTreeSet<DeviceId>, StoreError> {
+fn welcomed(db: Db<'_>, room: &RoomUri, references: &[KeyPackageRef]) -> Result<BTreeSet<DeviceId>, StoreError> {
     let mut devices = BTreeSet::new();
-    let mut query = db.prepare_cached(
-        "UPDATE key_packages SET claimed = 2, claimed_by = NULL WHERE ref = ?1 AND claimed < 2 RETURNING client, device",
-    )?;
+    let usage = "UPDATE key_packages SET claimed = 2, claimed_by = NULL WHERE ref = ?1 AND claimed < 2 RETURNING client, device";
     for reference in references {
-        let row = query.query_row([reference.as_bytes()], |row| Ok((row.get::<_, String>(0)?, row.get(1)?))).maybe()?;
-        if let Some((client, device)) = row {
-            let device = DeviceId(device);
-            join(db, room, &parsed(&client, "client")?, device)?;
+        if let Some(row) = db.row(usage, [reference.as_bytes()])? {
+            let device = DeviceId(row.get(1)?);
+            join(db, room, &parsed(&row.get::<String>(0)?, "client")?, device)?;
             devices.insert(device);
         }
     }
@@ -183,42 +141,68 @@ fn welcomed(
 }
 
 /// The devices that have a client in a room.
-pub(super) fn devices_in_room(db: &Connection, room: &RoomUri) -> Result<BTreeSet<DeviceId>, StoreError> {
-    let mut query = db.prepare_cached("SELECT device FROM room_clients WHERE room = ?1")?;
-    let devices = query.query_map([room.as_str()], |row| row.get(0).map(DeviceId))?;
-    Ok(devices.collect::<Result<_, _>>()?)
+pub(super) fn devices_in_room(db: Db<'_>, room: &RoomUri) -> Result<BTreeSet<DeviceId>, StoreError> {
+    let devices: Vec<_> = db.column("SELECT device FROM room_clients WHERE room = ?1", [room.as_str()])?;
+    Ok(devices.into_iter().map(DeviceId).collect())
 }
 
 /// The devices that have not acknowledged everything that came from a room.
-pub(super) fn devices_with_mail(db: &Transaction<'_>, room: &RoomUri) -> Result<BTreeSet<DeviceId>, StoreError> {
-    let mut query = db.prepare_cached("SELECT DISTINCT device FROM inbox WHERE room = ?1")?;
-    let devices = query.query_map([room.as_str()], |row| row.get(0).map(DeviceId))?;
-    Ok(devices.collect::<Result<_, _>>()?)
+pub(super) fn devices_with_mail(db: Db<'_>, room: &RoomUri) -> Result<BTreeSet<DeviceId>, StoreError> {
+    let devices: Vec<_> = db.column("SELECT DISTINCT device FROM inbox WHERE room = ?1", [room.as_str()])?;
+    Ok(devices.into_iter().map(DeviceId).collect())
 }
 
 /// Appends an event to a device's inbox, under its next number.
 pub(super) fn put_in_inbox(
-    db: &Transaction<'_>,
+    db: Db<'_>,
     device: DeviceId,
     room: Option<&RoomUri>,
     body: &[u8],
 ) -> Result<(), StoreError> {
-    let mut next = db
-        .prepare_cached("UPDATE devices SET last_sequence = last_sequence + 1 WHERE id = ?1 RETURNING last_sequence")?;
-    let sequence: i64 = next.query_row([device.0], |row| row.get(0))?;
-    let mut insert = db.prepare_cached("INSERT INTO inbox (device, sequence, room, body) VALUES (?1, ?2, ?3, ?4)")?;
-    insert.execute((device.0, sequence, room.map(RoomUri::as_str), body))?;
+    let next = "UPDATE devices SET last_sequence = last_sequence + 1 WHERE id = ?1 RETURNING last_sequence";
+    let sequence: i64 = db.one(next, [device.0])?.get(0)?;
+    let insert = "INSERT INTO inbox (device, sequence, room, body) VALUES (?1, ?2, ?3, ?4)";
+    db.execute(insert, (device.0, sequence, room.map(RoomUri::as_str), body))?;
     Ok(())
 }
 
-pub(super) fn put_in_outbox(
-    db: &Transaction<'_>,
-    room: &RoomUri,
-    messages: &[(Domain, Vec<u8>)],
-) -> Result<BTreeSet<Domain>, StoreError> {
-    let mut insert = db.prepare_cached("INSERT INTO outbox (peer, room, message) VALUES (?1, ?2, ?3)")?;
-    for (peer, message) in messages {
-        insert.execute((peer.as_str(), room.as_str(), message))?;
+/// Appends an event to the inboxes of all devices that have a client in a room, by three statements however many there
+/// are, and returns them. The devices are held in the order of their numbers, so that two such transactions cannot each
+/// wait for the other.
+pub(super) fn put_in_inboxes(db: Db<'_>, room: &RoomUri, body: &[u8]) -> Result<BTreeSet<DeviceId>, StoreError> {
+    let hold =
+        "SELECT id FROM devices WHERE id IN (SELECT device FROM room_clients WHERE room = ?1) ORDER BY id FOR UPDATE";
+    let devices: BTreeSet<_> = db.column(hold, [room.as_str()])?.into_iter().map(DeviceId).collect();
+    if devices.is_empty() {
+        return Ok(devices);
     }
-    Ok(messages.iter().map(|(peer, _)| peer.clone()).collect())
+    let number = "UPDATE devices SET last_sequence = last_sequence + 1 \
+                  WHERE id IN (SELECT device FROM room_clients WHERE room = ?1)";
+    db.execute(number, [room.as_str()])?;
+    let insert = "INSERT INTO inbox (device, sequence, room, body) SELECT id, last_sequence, ?1, ?2 FROM devices \
+                  WHERE id IN (SELECT device FROM room_clients WHERE room = ?1)";
+    db.execute(insert, (room.as_str(), body))?;
+    Ok(devices)
+}
+
+/// Puts messages of a room into the outbox, the first of them at this position.
+pub(super) fn put_in_outbox(
+    db: Db<'_>,
+    room: &RoomUri,
+    position: i64,
+    messages: &[(Domain, Vec<u8>)],
+    now: Timestamp,
+) -> Result<BTreeSet<Domain>, StoreError> {
+    let insert = "INSERT INTO outbox (peer, room, position, message) VALUES (?1, ?2, ?3, ?4)";
+    for ((peer, message), position) in messages.iter().zip(position..) {
+        db.execute(insert, (peer.as_str(), room.as_str(), position, message))?;
+    }
+    let peers: BTreeSet<_> = messages.iter().map(|(peer, _)| peer.clone()).collect();
+    for peer in &peers {
+        // Holds the row also if there is one: whoever finds the outbox of a room empty does not delete it meanwhile.
+        let insert = "INSERT INTO outbox_rooms (peer, room, since) VALUES (?1, ?2, ?3) \
+                      ON CONFLICT (peer, room) DO UPDATE SET since = outbox_rooms.since";
+        db.execute(insert, (peer.as_str(), room.as_str(), now))?;
+    }
+    Ok(peers)
 }

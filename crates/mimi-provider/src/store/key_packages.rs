@@ -2,9 +2,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_pseudonym::{ClientUri, Domain, Timestamp, UserUri, Wire};
 use mimi_wire::{KeyPackage, KeyPackageRef, RequiredCapabilities, local::InboxBody};
-use rusqlite::Transaction;
 
-use super::{Device, DeviceId, Hash, MaybeRow, Store, StoreError, accounts::device_of, delivery::put_in_inbox, millis, parsed};
+use super::{
+    Device, DeviceId, Hash, Store, StoreError, accounts::device_of, database::Db, delivery::put_in_inbox, millis,
+    parsed,
+};
 
 /// How long after its end a KeyPackage is remembered, so that a late Welcome still finds its way: 30 days.
 const REMEMBERED_MILLIS: i64 = 30 * 86_400_000;
@@ -92,30 +94,32 @@ impl Store {
                     return Ok(false);
                 }
             }
-            db.execute("DELETE FROM key_packages WHERE not_after < ?1", [millis(now).saturating_sub(REMEMBERED_MILLIS)])?;
+            db.execute(
+                "DELETE FROM key_packages WHERE not_after < ?1",
+                [millis(now).saturating_sub(REMEMBERED_MILLIS)],
+            )?;
             if others == Others::Withdrawn {
                 let owners: BTreeSet<_> = key_packages.iter().map(|key_package| &key_package.owner).collect();
-                let mut withdraw = db
-                    .prepare_cached("DELETE FROM key_packages WHERE owner = ?1 AND device = ?2 AND claimed = 0")?;
                 for owner in owners {
-                    withdraw.execute((owner.as_str(), device.id.0))?;
+                    let withdraw = "DELETE FROM key_packages WHERE owner = ?1 AND device = ?2 AND claimed = 0";
+                    db.execute(withdraw, (owner.as_str(), device.id.0))?;
                 }
             }
-            let mut insert = db.prepare_cached(
-                "INSERT OR IGNORE INTO key_packages (ref, owner, client, device, suite, initial_only, not_after, octets) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?;
             for one in key_packages {
-                insert.execute((
-                    one.reference.as_bytes(),
-                    one.owner.as_str(),
-                    one.client.as_str(),
-                    device.id.0,
-                    one.suite,
-                    one.initial_only,
-                    millis(one.not_after),
-                    &one.octets,
-                ))?;
+                db.execute(
+                    "INSERT INTO key_packages (ref, owner, client, device, suite, initial_only, not_after, octets) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (ref) DO NOTHING",
+                    (
+                        one.reference.as_bytes(),
+                        one.owner.as_str(),
+                        one.client.as_str(),
+                        device.id.0,
+                        one.suite,
+                        one.initial_only,
+                        one.not_after,
+                        &one.octets,
+                    ),
+                )?;
             }
             Ok(true)
         })
@@ -123,26 +127,31 @@ impl Store {
 
     /// Claims one KeyPackage of each device of a user, each of them for one request.
     pub(crate) fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Vec<ClaimedClient>, StoreError> {
+        let (from, to) = match claim.kind {
+            Kind::Ordinary => (false, false),
+            Kind::InitialOnly => (true, true),
+            Kind::Either => (false, true),
+        };
         self.write(|db| {
             let mut best: BTreeMap<i64, (String, Offer)> = BTreeMap::new();
-            let mut query = db.prepare_cached(
-                "SELECT device, client, suite, not_after, claimed, rowid, ?3 IS NOT NULL AND claimed_by IS ?3 \
-                 FROM key_packages WHERE owner = ?1 AND (initial_only = ?2 OR ?4) ORDER BY initial_only, not_after, rowid",
+            let rows = db.rows(
+                "SELECT device, client, suite, not_after, claimed, ref, claimed_by FROM key_packages \
+                 WHERE owner = ?1 AND initial_only >= ?2 AND initial_only <= ?3 ORDER BY initial_only, not_after, ref",
+                (claim.owner.as_str(), from, to),
             )?;
-            let (initial_only, either) = (claim.kind == Kind::InitialOnly, claim.kind == Kind::Either);
-            let mut rows = query.query((claim.owner.as_str(), initial_only, claim.request, either))?;
-            while let Some(row) = rows.next()? {
+            for row in rows {
                 let (device, client): (i64, String) = (row.get(0)?, row.get(1)?);
                 let unwanted = claim.except.as_ref().is_some_and(|except| except.as_str() == client);
                 if unwanted {
                     continue;
                 }
                 let (suite, not_after, claimed): (u16, i64, bool) = (row.get(2)?, row.get(3)?, row.get(4)?);
-                let (id, again): (i64, bool) = (row.get(5)?, row.get(6)?);
+                let (id, claimed_by): (Vec<u8>, Option<Hash>) = (row.get(5)?, row.get(6)?);
+                let again = claimed_by.is_some() && claimed_by == claim.request;
                 let known = best.get(&device).map_or(0, |(_, known)| known.rank() + 1);
                 let offer = match (claim.suites.contains(&suite), (claimed && !again) || not_after <= millis(now)) {
-                    (true, false) if again => Offer::Again(id),
-                    (true, false) => Offer::KeyPackage(id),
+                    (true, false) if again => Offer::Again(id.clone()),
+                    (true, false) => Offer::KeyPackage(id.clone()),
                     (true, true) => Offer::Exhausted,
                     (false, _) => Offer::Incompatible,
                 };
@@ -150,7 +159,7 @@ impl Store {
                 if known > offer.rank() {
                     continue;
                 }
-                let offer = if meets(db, id, claim.required.as_ref())? { offer } else { Offer::Incompatible };
+                let offer = if meets(db, &id, claim.required.as_ref())? { offer } else { Offer::Incompatible };
                 if known <= offer.rank() {
                     best.insert(device, (client, offer));
                 }
@@ -170,9 +179,12 @@ impl Store {
     /// Remembers which provider gave KeyPackages.
     pub(crate) fn record_routes(&self, domain: &Domain, references: &[KeyPackageRef]) -> Result<(), StoreError> {
         self.write(|db| {
-            let mut insert = db.prepare_cached("INSERT OR REPLACE INTO hub_kp_routes (ref, domain) VALUES (?1, ?2)")?;
             for reference in references {
-                insert.execute((reference.as_bytes(), domain.as_str()))?;
+                db.execute(
+                    "INSERT INTO hub_kp_routes (ref, domain) VALUES (?1, ?2) \
+                     ON CONFLICT (ref) DO UPDATE SET domain = excluded.domain",
+                    (reference.as_bytes(), domain.as_str()),
+                )?;
             }
             Ok(())
         })
@@ -180,23 +192,21 @@ impl Store {
 
     /// The provider that gave a KeyPackage, if it came through this hub.
     pub(crate) fn route_of(&self, reference: &KeyPackageRef) -> Result<Option<Domain>, StoreError> {
-        self.read(|db| {
-            let mut query = db.prepare_cached("SELECT domain FROM hub_kp_routes WHERE ref = ?1")?;
-            let domain: Option<String> = query.query_row([reference.as_bytes()], |row| row.get(0)).maybe()?;
+        self.look(|db| {
+            let question = "SELECT domain FROM hub_kp_routes WHERE ref = ?1";
+            let domain: Option<String> = db.value(question, [reference.as_bytes()])?;
             domain.map(|domain| parsed(&domain, "domain")).transpose()
         })
     }
 }
 
 /// Tells a device when few of its KeyPackages are left that nobody has claimed, and once more when none is.
-fn tell_if_low(db: &Transaction<'_>, device: DeviceId, claim: &Claim, now: Timestamp) -> Result<(), StoreError> {
-    let mut query = db.prepare_cached(
-        "SELECT COUNT(*) FROM key_packages WHERE owner = ?1 AND device = ?2 AND claimed = 0 AND not_after > ?3",
-    )?;
-    let left: i64 = query.query_row((claim.owner.as_str(), device.0, millis(now)), |row| row.get(0))?;
+fn tell_if_low(db: Db<'_>, device: DeviceId, claim: &Claim, now: Timestamp) -> Result<(), StoreError> {
+    let question =
+        "SELECT COUNT(*) FROM key_packages WHERE owner = ?1 AND device = ?2 AND claimed = 0 AND not_after > ?3";
+    let left: i64 = db.one(question, (claim.owner.as_str(), device.0, now))?.get(0)?;
     if left == FEW || left == 0 {
-        let body = InboxBody::KeyPackagesLow { user: claim.owner.clone() }.encode();
-        put_in_inbox(db, device, None, &body)?;
+        put_in_inbox(db, device, None, &InboxBody::KeyPackagesLow { user: claim.owner.clone() }.encode())?;
     }
     Ok(())
 }
@@ -205,8 +215,8 @@ fn tell_if_low(db: &Transaction<'_>, device: DeviceId, claim: &Claim, now: Times
 enum Offer {
     Incompatible,
     Exhausted,
-    KeyPackage(i64),
-    Again(i64),
+    KeyPackage(Vec<u8>),
+    Again(Vec<u8>),
 }
 
 impl Offer {
@@ -221,34 +231,25 @@ impl Offer {
 }
 
 /// Whether the client of a stored KeyPackage is capable of what is required.
-fn meets(db: &Transaction<'_>, id: i64, required: Option<&RequiredCapabilities>) -> Result<bool, StoreError> {
+fn meets(db: Db<'_>, id: &[u8], required: Option<&RequiredCapabilities>) -> Result<bool, StoreError> {
     let Some(required) = required else { return Ok(true) };
-    let mut query = db.prepare_cached("SELECT octets FROM key_packages WHERE rowid = ?1")?;
-    let octets: Vec<u8> = query.query_row([id], |row| row.get(0))?;
+    let octets: Vec<u8> = db.one("SELECT octets FROM key_packages WHERE ref = ?1", [id])?.get(0)?;
     let key_package = KeyPackage::decode(&octets).map_err(|_| StoreError::damaged("KeyPackage"))?;
     Ok(key_package.meets(required))
 }
 
-fn take(
-    db: &Transaction<'_>,
-    client: &str,
-    offer: &Offer,
-    request: Option<&Hash>,
-) -> Result<ClaimedClient, StoreError> {
+fn take(db: Db<'_>, client: &str, offer: &Offer, request: Option<&Hash>) -> Result<ClaimedClient, StoreError> {
     let client = parsed(client, "client")?;
     Ok(match offer {
         Offer::Incompatible => ClaimedClient::Incompatible(client),
         Offer::Exhausted => ClaimedClient::Exhausted(client),
-        Offer::KeyPackage(row) => {
-            let octets = db.query_row(
-                "UPDATE key_packages SET claimed = 1, claimed_by = ?2 WHERE rowid = ?1 AND claimed = 0 RETURNING octets",
-                (row, request),
-                |row| row.get(0),
-            )?;
-            ClaimedClient::KeyPackage(client, octets)
+        Offer::KeyPackage(id) => {
+            let claim =
+                "UPDATE key_packages SET claimed = 1, claimed_by = ?2 WHERE ref = ?1 AND claimed = 0 RETURNING octets";
+            ClaimedClient::KeyPackage(client, db.one(claim, (id, request))?.get(0)?)
         }
-        Offer::Again(row) => {
-            let octets = db.query_row("SELECT octets FROM key_packages WHERE rowid = ?1", [row], |row| row.get(0))?;
+        Offer::Again(id) => {
+            let octets = db.one("SELECT octets FROM key_packages WHERE ref = ?1", [id])?.get(0)?;
             ClaimedClient::KeyPackage(client, octets)
         }
     })

@@ -1,62 +1,39 @@
-//! Everything a provider has to remember, in one SQLite file. Each method of [`Store`] that writes is one transaction:
-//! once it has returned, what it did is on disk, and if it fails, nothing has changed.
+//! Everything a provider has to remember, as named transitions. Each method of [`Store`] that writes is one transaction:
+//! once it has returned, what it did is on disk, and if it fails, nothing has changed. Each is written once, for every
+//! [`database::Database`]: SQLite, for one process, and PostgreSQL, for as many as are wanted.
 
 mod accounts;
 mod consents;
+mod database;
 mod delivery;
+mod error;
 mod key_packages;
+mod outbox;
+mod postgres;
 mod profiles;
 mod rooms;
 mod schema;
+mod sqlite;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use mimi_pseudonym::{ClientUri, Domain, Timestamp};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use mimi_pseudonym::{ClientUri, Domain, Entropy, Timestamp};
 
 pub(crate) use accounts::{AccountProfile, NewDevice};
 pub(crate) use consents::Consent;
-pub(crate) use delivery::{Notification, NotifyOutcome, OutboxRow};
+use database::{Database, Db, Isolation, Work};
+pub(crate) use delivery::{Notification, NotifyOutcome};
+pub use error::StoreError;
 pub(crate) use key_packages::{Claim, ClaimedClient, Kind, Others, StoredKeyPackage};
+pub(crate) use outbox::Parcel;
+pub(crate) use postgres::Address;
 pub(crate) use rooms::{CommitRecord, MessageRecord, NewRoom};
-
-/// The database cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct StoreError(#[from] Reason);
-
-#[derive(Debug, thiserror::Error)]
-enum Reason {
-    #[error("the database: {0}")]
-    Database(#[from] rusqlite::Error),
-    #[error("the database was written by a newer version: schema {0}")]
-    Newer(u32),
-    #[error("a value in the database is damaged: {0}")]
-    Damaged(&'static str),
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self(Reason::Database(error))
-    }
-}
-
-impl StoreError {
-    fn damaged(what: &'static str) -> Self {
-        Self(Reason::Damaged(what))
-    }
-
-    fn newer(version: u32) -> Self {
-        Self(Reason::Newer(version))
-    }
-}
 
 /// Number of a device in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,51 +71,104 @@ pub(crate) type Hash = [u8; 32];
 /// The database. A clone is another handle of the same one.
 #[derive(Clone)]
 pub(crate) struct Store {
-    connection: Arc<Mutex<Connection>>,
+    database: Arc<dyn Database>,
     /// Devices that have shown their token, by its hash. A device that was stored stays as it is.
     devices: Arc<Mutex<HashMap<Hash, Device>>>,
+    /// What this process calls itself where couriers of several processes have to be told apart.
+    courier: i64,
+    /// Rooms that have a courier in this process: the peer and the room.
+    away: Arc<Mutex<HashSet<(Domain, String)>>>,
 }
 
 impl Store {
-    /// Opens or creates the database, and brings an older one up to date.
+    /// Opens or creates a SQLite database, and brings an older one up to date.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut connection = Connection::open(path)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", "ON")?;
-        connection.pragma_update(None, "secure_delete", "ON")?;
-        schema::migrate(&mut connection)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), devices: Arc::default() })
+        Self::over(Arc::new(sqlite::Sqlite::open(path)?))
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        // A transaction that panicked was rolled back when it was dropped.
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Connects to a PostgreSQL database, and brings its tables up to date or makes them.
+    pub(crate) fn connect(address: &Address) -> Result<Self, StoreError> {
+        Self::over(Arc::new(postgres::Postgres::connect(address)?))
     }
 
-    /// Runs a transaction. It is rolled back if `work` fails.
-    fn write<T, E: From<StoreError>>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
-        let mut connection = self.connection();
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let value = work(&transaction)?;
-        transaction.commit().map_err(StoreError::from)?;
-        Ok(value)
+    fn over(database: Arc<dyn Database>) -> Result<Self, StoreError> {
+        schema::migrate(&*database)?;
+        let courier = i64::from_be_bytes(first_half(crate::clock::OsEntropy.bits128()));
+        Ok(Self { database, devices: Arc::default(), courier, away: Arc::default() })
     }
 
-    /// Only reads. There is one connection, which nobody else has meanwhile: that needs no transaction.
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        work(&self.connection())
+    /// Whether other processes may write to the database.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.database.is_shared()
+    }
+
+    fn away(&self) -> MutexGuard<'_, HashSet<(Domain, String)>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a transaction as if nobody else ran one. It is undone if `work` fails. `work` may be run several times.
+    fn write<T, E: From<StoreError>>(&self, work: impl FnMut(Db<'_>) -> Result<T, E>) -> Result<T, E> {
+        run(|inner| self.database.write(Isolation::Serializable, inner), work)
+    }
+
+    /// Runs a transaction that holds the rows it depends on, and so needs not be kept apart from others.
+    fn write_holding<T, E: From<StoreError>>(&self, work: impl FnMut(Db<'_>) -> Result<T, E>) -> Result<T, E> {
+        run(|inner| self.database.write(Isolation::Locking, inner), work)
+    }
+
+    /// Only reads; several queries see one state.
+    fn read<T>(&self, work: impl FnMut(Db<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        run(|inner| self.database.read(inner), work)
+    }
+
+    /// Only reads, by one query.
+    fn look<T>(&self, work: impl FnMut(Db<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        run(|inner| self.database.look(inner), work)
     }
 
     /// The secret key of the hub for a cipher suite; `fresh` is stored if there is none yet.
     pub(crate) fn hub_key(&self, suite: u16, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError> {
         self.write(|db| {
-            db.execute("INSERT OR IGNORE INTO hub_keys (suite, secret) VALUES (?1, ?2)", (suite, fresh))?;
-            Ok(db.query_row("SELECT secret FROM hub_keys WHERE suite = ?1", [suite], |row| row.get(0))?)
+            let insert = "INSERT INTO hub_keys (suite, secret) VALUES (?1, ?2) ON CONFLICT (suite) DO NOTHING";
+            db.execute(insert, (suite, fresh))?;
+            db.one("SELECT secret FROM hub_keys WHERE suite = ?1", [suite])?.get(0)
         })
     }
+
+    /// How much was written since the database was opened, where it is this process that has to care for its files.
+    pub(crate) fn changes(&self) -> u64 {
+        self.database.changes()
+    }
+
+    /// Makes what was deleted leave SQLite's write-ahead log.
+    pub(crate) fn truncate_log(&self) -> Result<(), StoreError> {
+        self.database.shed(false)
+    }
+}
+
+/// Runs work by a function of the database, and passes on what came out of it the last time it was run.
+fn run<T, E: From<StoreError>>(
+    run: impl FnOnce(&mut Work<'_>) -> Result<(), StoreError>,
+    mut work: impl FnMut(Db<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut result = None;
+    let ran = run(&mut |db| {
+        let outcome = work(db);
+        let keep = outcome.is_ok();
+        result = Some(outcome);
+        keep
+    });
+    match (ran, result) {
+        (Ok(()), Some(result)) => result,
+        (Ok(()), None) => Err(StoreError::damaged("nothing was run").into()),
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+/// The first half of some random bits.
+fn first_half(bits: [u8; 16]) -> [u8; 8] {
+    let [a, b, c, d, e, f, g, h, ..] = bits;
+    [a, b, c, d, e, f, g, h]
 }
 
 /// A time as the database holds it.
@@ -155,17 +185,7 @@ fn parsed<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Sto
     text.parse().map_err(|_| StoreError::damaged(what))
 }
 
-trait MaybeRow<T> {
-    /// No row is no error.
-    fn maybe(self) -> Result<Option<T>, StoreError>;
-}
-
-impl<T> MaybeRow<T> for rusqlite::Result<T> {
-    fn maybe(self) -> Result<Option<T>, StoreError> {
-        match self {
-            Ok(value) => Ok(Some(value)),
-            Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
+/// The next number of an account or device.
+fn next_number(db: Db<'_>, kind: &str) -> Result<i64, StoreError> {
+    db.one("UPDATE numbers SET newest = newest + 1 WHERE kind = ?1 RETURNING newest", [kind])?.get(0)
 }

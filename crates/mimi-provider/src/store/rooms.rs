@@ -3,12 +3,12 @@ use std::{collections::BTreeSet, time::Duration};
 use mimi_mls::MAX_LIFETIME_SECS;
 use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, Wire};
 use mimi_wire::{KeyPackageRef, local::InboxBody};
-use rusqlite::Transaction;
 
 use super::{
-    Device, DeviceId, Hash, MaybeRow, Store, StoreError, Wake,
+    Device, DeviceId, Hash, Store, StoreError, Wake,
     accounts::device_of,
-    delivery::{devices_in_room, devices_with_mail, put_in_inbox, put_in_outbox},
+    database::Db,
+    delivery::{devices_in_room, devices_with_mail, put_in_inbox, put_in_inboxes, put_in_outbox},
     millis, timestamp,
 };
 
@@ -54,6 +54,8 @@ pub(crate) struct MessageRecord<'a> {
     pub(crate) room: &'a RoomUri,
     pub(crate) hash: Hash,
     pub(crate) accepted: Timestamp,
+    /// The room's epoch in which it was judged.
+    pub(crate) epoch: u64,
     pub(crate) outbox: &'a [(Domain, Vec<u8>)],
     pub(crate) body: &'a InboxBody,
 }
@@ -62,36 +64,43 @@ impl Store {
     /// Stores a new room; `false` if there is one of this name.
     pub(crate) fn create_room(&self, new: &NewRoom<'_>) -> Result<bool, StoreError> {
         self.write(|db| {
-            let inserted = db.execute(
-                "INSERT OR IGNORE INTO hub_rooms (room, snapshot, epoch) VALUES (?1, ?2, 0)",
-                (new.room.as_str(), new.snapshot),
-            )?;
-            if inserted == 1 {
-                see(db, new.room, &new.hash, new.accepted)?;
-                join(db, new.room, new.creator, new.device.id)?;
+            let room = new.room.as_str();
+            // What a room of the same name has left in the outbox, before it was destroyed, comes before what this one
+            // will put there.
+            let insert = "INSERT INTO hub_rooms (room, epoch, position) \
+                          SELECT ?1, 0, COALESCE((SELECT MAX(position) FROM outbox WHERE room = ?1), 0) \
+                          ON CONFLICT (room) DO NOTHING";
+            if db.execute(insert, [room])? == 0 {
+                return Ok(false);
             }
-            Ok(inserted == 1)
+            db.execute("INSERT INTO hub_snapshots (room, snapshot) VALUES (?1, ?2)", (room, new.snapshot))?;
+            see(db, new.room, &new.hash, new.accepted)?;
+            join(db, new.room, new.creator, new.device.id)?;
+            Ok(true)
         })
     }
 
     /// A room's snapshot and log.
     pub(crate) fn room(&self, room: &RoomUri) -> Result<Option<StoredRoom>, StoreError> {
         self.read(|db| {
-            let snapshot = db
-                .query_row("SELECT snapshot FROM hub_rooms WHERE room = ?1", [room.as_str()], |row| row.get(0))
-                .maybe()?;
+            let snapshot = db.value("SELECT snapshot FROM hub_snapshots WHERE room = ?1", [room.as_str()])?;
             let Some(snapshot) = snapshot else { return Ok(None) };
-            let mut query = db.prepare_cached("SELECT entry FROM hub_log WHERE room = ?1 ORDER BY seq")?;
-            let log = query.query_map([room.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let log = db.column("SELECT entry FROM hub_log WHERE room = ?1 ORDER BY seq", [room.as_str()])?;
             Ok(Some(StoredRoom { snapshot, log }))
         })
     }
 
+    /// The epoch of a room. Where other processes write to the database, what this one has of a room is worth something
+    /// only if it is of the same epoch.
+    pub(crate) fn room_epoch(&self, room: &RoomUri) -> Result<Option<u64>, StoreError> {
+        self.look(|db| db.value("SELECT epoch FROM hub_rooms WHERE room = ?1", [room.as_str()]))
+    }
+
     /// When a message was accepted, if it was.
     pub(crate) fn accepted_at(&self, room: &RoomUri, hash: &Hash) -> Result<Option<Timestamp>, StoreError> {
-        self.read(|db| {
-            let mut query = db.prepare_cached("SELECT accepted_at FROM hub_seen WHERE room = ?1 AND hash = ?2")?;
-            Ok(query.query_row((room.as_str(), hash), |row| row.get(0)).maybe()?.map(timestamp))
+        self.look(|db| {
+            let question = "SELECT accepted_at FROM hub_seen WHERE room = ?1 AND hash = ?2";
+            Ok(db.value(question, (room.as_str(), hash))?.map(timestamp))
         })
     }
 
@@ -101,9 +110,8 @@ impl Store {
         let ended = millis(now.before(Duration::from_secs(2 * MAX_LIFETIME_SECS)));
         self.write(|db| {
             db.execute("DELETE FROM used_key_packages WHERE used_at < ?1", [ended])?;
-            let mut query = db.prepare_cached("SELECT 1 FROM used_key_packages WHERE ref = ?1")?;
             for reference in references {
-                if query.exists([reference.as_bytes()])? {
+                if db.row("SELECT used_at FROM used_key_packages WHERE ref = ?1", [reference.as_bytes()])?.is_some() {
                     return Ok(true);
                 }
             }
@@ -113,37 +121,41 @@ impl Store {
 
     /// Whether a device has a client in a room.
     pub(crate) fn is_in_room(&self, device: &Device, room: &RoomUri) -> Result<bool, StoreError> {
-        self.read(|db| Ok(devices_in_room(db, room)?.contains(&device.id)))
+        self.look(|db| Ok(devices_in_room(db, room)?.contains(&device.id)))
     }
 
     /// Stores a commit that the hub accepts, with everything that follows from it.
+    ///
+    /// # Errors
+    /// [`StoreError::is_stale`] if the room is no longer in the epoch before, has accepted this commit already, or one of
+    /// the KeyPackages was used meanwhile: nothing is stored then.
     pub(crate) fn accept_commit(&self, record: &CommitRecord<'_>) -> Result<Wake, StoreError> {
+        let room = record.room;
+        let epoch = i64::try_from(record.epoch).map_err(|_| StoreError::damaged("epoch"))?;
+        let body = record.commit.encode();
         self.write(|db| {
-            let room = record.room;
+            let position = advance(db, room, epoch - 1, epoch, record.outbox.len())?;
             see(db, room, &record.hash, record.accepted)?;
-            let epoch = i64::try_from(record.epoch).map_err(|_| StoreError::damaged("epoch"))?;
             match record.snapshot {
                 Some(snapshot) => {
                     db.execute("DELETE FROM hub_log WHERE room = ?1", [room.as_str()])?;
-                    let set = "UPDATE hub_rooms SET snapshot = ?2, epoch = ?3 WHERE room = ?1";
-                    db.execute(set, (room.as_str(), snapshot, epoch))?;
+                    let set = "UPDATE hub_snapshots SET snapshot = ?2 WHERE room = ?1";
+                    db.execute(set, (room.as_str(), snapshot))?;
                 }
                 None => {
                     let insert = "INSERT INTO hub_log (room, seq, entry) VALUES (?1, ?2, ?3)";
                     db.execute(insert, (room.as_str(), epoch, record.log_entry))?;
-                    db.execute("UPDATE hub_rooms SET epoch = ?2 WHERE room = ?1", (room.as_str(), epoch))?;
                 }
             }
             for (reference, _) in record.added {
-                let insert = "INSERT OR IGNORE INTO used_key_packages (ref, used_at) VALUES (?1, ?2)";
-                db.execute(insert, (reference.as_bytes(), millis(record.accepted)))?;
+                let insert =
+                    "INSERT INTO used_key_packages (ref, used_at) VALUES (?1, ?2) ON CONFLICT (ref) DO NOTHING";
+                if db.execute(insert, (reference.as_bytes(), record.accepted))? == 0 {
+                    return Err(StoreError::stale());
+                }
             }
-            let peers = put_in_outbox(db, room, record.outbox)?;
-            let mut devices = devices_in_room(db, room)?;
-            let body = record.commit.encode();
-            for device in &devices {
-                put_in_inbox(db, *device, Some(room), &body)?;
-            }
+            let peers = put_in_outbox(db, room, position, record.outbox, record.accepted)?;
+            let mut devices = put_in_inboxes(db, room, &body)?;
             for client in record.removed {
                 let delete = "DELETE FROM room_clients WHERE room = ?1 AND client = ?2";
                 db.execute(delete, (room.as_str(), client.as_str()))?;
@@ -154,15 +166,18 @@ impl Store {
     }
 
     /// Stores an application message that the hub accepts.
+    ///
+    /// # Errors
+    /// [`StoreError::is_stale`] if the room is no longer in that epoch, or has accepted this message already: nothing is
+    /// stored then.
     pub(crate) fn accept_message(&self, record: &MessageRecord<'_>) -> Result<Wake, StoreError> {
-        self.write(|db| {
+        let epoch = i64::try_from(record.epoch).map_err(|_| StoreError::damaged("epoch"))?;
+        let body = record.body.encode();
+        self.write_holding(|db| {
+            let position = advance(db, record.room, epoch, epoch, record.outbox.len())?;
             see(db, record.room, &record.hash, record.accepted)?;
-            let peers = put_in_outbox(db, record.room, record.outbox)?;
-            let devices = devices_in_room(db, record.room)?;
-            let body = record.body.encode();
-            for device in &devices {
-                put_in_inbox(db, *device, Some(record.room), &body)?;
-            }
+            let peers = put_in_outbox(db, record.room, position, record.outbox, record.accepted)?;
+            let devices = put_in_inboxes(db, record.room, &body)?;
             Ok(Wake { devices, peers })
         })
     }
@@ -174,15 +189,16 @@ impl Store {
             // Those who were removed shortly before, and have not read of it, are told as well.
             let mut devices = devices_in_room(db, room)?;
             devices.extend(devices_with_mail(db, room)?);
-            for table in ["hub_rooms", "hub_log", "hub_seen", "room_clients", "inbox"] {
+            for table in ["hub_rooms", "hub_snapshots", "hub_log", "hub_seen", "room_clients", "inbox"] {
                 db.execute(&format!("DELETE FROM {table} WHERE room = ?1"), [room.as_str()])?;
             }
             let body = InboxBody::RoomDestroyed { room: room.clone() }.encode();
             for device in &devices {
                 put_in_inbox(db, *device, Some(room), &body)?;
             }
-            let insert = "INSERT OR REPLACE INTO destroyed_rooms (room, destroyed_at) VALUES (?1, ?2)";
-            db.execute(insert, (room.as_str(), millis(now)))?;
+            let insert = "INSERT INTO destroyed_rooms (room, destroyed_at) VALUES (?1, ?2) \
+                          ON CONFLICT (room) DO UPDATE SET destroyed_at = excluded.destroyed_at";
+            db.execute(insert, (room.as_str(), now))?;
             Ok(Wake { devices, peers: BTreeSet::new() })
         })
     }
@@ -192,21 +208,22 @@ impl Store {
     /// behind in a page when rows move to another one: the file is written anew. Returns whether it was.
     pub(crate) fn forget_destroyed(&self, now: Timestamp) -> Result<bool, StoreError> {
         let hour_ago = millis(now.before(Duration::from_secs(3600)));
+        if self.look(|db| db.row("SELECT room FROM destroyed_rooms LIMIT 1", [0_i64; 0]))?.is_none() {
+            return Ok(false);
+        }
         let forgotten = self.write(|db| {
-            Ok::<_, StoreError>(db.execute(
+            db.execute(
                 "DELETE FROM destroyed_rooms
                  WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.room = destroyed_rooms.room)
                    AND (destroyed_at < ?1
                         OR NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.room = destroyed_rooms.room))",
                 [hour_ago],
-            )?)
+            )
         })?;
-        if forgotten == 0 {
-            return Ok(false);
+        if forgotten > 0 {
+            self.database.shed(true)?;
         }
-        self.connection().execute_batch("VACUUM")?;
-        self.truncate_log()?;
-        Ok(true)
+        Ok(forgotten > 0)
     }
 
     /// A device no longer wants the messages of a room.
@@ -216,37 +233,34 @@ impl Store {
             Ok(db.execute(delete, (room.as_str(), device.id.0))? > 0)
         })
     }
-
-    /// How many rows were written since the database was opened.
-    pub(crate) fn changes(&self) -> u64 {
-        self.connection().total_changes()
-    }
-
-    /// Moves SQLite's write-ahead log into the database and empties it.
-    pub(crate) fn truncate_log(&self) -> Result<(), StoreError> {
-        Ok(self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
-    }
 }
 
-fn see(db: &Transaction<'_>, room: &RoomUri, hash: &Hash, accepted: Timestamp) -> Result<(), StoreError> {
-    let insert = "INSERT INTO hub_seen (room, hash, accepted_at) VALUES (?1, ?2, ?3)";
-    db.execute(insert, (room.as_str(), hash, millis(accepted)))?;
-    Ok(())
+/// Takes a room from one epoch to another, which may be the same, and returns the position of the first of so many
+/// events. Whoever has done so decides alone what comes next in the room until the end of the transaction.
+fn advance(db: Db<'_>, room: &RoomUri, from: i64, to: i64, events: usize) -> Result<i64, StoreError> {
+    let events = i64::try_from(events).map_err(|_| StoreError::damaged("position"))?;
+    let update =
+        "UPDATE hub_rooms SET epoch = ?3, position = position + ?4 WHERE room = ?1 AND epoch = ?2 RETURNING position";
+    let last: Option<i64> = db.value(update, (room.as_str(), from, to, events))?;
+    Ok(last.ok_or_else(StoreError::stale)? - events + 1)
 }
 
-pub(super) fn join(
-    db: &Transaction<'_>,
-    room: &RoomUri,
-    client: &ClientUri,
-    device: DeviceId,
-) -> Result<(), StoreError> {
-    let insert = "INSERT OR REPLACE INTO room_clients (room, client, device) VALUES (?1, ?2, ?3)";
+fn see(db: Db<'_>, room: &RoomUri, hash: &Hash, accepted: Timestamp) -> Result<(), StoreError> {
+    let insert =
+        "INSERT INTO hub_seen (room, hash, accepted_at) VALUES (?1, ?2, ?3) ON CONFLICT (room, hash) DO NOTHING";
+    let new = db.execute(insert, (room.as_str(), hash, accepted))? > 0;
+    if new { Ok(()) } else { Err(StoreError::stale()) }
+}
+
+pub(super) fn join(db: Db<'_>, room: &RoomUri, client: &ClientUri, device: DeviceId) -> Result<(), StoreError> {
+    let insert = "INSERT INTO room_clients (room, client, device) VALUES (?1, ?2, ?3) \
+                  ON CONFLICT (room, client) DO UPDATE SET device = excluded.device";
     db.execute(insert, (room.as_str(), client.as_str(), device.0))?;
     Ok(())
 }
 
 /// Lets our clients in that a commit adds. KeyPackages that were used are used up, whatever way they were handed out.
-fn welcome(db: &Transaction<'_>, record: &CommitRecord<'_>) -> Result<BTreeSet<DeviceId>, StoreError> {
+fn welcome(db: Db<'_>, record: &CommitRecord<'_>) -> Result<BTreeSet<DeviceId>, StoreError> {
     let mut devices = BTreeSet::new();
     for (reference, client) in record.added {
         db.execute("UPDATE key_packages SET claimed = 1, claimed_by = NULL WHERE ref = ?1", [reference.as_bytes()])?;

@@ -1,23 +1,34 @@
-use rusqlite::Connection;
-
-use super::StoreError;
+use super::{
+    StoreError,
+    database::{Database, Isolation},
+    run,
+};
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are only ever added.
 const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
 
-/// Brings the database to the newest version.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let newest = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+/// Brings the database to the newest version. Several processes may do so at once: each step is taken by one of them.
+pub(super) fn migrate(database: &dyn Database) -> Result<(), StoreError> {
+    let version = run(
+        |work| database.write(Isolation::Serializable, work),
+        |db| {
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS schema_version (one BIGINT PRIMARY KEY, version BIGINT NOT NULL)",
+                [0_i64; 0],
+            )?;
+            db.execute(
+                "INSERT INTO schema_version (one, version) VALUES (1, 0) ON CONFLICT (one) DO NOTHING",
+                [0_i64; 0],
+            )?;
+            db.one("SELECT version FROM schema_version", [0_i64; 0])?.get::<i64>(0)
+        },
+    )?;
+    let newest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if version > newest {
         return Err(StoreError::newer(version));
     }
-    let missing = MIGRATIONS.iter().zip(1_u32..).filter(|(_, leads_to)| *leads_to > version);
-    for (step, leads_to) in missing {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", leads_to)?;
-        transaction.commit()?;
+    for (step, leads_to) in MIGRATIONS.iter().zip(1_i64..).filter(|(_, leads_to)| *leads_to > version) {
+        database.migrate(step, leads_to)?;
     }
     Ok(())
 }

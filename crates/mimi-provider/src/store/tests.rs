@@ -3,31 +3,106 @@ use mimi_wire::{KeyPackageRef, QueryElement, SearchField, local::InboxBody};
 
 use super::*;
 
-struct Folder(std::path::PathBuf);
+#[path = "../../tests/support/postgres.rs"]
+mod postgres_server;
 
-impl Folder {
-    fn new(name: &str) -> Self {
+/// Where a store is.
+enum Place {
+    Folder(std::path::PathBuf),
+    Postgres(Address),
+}
+
+impl Place {
+    fn folder(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("mimi-provider-store-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self::Folder(path)
+    }
+
+    fn postgres() -> Option<Self> {
+        let address = postgres_server::database("store")?;
+        Some(Self::Postgres(Address::new(&address, None, 16).unwrap()))
     }
 
     fn open(&self) -> Store {
-        Store::open(&self.0.join("provider.sqlite")).unwrap()
+        self.try_open().unwrap()
     }
 
-    /// Every octet of every file.
-    fn octets(&self) -> Vec<u8> {
-        let files = std::fs::read_dir(&self.0).unwrap();
-        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+    fn try_open(&self) -> Result<Store, StoreError> {
+        match self {
+            Self::Folder(path) => Store::open(&path.join("provider.sqlite")),
+            Self::Postgres(address) => Store::connect(address),
+        }
+    }
+
+    /// As another process would see the store: not with a single file.
+    fn other(&self, store: &Store) -> Store {
+        match self {
+            Self::Folder(_) => store.clone(),
+            Self::Postgres(_) => self.open(),
+        }
+    }
+
+    /// Every octet of every file, if the files are ours.
+    fn octets(&self) -> Option<Vec<u8>> {
+        let Self::Folder(path) = self else { return None };
+        let files = std::fs::read_dir(path).unwrap();
+        Some(files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect())
     }
 }
 
-impl Drop for Folder {
+impl Drop for Place {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        if let Self::Folder(path) = self {
+            let _ = std::fs::remove_dir_all(path);
+        }
     }
+}
+
+/// What every store has to do: each is a test on SQLite and one on PostgreSQL.
+macro_rules! contract {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            use super::Place;
+
+            $(#[test]
+            fn $name() {
+                super::$name(&Place::folder(stringify!($name)));
+            })*
+        }
+
+        mod postgres {
+            use super::Place;
+
+            $(#[test]
+            fn $name() {
+                if let Some(place) = Place::postgres() {
+                    super::$name(&place);
+                }
+            })*
+        }
+    };
+}
+
+contract! {
+    a_name_is_given_once_and_a_code_lets_one_device_in,
+    pseudonyms_are_the_accounts_and_other_devices_hear_of_them,
+    a_client_is_the_same_for_the_same_subject_and_key,
+    eight_threads_claim_each_key_package_once,
+    the_same_request_gets_the_same_key_package_until_it_is_used,
+    only_what_fits_is_handed_out,
+    a_commit_is_stored_whole_and_survives_a_restart,
+    the_outbox_gives_the_oldest_room_first_within_bounds,
+    notifications_are_taken_once_and_all_or_none,
+    a_destroyed_room_leaves_no_trace_in_the_files,
+    a_database_of_a_newer_version_is_refused,
+    a_hub_key_is_made_once,
+    a_room_goes_on_once_from_each_epoch,
+    couriers_never_get_the_same_room,
+    what_a_courier_left_behind_waits_for_another,
+    the_same_message_is_accepted_once_by_two_processes,
+    what_fails_changes_nothing,
 }
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
@@ -95,16 +170,14 @@ fn later() -> Timestamp {
     Timestamp::from_secs(2_000_000)
 }
 
-#[test]
-fn a_name_is_given_once_and_a_code_lets_one_device_in() {
-    let folder = Folder::new("accounts");
-    let store = folder.open();
+fn a_name_is_given_once_and_a_code_lets_one_device_in(place: &Place) {
+    let store = place.open();
     alice(&store);
     assert!(!store.register(&profile("Alice"), &new_device(9)).unwrap(), "the same name in another case");
     assert!(store.device_by_token(&[9; 32]).unwrap().is_none());
     assert!(store.known_device(&[9; 32]).is_none());
     assert_eq!(store.known_device(&[1; 32]).unwrap().client, store.device_by_token(&[1; 32]).unwrap().unwrap().client);
-    assert!(folder.open().known_device(&[1; 32]).is_none(), "it has not shown its token yet");
+    assert!(place.open().known_device(&[1; 32]).is_none(), "it has not shown its token yet");
     second(&store);
     assert_eq!(store.add_device(&[1; 32], &new_device(3)).unwrap(), None, "the code is used up");
     let found = |handle: &str| {
@@ -116,10 +189,8 @@ fn a_name_is_given_once_and_a_code_lets_one_device_in() {
     assert_eq!(found("im:bob@a.example"), []);
 }
 
-#[test]
-fn pseudonyms_are_the_accounts_and_other_devices_hear_of_them() {
-    let folder = Folder::new("pseudonyms");
-    let store = folder.open();
+fn pseudonyms_are_the_accounts_and_other_devices_hear_of_them(place: &Place) {
+    let store = place.open();
     let (first, second) = (alice(&store), second(&store));
     let pseudonym = UserUri::pseudonym(&domain("a.example"), [7; 16]);
     let (assigned, wake) = store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym), None).unwrap();
@@ -136,10 +207,8 @@ fn pseudonyms_are_the_accounts_and_other_devices_hear_of_them() {
     assert_eq!(after_ack.first().unwrap().0, 2, "numbers go on after they were deleted");
 }
 
-#[test]
-fn a_client_is_the_same_for_the_same_subject_and_key() {
-    let folder = Folder::new("clients");
-    let store = folder.open();
+fn a_client_is_the_same_for_the_same_subject_and_key(place: &Place) {
+    let store = place.open();
     let (first, second) = (alice(&store), second(&store));
     let pseudonym = UserUri::pseudonym(&domain("a.example"), [7; 16]);
     store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym), None).unwrap();
@@ -161,16 +230,14 @@ fn a_client_is_the_same_for_the_same_subject_and_key() {
     assert_eq!(client(&first, &user("bob"), &one), None);
 }
 
-#[test]
-fn eight_threads_claim_each_key_package_once() {
-    let folder = Folder::new("claim");
-    let store = folder.open();
+fn eight_threads_claim_each_key_package_once(place: &Place) {
+    let store = place.open();
     let device = alice(&store);
     let offered: Vec<_> = (0..64).map(|number| key_package(&device, number, later())).collect();
     assert!(store.upload(&device, &offered, NOW).unwrap());
     let threads: Vec<_> = (0..8)
         .map(|_| {
-            let store = store.clone();
+            let store = place.other(&store);
             std::thread::spawn(move || -> Vec<ClaimedClient> {
                 (0..10).flat_map(|_| store.claim(&claim(), NOW).unwrap()).collect()
             })
@@ -190,10 +257,8 @@ fn eight_threads_claim_each_key_package_once() {
     assert_eq!(exhausted, 16);
 }
 
-#[test]
-fn the_same_request_gets_the_same_key_package_until_it_is_used() {
-    let folder = Folder::new("again");
-    let store = folder.open();
+fn the_same_request_gets_the_same_key_package_until_it_is_used(place: &Place) {
+    let store = place.open();
     let device = alice(&store);
     let stock: Vec<_> = [3, 4, 5].map(|number| key_package(&device, number, later())).into();
     assert!(store.upload(&device, &stock, NOW).unwrap());
@@ -212,10 +277,8 @@ fn the_same_request_gets_the_same_key_package_until_it_is_used() {
     assert_eq!(store.claim(&Claim { request: Some([2; 32]), ..claim() }, later()).unwrap(), ask(3), "it has ended");
 }
 
-#[test]
-fn only_what_fits_is_handed_out() {
-    let folder = Folder::new("fits");
-    let store = folder.open();
+fn only_what_fits_is_handed_out(place: &Place) {
+    let store = place.open();
     let (first, second) = (alice(&store), second(&store));
     assert!(store.claim(&claim(), NOW).unwrap().is_empty());
     let expired = key_package(&first, 1, NOW);
@@ -246,8 +309,41 @@ fn create(store: &Store, device: &Device, name: &str) -> bool {
     store.create_room(&new).unwrap()
 }
 
+fn take(store: &Store, count: usize, octets: usize) -> Option<Parcel> {
+    store.outbox_take(&domain("b.example"), count, octets, NOW).unwrap()
+}
+
+fn octets(parcel: &Parcel) -> Vec<Vec<u8>> {
+    parcel.messages.iter().map(|(_, message)| message.clone()).collect()
+}
+
+fn deliver(store: &Store, parcel: &Parcel) {
+    store.outbox_done(parcel, parcel.messages.last().unwrap().0, NOW).unwrap();
+}
+
+/// A message to the room in `epoch`, which goes to one peer.
+fn message(store: &Store, name: &str, epoch: u64, number: u16) -> Result<Wake, StoreError> {
+    let room = room(name);
+    let mut hash = [200; 32];
+    hash[..2].copy_from_slice(&number.to_be_bytes());
+    let outbox = [(domain("b.example"), format!("message {number}").into_bytes())];
+    let body = InboxBody::RoomDestroyed { room: room.clone() };
+    let record = MessageRecord { room: &room, hash, accepted: NOW, epoch, outbox: &outbox, body: &body };
+    store.accept_message(&record)
+}
+
 /// A commit to `epoch` that adds a client of ours, and goes to one peer.
 fn commit(store: &Store, name: &str, epoch: u64, snapshot: bool, added: &[(KeyPackageRef, ClientUri)]) -> Wake {
+    try_commit(store, name, epoch, snapshot, added).unwrap()
+}
+
+fn try_commit(
+    store: &Store,
+    name: &str,
+    epoch: u64,
+    snapshot: bool,
+    added: &[(KeyPackageRef, ClientUri)],
+) -> Result<Wake, StoreError> {
     let room = room(name);
     let body = InboxBody::RoomDestroyed { room: room.clone() };
     let hash = [u8::try_from(epoch).unwrap() + 100; 32];
@@ -265,22 +361,20 @@ fn commit(store: &Store, name: &str, epoch: u64, snapshot: bool, added: &[(KeyPa
         added,
         removed: &[],
     };
-    store.accept_commit(&record).unwrap()
+    store.accept_commit(&record)
 }
 
-#[test]
-fn a_commit_is_stored_whole_and_survives_a_restart() {
-    let folder = Folder::new("commit");
+fn a_commit_is_stored_whole_and_survives_a_restart(place: &Place) {
     let wake;
     {
-        let store = folder.open();
+        let store = place.open();
         let (first, second) = (alice(&store), second(&store));
         assert!(create(&store, &first, "club") && !create(&store, &first, "club"));
         wake = commit(&store, "club", 1, false, &[(KeyPackageRef::new(&[1]), second.client.clone())]);
         assert_eq!(wake.devices, [first.id, second.id].into());
         assert_eq!(wake.peers, [domain("b.example")].into());
     }
-    let store = folder.open();
+    let store = place.open();
     let stored = store.room(&room("club")).unwrap().unwrap();
     assert_eq!((stored.snapshot.as_slice(), stored.log.len()), (b"club".as_slice(), 1));
     assert_eq!(store.accepted_at(&room("club"), &[101; 32]).unwrap(), Some(NOW));
@@ -291,30 +385,31 @@ fn a_commit_is_stored_whole_and_survives_a_restart() {
     commit(&store, "club", 2, true, &[]);
     let stored = store.room(&room("club")).unwrap().unwrap();
     assert_eq!((stored.snapshot.as_slice(), stored.log.len()), (b"snapshot".as_slice(), 0));
-    let rows = store.outbox(&domain("b.example"), 10, 1000).unwrap();
-    assert_eq!(rows.iter().map(|row| row.message.clone()).collect::<Vec<_>>(), [b"commit 1", b"commit 2"]);
-    store.outbox_done(&rows).unwrap();
-    assert!(store.outbox(&domain("b.example"), 10, 1000).unwrap().is_empty());
+    let parcel = take(&store, 10, 1000).unwrap();
+    assert_eq!(octets(&parcel), [b"commit 1", b"commit 2"]);
+    deliver(&store, &parcel);
+    assert_eq!(take(&store, 10, 1000), None);
 }
 
-#[test]
-fn the_outbox_gives_the_oldest_room_first_within_bounds() {
-    let folder = Folder::new("outbox");
-    let store = folder.open();
+fn the_outbox_gives_the_oldest_room_first_within_bounds(place: &Place) {
+    let store = place.open();
     let first = alice(&store);
     assert!(create(&store, &first, "one") && create(&store, &first, "two"));
     for (name, epoch) in [("one", 1), ("two", 1), ("one", 2), ("one", 3)] {
         commit(&store, name, epoch, false, &[]);
     }
-    let messages = |count, octets| -> Vec<_> {
-        let rows = store.outbox(&domain("b.example"), count, octets).unwrap();
-        assert!(rows.iter().all(|row| row.room == room("one")));
-        rows.into_iter().map(|row| row.message).collect()
-    };
-    assert_eq!(messages(10, 1000), [b"commit 1", b"commit 2", b"commit 3"]);
-    assert_eq!(messages(2, 1000).len(), 2);
-    assert_eq!(messages(10, 1).len(), 1, "one is always given");
-    assert!(store.outbox(&domain("c.example"), 10, 1000).unwrap().is_empty());
+    for (count, octets, expected) in [(10, 1000, 3), (2, 1000, 2), (10, 1, 1)] {
+        let parcel = take(&store, count, octets).unwrap();
+        assert_eq!((&parcel.room, parcel.messages.len()), (&room("one"), expected), "one is always given");
+        assert!(parcel.more);
+        assert_eq!(super::tests::octets(&parcel), [b"commit 1", b"commit 2", b"commit 3"][..expected]);
+        // Without a second room in between, it would be behind it.
+        store.outbox_later(&parcel, NOW).unwrap();
+    }
+    let one = take(&store, 10, 1000).unwrap();
+    store.outbox_later(&one, later()).unwrap();
+    assert_eq!(take(&store, 10, 1000).unwrap().room, room("two"), "a room that could not be brought is behind others");
+    assert_eq!(store.outbox_take(&domain("c.example"), 10, 1000, NOW).unwrap(), None);
 }
 
 fn notification(number: u8, welcome: Option<u8>) -> Notification {
@@ -322,10 +417,8 @@ fn notification(number: u8, welcome: Option<u8>) -> Notification {
     Notification { hash: [number; 32], body: vec![number], welcome }
 }
 
-#[test]
-fn notifications_are_taken_once_and_all_or_none() {
-    let folder = Folder::new("notify");
-    let store = folder.open();
+fn notifications_are_taken_once_and_all_or_none(place: &Place) {
+    let store = place.open();
     let device = alice(&store);
     assert!(store.upload(&device, &[key_package(&device, 5, later())], NOW).unwrap());
     let other: RoomUri = "mimi://b.example/r/club".parse().unwrap();
@@ -345,25 +438,23 @@ fn notifications_are_taken_once_and_all_or_none() {
     assert_eq!(notify(&[notification(4, None)]), NotifyOutcome::UnknownRoom);
 }
 
-#[test]
-fn a_destroyed_room_leaves_no_trace_in_the_files() {
-    let folder = Folder::new("destroy");
-    let store = folder.open();
+fn a_destroyed_room_leaves_no_trace_in_the_files(place: &Place) {
+    let store = place.open();
     let (first, second) = (alice(&store), second(&store));
     for number in 0..40 {
         assert!(create(&store, &first, &format!("other-{number}")));
     }
     assert!(create(&store, &first, "secret-club"));
-    for epoch in 1..60 {
-        commit(&store, "secret-club", epoch, false, &[(KeyPackageRef::new(&[1]), second.client.clone())]);
+    for epoch in 1..60_u64 {
+        let reference = KeyPackageRef::new(&epoch.to_be_bytes());
+        commit(&store, "secret-club", epoch, false, &[(reference, second.client.clone())]);
         commit(&store, "other-1", epoch, false, &[]);
     }
-    let peer = domain("b.example");
-    while let rows @ [_, ..] = store.outbox(&peer, 100, 1 << 20).unwrap().as_slice() {
-        store.outbox_done(rows).unwrap();
+    while let Some(parcel) = take(&store, 100, 1 << 20) {
+        deliver(&store, &parcel);
     }
-    let found = |needle: &[u8]| folder.octets().windows(needle.len()).any(|window| window == needle);
-    assert!(found(b"secret-club"));
+    let found = |needle: &[u8]| Some(place.octets()?.windows(needle.len()).any(|window| window == needle));
+    assert_ne!(found(b"secret-club"), Some(false));
     let now = Timestamp::from_secs(1_000_000);
     let wake = store.destroy_room(&room("secret-club"), now).unwrap();
     assert_eq!(wake.devices, [first.id, second.id].into());
@@ -377,22 +468,150 @@ fn a_destroyed_room_leaves_no_trace_in_the_files() {
     assert!(store.forget_destroyed(now).unwrap());
     assert!(!store.forget_destroyed(now).unwrap(), "once is enough");
     assert!(store.room(&room("secret-club")).unwrap().is_none());
-    assert!(!found(b"secret-club"), "the room's name is still in a file");
-    assert!(found(b"other-1"));
+    assert_ne!(found(b"secret-club"), Some(true), "the room's name is still in a file");
+    assert_ne!(found(b"other-1"), Some(false));
 }
 
-#[test]
-fn a_database_of_a_newer_version_is_refused() {
-    let folder = Folder::new("newer");
-    folder.open().connection().pragma_update(None, "user_version", 99).unwrap();
-    let error = Store::open(&folder.0.join("provider.sqlite")).err().unwrap();
+fn a_database_of_a_newer_version_is_refused(place: &Place) {
+    place.open().write(|db| db.execute("UPDATE schema_version SET version = ?1", [99_i64])).unwrap();
+    let error = place.try_open().err().unwrap();
     assert_eq!(error.to_string(), "the database was written by a newer version: schema 99");
 }
 
-#[test]
-fn a_hub_key_is_made_once() {
-    let folder = Folder::new("key");
-    assert_eq!(folder.open().hub_key(1, &[1; 32]).unwrap(), [1; 32]);
-    assert_eq!(folder.open().hub_key(1, &[2; 32]).unwrap(), [1; 32]);
-    assert_eq!(folder.open().hub_key(2, &[2; 32]).unwrap(), [2; 32]);
+fn a_hub_key_is_made_once(place: &Place) {
+    assert_eq!(place.open().hub_key(1, &[1; 32]).unwrap(), [1; 32]);
+    assert_eq!(place.open().hub_key(1, &[2; 32]).unwrap(), [1; 32]);
+    assert_eq!(place.open().hub_key(2, &[2; 32]).unwrap(), [2; 32]);
+}
+
+fn a_room_goes_on_once_from_each_epoch(place: &Place) {
+    let store = place.open();
+    let first = alice(&store);
+    assert!(create(&store, &first, "club"));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let store = place.other(&store);
+            std::thread::spawn(move || {
+                let accepted: Vec<u64> = (1..=10)
+                    .filter(|epoch| match try_commit(&store, "club", *epoch, false, &[]) {
+                        Ok(_) => true,
+                        Err(error) if error.is_stale() => false,
+                        Err(error) => panic!("{error}"),
+                    })
+                    .collect();
+                accepted
+            })
+        })
+        .collect();
+    let mut accepted: Vec<u64> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    accepted.sort_unstable();
+    let reached = store.room_epoch(&room("club")).unwrap().unwrap();
+    assert_eq!(accepted, (1..=reached).collect::<Vec<_>>(), "each epoch once, and none without the one before");
+    assert!(reached >= 1);
+    let delivered = store.inbox(first.id, 0, 1000, 1 << 20).unwrap();
+    assert_eq!(delivered.len() as u64, reached, "what was refused left nothing behind");
+    let reference = KeyPackageRef::new(&[5; 32]);
+    commit(&store, "club", reached + 1, false, &[(reference.clone(), first.client.clone())]);
+    let again = try_commit(&store, "club", reached + 2, false, &[(reference, first.client.clone())]);
+    assert!(again.unwrap_err().is_stale(), "a KeyPackage is used once");
+    assert!(message(&store, "club", reached, 1).unwrap_err().is_stale(), "a message of an epoch that is over");
+}
+
+fn the_same_message_is_accepted_once_by_two_processes(place: &Place) {
+    let store = place.open();
+    let first = alice(&store);
+    assert!(create(&store, &first, "club"));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let store = place.other(&store);
+            std::thread::spawn(move || (0..50).filter(|number| message(&store, "club", 0, *number).is_ok()).count())
+        })
+        .collect();
+    let accepted: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+    assert_eq!(accepted, 50);
+    let numbers: Vec<_> = store.inbox(first.id, 0, 1000, 1 << 20).unwrap().iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, (1..=50).collect::<Vec<_>>(), "each once, without a gap");
+    let parcel = take(&store, 1000, 1 << 20).unwrap();
+    let positions: Vec<_> = parcel.messages.iter().map(|(position, _)| *position).collect();
+    assert_eq!(positions, (1..=50).collect::<Vec<_>>());
+}
+
+fn couriers_never_get_the_same_room(place: &Place) {
+    let store = place.open();
+    let first = alice(&store);
+    let names: Vec<_> = (0..6).map(|number| format!("room-{number}")).collect();
+    for name in &names {
+        assert!(create(&store, &first, name));
+        for number in 0..20 {
+            message(&store, name, 0, number).unwrap();
+        }
+    }
+    let busy = Arc::new(Mutex::new(BTreeSet::new()));
+    let couriers: Vec<_> = (0..4)
+        .map(|_| {
+            let (store, busy) = (place.other(&store), Arc::clone(&busy));
+            std::thread::spawn(move || {
+                let mut brought = Vec::new();
+                while let Some(parcel) = take(&store, 3, 1 << 20) {
+                    assert!(busy.lock().unwrap().insert(parcel.room.clone()), "a room has two couriers");
+                    brought.extend(parcel.messages.iter().map(|(position, _)| (parcel.room.clone(), *position)));
+                    busy.lock().unwrap().remove(&parcel.room);
+                    deliver(&store, &parcel);
+                }
+                brought
+            })
+        })
+        .collect();
+    let mut brought: Vec<_> = couriers.into_iter().flat_map(|courier| courier.join().unwrap()).collect();
+    brought.sort();
+    let expected = names.iter().flat_map(|name| (1..=20).map(|position| (room(name), position)));
+    assert_eq!(brought, expected.collect::<Vec<_>>(), "each message once");
+    assert_eq!(take(&store, 3, 1 << 20), None);
+}
+
+fn what_a_courier_left_behind_waits_for_another(place: &Place) {
+    let store = place.open();
+    let first = alice(&store);
+    assert!(create(&store, &first, "club"));
+    message(&store, "club", 0, 1).unwrap();
+    let parcel = take(&store, 10, 1000).unwrap();
+    assert!(!parcel.more || store.is_shared());
+    assert_eq!(take(&store, 10, 1000), None, "its courier is away");
+    message(&store, "club", 0, 2).unwrap();
+    assert_eq!(take(&place.other(&store), 10, 1000), None);
+    // The process of the courier is killed.
+    let other = place.open();
+    let at = |seconds: u64| {
+        other.outbox_take(&domain("b.example"), 10, 1000, Timestamp::from_secs(1_000_000 + seconds)).unwrap()
+    };
+    if store.is_shared() {
+        assert_eq!(at(14), None, "it may still be on its way");
+        store.outbox_busy(&parcel, Timestamp::from_secs(1_000_010)).unwrap();
+        assert_eq!(at(24), None, "it has said so");
+    }
+    let again = at(25).unwrap();
+    assert_eq!(octets(&again), [b"message 1", b"message 2"]);
+    // A clock that goes back by days does not make a room wait for days.
+    other.outbox_busy(&again, Timestamp::from_secs(2_000_000)).unwrap();
+    let back = place.open().outbox_take(&domain("b.example"), 10, 1000, NOW).unwrap();
+    assert_eq!(back.map(|parcel| octets(&parcel)), Some(octets(&again)));
+    deliver(&other, &again);
+    assert_eq!(take(&place.open(), 10, 1000), None);
+}
+
+fn what_fails_changes_nothing(place: &Place) {
+    let store = place.open();
+    let failed: Result<(), StoreError> = store.write(|db| {
+        db.execute("INSERT INTO hub_keys (suite, secret) VALUES (?1, ?2)", (9_u16, &[1; 32]))?;
+        Err(StoreError::damaged("on purpose"))
+    });
+    assert_eq!(failed.unwrap_err().to_string(), "a value in the database is damaged: on purpose");
+    assert_eq!(store.hub_key(9, &[2; 32]).unwrap(), [2; 32]);
+    let twice = store.write(|db| db.execute("INSERT INTO hub_keys (suite, secret) VALUES (?1, ?2)", (9_u16, &[3; 32])));
+    let told = twice.unwrap_err();
+    assert!(!told.is_temporary() && told.to_string().starts_with("the database: "), "{told}");
+    assert_eq!(store.hub_key(9, &[4; 32]).unwrap(), [2; 32]);
+    let wrong: Result<Option<i64>, _> = store.look(|db| db.value("SELECT nothing FROM nowhere", [0_i64; 0]));
+    assert!(wrong.is_err());
+    assert_eq!(store.hub_key(9, &[4; 32]).unwrap(), [2; 32], "and the connection is still good");
 }

@@ -4,6 +4,7 @@
 mod account;
 mod credentials;
 mod inbox;
+mod links;
 mod profile;
 mod rooms;
 mod secret;
@@ -17,6 +18,7 @@ pub use credentials::{
     UnverifiedCredentialItem, claim_code, claim_from_code,
 };
 pub use inbox::{AckRequest, InboxBody, InboxEvent, InboxResponse};
+pub use links::{JoinLinkEntry, JoinLinkOperation, JoinLinksRequest, JoinLinksResponse};
 pub use profile::{ConsentSettings, ProfileEntry, SetProfile, Visibility};
 pub use rooms::{
     Accepted, ClaimOwnRequest, CreateRoomRequest, HubKeyMaterialRequest, LocalIdentifierQuery, UploadBatch,
@@ -50,6 +52,10 @@ pub const UPDATE_PATH: &str = "/client/v1/update";
 pub const SUBMIT_MESSAGE_PATH: &str = "/client/v1/submitMessage";
 /// POST with `/{roomId}` [`crate::GroupInfoRequest`] -> [`crate::GroupInfoResponse`].
 pub const GROUP_INFO_PATH: &str = "/client/v1/groupInfo";
+/// POST with `/{roomId}` [`JoinLinksRequest`] -> [`JoinLinksResponse`].
+pub const JOIN_LINKS_PATH: &str = "/client/v1/joinLinks";
+/// POST with `/{roomId}` [`crate::UnverifiedCommitReport`], without an answer.
+pub const REPORT_COMMIT_PATH: &str = "/client/v1/reportCommit";
 /// POST [`LocalIdentifierQuery`] -> [`crate::IdentifierResponse`].
 pub const IDENTIFIER_QUERY_PATH: &str = "/client/v1/identifierQuery";
 /// POST [`SetProfile`], without an answer.

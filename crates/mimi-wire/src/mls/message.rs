@@ -1,6 +1,6 @@
 use mimi_pseudonym::{DecodeError, Reader, Wire, Writer};
 
-use super::{GroupInfo, KeyPackage, Welcome, opaque, scan};
+use super::{Credential, GroupInfo, KeyPackage, Welcome, opaque, scan};
 
 /// What an MLS message is (RFC 9420, section 6).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -59,6 +59,14 @@ struct Framing {
     authenticated_data: Vec<u8>,
     content_type: ContentType,
     confirmation_tag: Option<Vec<u8>>,
+    joiner: Option<Joiner>,
+}
+
+/// Key and credential of a client that joins by an external commit.
+#[derive(Clone, PartialEq, Eq)]
+struct Joiner {
+    signature_key: Vec<u8>,
+    credential: Credential,
 }
 
 opaque!(
@@ -112,11 +120,18 @@ fn public_message(reader: &mut Reader<'_>) -> scan::Scan<Framing> {
     };
     let authenticated_data = reader.vector()?.to_vec();
     let content_type = content_type(reader)?;
-    match content_type {
-        ContentType::Application => reader.vector().map(drop)?,
-        ContentType::Proposal => scan::proposal(reader)?,
+    let leaf = match content_type {
+        ContentType::Application => reader.vector().map(|_| None)?,
+        ContentType::Proposal => scan::proposal(reader).map(|()| None)?,
         ContentType::Commit => scan::commit(reader)?,
-    }
+    };
+    let joiner = match leaf {
+        Some(leaf) if sender == SenderType::NewMemberCommit => {
+            let credential = Credential::decode(leaf.credential)?;
+            Some(Joiner { signature_key: leaf.signature_key.to_vec(), credential })
+        }
+        _ => None,
+    };
     // The signature; the confirmation tag of a commit; the membership tag of a member.
     reader.vector()?;
     let confirmation_tag = match content_type {
@@ -126,7 +141,7 @@ fn public_message(reader: &mut Reader<'_>) -> scan::Scan<Framing> {
     if matches!(sender, SenderType::Member(_)) {
         reader.vector()?;
     }
-    Ok(Framing { group_id, epoch, sender: Some(sender), authenticated_data, content_type, confirmation_tag })
+    Ok(Framing { group_id, epoch, sender: Some(sender), authenticated_data, content_type, confirmation_tag, joiner })
 }
 
 fn private_message(reader: &mut Reader<'_>) -> scan::Scan<Framing> {
@@ -137,7 +152,8 @@ fn private_message(reader: &mut Reader<'_>) -> scan::Scan<Framing> {
     // The encrypted sender data, then the ciphertext.
     reader.vector()?;
     reader.vector()?;
-    Ok(Framing { group_id, epoch, sender: None, authenticated_data, content_type, confirmation_tag: None })
+    let (sender, confirmation_tag, joiner) = (None, None, None);
+    Ok(Framing { group_id, epoch, sender, authenticated_data, content_type, confirmation_tag, joiner })
 }
 
 /// Octets before the object that is wrapped: version and wire format.
@@ -177,6 +193,13 @@ impl MlsMessage {
     /// The confirmation tag of a commit in a public message.
     pub fn confirmation_tag(&self) -> Option<&[u8]> {
         self.facts.framing.as_ref().and_then(|framing| framing.confirmation_tag.as_deref())
+    }
+
+    /// Signature key and credential of the client that joins, if it is an external commit in a public message. They are
+    /// a claim until the message has been verified.
+    pub fn joiner(&self) -> Option<(&[u8], &Credential)> {
+        let joiner = self.facts.framing.as_ref()?.joiner.as_ref()?;
+        Some((&joiner.signature_key, &joiner.credential))
     }
 
     /// The welcome, if it is one.

@@ -11,6 +11,7 @@ mod key_package;
 mod kind;
 mod message;
 mod reference;
+mod safe_aad;
 mod scan;
 mod tree;
 mod welcome;
@@ -24,6 +25,7 @@ pub use key_package::KeyPackage;
 pub use kind::{ApplicationMessage, CommitMessage, ProposalMessage, WrongKind};
 pub use message::{ContentType, MlsMessage, SenderType, WireFormat};
 pub use reference::{KeyPackageRef, ProposalRef};
+pub use safe_aad::{SAFE_AAD_COMPONENT, SafeAad};
 pub use tree::RatchetTree;
 pub use welcome::Welcome;
 

@@ -17,10 +17,6 @@ pub(super) fn each(reader: &mut Reader<'_>, element: impl Fn(&mut Reader<'_>) ->
     Ok(())
 }
 
-fn optional(reader: &mut Reader<'_>, value: impl Fn(&mut Reader<'_>) -> Scan) -> Scan {
-    if reader.flag("optional")? { value(reader) } else { Ok(()) }
-}
-
 fn opaque(reader: &mut Reader<'_>) -> Scan {
     reader.vector().map(drop)
 }
@@ -131,12 +127,13 @@ pub(super) fn hpke_ciphertext(reader: &mut Reader<'_>) -> Scan {
     opaque(reader)
 }
 
-fn update_path(reader: &mut Reader<'_>) -> Scan {
-    leaf_node(reader)?;
+fn update_path<'a>(reader: &mut Reader<'a>) -> Scan<LeafNode<'a>> {
+    let leaf = leaf_node(reader)?;
     each(reader, |node| {
         node.vector()?;
         each(node, hpke_ciphertext)
-    })
+    })?;
+    Ok(leaf)
 }
 
 fn pre_shared_key_id(reader: &mut Reader<'_>) -> Scan {
@@ -192,14 +189,14 @@ pub(super) fn proposal(reader: &mut Reader<'_>) -> Scan {
     }
 }
 
-/// `Commit` (section 12.4).
-pub(super) fn commit(reader: &mut Reader<'_>) -> Scan {
+/// `Commit` (section 12.4); gives the leaf node of its path, if it has one.
+pub(super) fn commit<'a>(reader: &mut Reader<'a>) -> Scan<Option<LeafNode<'a>>> {
     each(reader, |entry| match entry.u8()? {
         1 => proposal(entry),
         2 => opaque(entry),
         value => unknown("proposal_or_ref_type", value),
     })?;
-    optional(reader, update_path)
+    if reader.flag("optional")? { update_path(reader).map(Some) } else { Ok(None) }
 }
 
 /// What stands in a group info.

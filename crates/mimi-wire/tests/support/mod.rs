@@ -293,6 +293,14 @@ pub fn group_info_response(from: &mut Gen, suite: CipherSuite, room: RoomUri) ->
     UnverifiedGroupInfoResponse::sign(tbs, &signer).unwrap()
 }
 
+pub fn rollback(from: &mut Gen) -> UnverifiedRollback {
+    let cipher_suite = any(from);
+    let signer = from.signer(cipher_suite);
+    let (epoch, commit_hash) = (from.u64(), from.0.bits256());
+    let tbs = RollbackTbs { room: any(from), epoch, commit_hash, at: any(from), cipher_suite };
+    UnverifiedRollback::sign(tbs, &signer).unwrap()
+}
+
 pub fn credential_item(from: &mut Gen, suite: CipherSuite) -> CredentialItem {
     let signer = from.signer(suite);
     let disclose = ClaimName::ALL.into_iter().filter(|_| from.flag()).collect();
@@ -447,10 +455,11 @@ sample! {
         1 => SubmitMessageResponse::NotAllowed,
         _ => SubmitMessageResponse::EpochTooOld { current_epoch: from.u64() },
     };
-    FanoutMessage: |from| FanoutMessage { timestamp: any(from), event: match from.below(4) {
+    FanoutMessage: |from| FanoutMessage { timestamp: any(from), event: match from.below(5) {
         0 => FanoutEvent::Application { message: any(from), frank: from.maybe(any) },
         1 => FanoutEvent::Welcome { welcome: any(from), ratchet_tree: any(from) },
         2 => FanoutEvent::Proposal { proposal: any(from), more: from.many(0, 2, any) },
+        3 => FanoutEvent::RolledBack { rollback: rollback(from) },
         _ => FanoutEvent::Commit { commit: any(from), external_proposals: from.many(0, 2, any) },
     } };
     FanoutMessages: |from| any::<FanoutMessage>(from).into();

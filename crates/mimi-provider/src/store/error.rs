@@ -1,0 +1,82 @@
+use super::postgres::is_broken;
+
+/// The database cannot be read or written. The text says what went wrong, and nothing of what stands in the database.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(transparent)]
+pub struct StoreError(Reason);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Reason {
+    #[error("the database: {0}")]
+    Sqlite(String),
+    #[error("the database: {0}")]
+    Postgres(String),
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("the database does not get to an end: too much happens at the same time")]
+    Contended,
+    #[error("the database has undone what was written, for example because the disk is full")]
+    Lost,
+    #[error("the database was written by a newer version: schema {0}")]
+    Newer(i64),
+    #[error("a value in the database is damaged: {0}")]
+    Damaged(&'static str),
+    #[error("the room has gone on meanwhile")]
+    Stale,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(Reason::Sqlite(error.to_string()))
+    }
+}
+
+impl From<::postgres::Error> for StoreError {
+    fn from(error: ::postgres::Error) -> Self {
+        // What the server says may quote values: only its code and the names of what is concerned are kept.
+        Self(match error.as_db_error() {
+            Some(told) => {
+                let concerned = told.constraint().or(told.column()).or(told.table()).unwrap_or("no table");
+                Reason::Postgres(format!("SQLSTATE {}, {concerned}", told.code().code()))
+            }
+            None if is_broken(&error) => Reason::Unreachable(error.to_string()),
+            None => Reason::Postgres(error.to_string()),
+        })
+    }
+}
+
+impl StoreError {
+    pub(super) fn damaged(what: &'static str) -> Self {
+        Self(Reason::Damaged(what))
+    }
+
+    pub(super) fn newer(version: i64) -> Self {
+        Self(Reason::Newer(version))
+    }
+
+    pub(super) fn stale() -> Self {
+        Self(Reason::Stale)
+    }
+
+    pub(super) fn lost() -> Self {
+        Self(Reason::Lost)
+    }
+
+    pub(super) fn contended() -> Self {
+        Self(Reason::Contended)
+    }
+
+    pub(crate) fn unreachable(why: &str) -> Self {
+        Self(Reason::Unreachable(why.to_owned()))
+    }
+
+    /// Another process has taken the room to another epoch: it has to be read again.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.0 == Reason::Stale
+    }
+
+    /// It may go well later.
+    pub(crate) fn is_temporary(&self) -> bool {
+        matches!(self.0, Reason::Unreachable(_) | Reason::Contended | Reason::Lost)
+    }
+}

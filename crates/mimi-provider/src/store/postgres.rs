@@ -1,0 +1,129 @@
+//! PostgreSQL, and what speaks its protocol: any number of processes on one database.
+
+mod connection;
+mod pool;
+
+use std::time::Duration;
+
+use mimi_pseudonym::Entropy;
+
+use super::{
+    StoreError,
+    database::{Database, Isolation, Work},
+};
+use connection::{Attempt, Connection};
+use pool::Pool;
+
+pub(super) use connection::is_broken;
+
+/// How often a transaction is begun again that got in the way of others.
+const ATTEMPTS: u32 = 60;
+/// How often it is begun again because the connection broke.
+const RECONNECTIONS: u32 = 3;
+
+/// Where a database is.
+#[derive(Clone)]
+pub(crate) struct Address {
+    pub(super) config: ::postgres::Config,
+    /// The most connections at the same time.
+    pub(super) connections: usize,
+}
+
+impl Address {
+    /// From a connection string, and a password that stands elsewhere.
+    pub(crate) fn new(text: &str, password: Option<&str>, connections: usize) -> Result<Self, StoreError> {
+        // What is wrong with the text is not said: it may hold a password.
+        let mut config: ::postgres::Config =
+            text.parse().map_err(|_| StoreError::unreachable("the connection string cannot be read"))?;
+        if let Some(password) = password {
+            config.password(password);
+        }
+        config.application_name("mimi-provider").connect_timeout(Duration::from_secs(5)).keepalives(true);
+        Ok(Self { config, connections })
+    }
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Address").field("hosts", &self.config.get_hosts()).finish_non_exhaustive()
+    }
+}
+
+pub(super) struct Postgres {
+    pool: Pool,
+}
+
+impl Postgres {
+    /// Connects to a database.
+    pub(super) fn connect(address: &Address) -> Result<Self, StoreError> {
+        let pool = Pool::new(address.clone());
+        pool.with(|_| ())?;
+        Ok(Self { pool })
+    }
+
+    /// Runs something until it comes to its end.
+    fn until_done(&self, mut attempt: impl FnMut(&mut Connection) -> Attempt) -> Result<(), StoreError> {
+        let mut broken = 0;
+        for number in 0..ATTEMPTS {
+            match self.pool.with(&mut attempt)? {
+                Attempt::Done => return Ok(()),
+                Attempt::Failed(error) => return Err(error),
+                Attempt::Again => pause(number),
+                Attempt::Broken(error) => {
+                    broken += 1;
+                    if broken > RECONNECTIONS {
+                        return Err(error);
+                    }
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            }
+        }
+        Err(StoreError::contended())
+    }
+}
+
+/// Waits longer after each attempt, and not as long as others that failed at the same time.
+fn pause(attempt: u32) {
+    let [first, ..] = crate::clock::OsEntropy.bits128();
+    let longest = 1_u64 << attempt.min(6);
+    std::thread::sleep(Duration::from_micros(longest * 4 * u64::from(first)));
+}
+
+impl Database for Postgres {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn write(&self, isolation: Isolation, work: &mut Work<'_>) -> Result<(), StoreError> {
+        let begin = match isolation {
+            Isolation::Serializable => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+            Isolation::Locking => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        };
+        self.until_done(|connection| connection.transaction(begin, work))
+    }
+
+    fn read(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        self.until_done(|connection| connection.transaction(begin, work))
+    }
+
+    fn look(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        self.until_done(|connection| connection.look(work))
+    }
+
+    fn migrate(&self, script: &str, version: i64) -> Result<(), StoreError> {
+        let script = script.replace("BLOB", "BYTEA").replace(" WITHOUT ROWID", "");
+        self.until_done(|connection| connection.migrate(&script, version))
+    }
+
+    fn changes(&self) -> u64 {
+        0
+    }
+
+    fn shed(&self, anew: bool) -> Result<(), StoreError> {
+        if anew {
+            self.until_done(|connection| connection.script("VACUUM"))?;
+        }
+        Ok(())
+    }
+}

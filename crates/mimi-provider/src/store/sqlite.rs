@@ -1,0 +1,410 @@
+//! SQLite: one file, one process.
+//!
+//! Whoever wants to write waits for the one connection that writes. If others wait behind it when it is done, it leaves
+//! the transaction open, and the last of them ends it for all: one flush of the disk for as many as came meanwhile. Each
+//! one's work is behind a savepoint of its own, and nobody gets an answer before the flush.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rusqlite::{
+    Connection, OpenFlags,
+    types::{ToSqlOutput, ValueRef},
+};
+
+use super::{
+    StoreError,
+    database::{Database, Db, Isolation, Param, Row, Statements, Value, Work},
+};
+
+/// The most transitions that share a flush.
+const GROUP_MAX: usize = 256;
+/// Readers that are kept open.
+const READERS: usize = 8;
+/// Statements that a connection keeps prepared.
+const PREPARED: usize = 160;
+
+pub(super) struct Sqlite {
+    path: PathBuf,
+    writer: Mutex<Writer>,
+    /// Those who want to write and have not begun.
+    waiting: AtomicUsize,
+    readers: Mutex<Vec<Connection>>,
+    /// Transactions that were ended, each by a flush of the disk.
+    flushes: AtomicU64,
+}
+
+struct Writer {
+    connection: Connection,
+    group: Option<Open>,
+}
+
+/// The transaction that is open.
+struct Open {
+    group: Arc<Group>,
+    members: usize,
+}
+
+/// Those whose work ends with one transaction.
+#[derive(Default)]
+struct Group {
+    outcome: Mutex<Option<Result<(), StoreError>>>,
+    ended: Condvar,
+}
+
+impl Group {
+    fn end(&self, outcome: Result<(), StoreError>) {
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        self.ended.notify_all();
+    }
+
+    fn wait(&self) -> Result<(), StoreError> {
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(outcome) = &*outcome {
+                return outcome.clone();
+            }
+            outcome = self.ended.wait(outcome).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Sqlite {
+    /// Opens or creates a database.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", "ON")?;
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        connection.set_prepared_statement_cache_capacity(PREPARED);
+        let writer = Mutex::new(Writer { connection, group: None });
+        Ok(Self {
+            path: path.to_owned(),
+            writer,
+            waiting: AtomicUsize::new(0),
+            readers: Mutex::default(),
+            flushes: AtomicU64::new(0),
+        })
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        writer
+    }
+
+    /// Does something with the connection that writes, outside of any transaction.
+    fn alone<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut writer = self.writer();
+        writer.end();
+        work(&writer.connection)
+    }
+
+    fn reader(&self) -> Result<Connection, StoreError> {
+        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(kept) = kept {
+            return Ok(kept);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let reader = Connection::open_with_flags(&self.path, flags)?;
+        reader.busy_timeout(Duration::from_secs(5))?;
+        reader.set_prepared_statement_cache_capacity(PREPARED);
+        Ok(reader)
+    }
+
+    fn keep(&self, reader: Connection) {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < READERS {
+            readers.push(reader);
+        }
+    }
+}
+
+impl Writer {
+    /// The transaction that is open, or a new one; and whether somebody's work is in it already.
+    fn begin(&mut self) -> Result<(Arc<Group>, bool), StoreError> {
+        if let Some(open) = &mut self.group {
+            open.members += 1;
+            return Ok((Arc::clone(&open.group), true));
+        }
+        self.command("BEGIN IMMEDIATE")?;
+        let group = Arc::<Group>::default();
+        self.group = Some(Open { group: Arc::clone(&group), members: 1 });
+        Ok((group, false))
+    }
+
+    /// Ends the transaction, and tells all whose work was in it.
+    fn end(&mut self) {
+        let Some(open) = self.group.take() else { return };
+        let outcome = if self.connection.is_autocommit() {
+            // SQLite has undone everything, for example because the disk is full.
+            Err(StoreError::lost())
+        } else {
+            self.command("COMMIT").inspect_err(|_| {
+                // What could not be committed is undone, so that the next transaction can begin.
+                let _ = self.command("ROLLBACK");
+            })
+        };
+        open.group.end(outcome);
+    }
+
+    fn command(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+}
+
+impl Database for Sqlite {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn write(&self, _: Isolation, work: &mut Work<'_>) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        let (group, shared) = writer.begin()?;
+        if shared {
+            writer.command("SAVEPOINT member")?;
+        }
+        let done = catch_unwind(AssertUnwindSafe(|| work(Db(&writer.connection))));
+        let undone = if matches!(done, Ok(true)) || writer.connection.is_autocommit() {
+            if shared && !writer.connection.is_autocommit() { writer.command("RELEASE member") } else { Ok(()) }
+        } else if shared {
+            writer.command("ROLLBACK TO member").and_then(|()| writer.command("RELEASE member"))
+        } else {
+            // Nobody else is in the transaction yet.
+            writer.group = None;
+            group.end(Ok(()));
+            writer.command("ROLLBACK")
+        };
+        let members = writer.group.as_ref().map_or(0, |open| open.members);
+        if members >= GROUP_MAX || self.waiting.load(Ordering::SeqCst) == 0 {
+            writer.end();
+            self.flushes.fetch_add(1, Ordering::SeqCst);
+        }
+        drop(writer);
+        let outcome = undone.and_then(|()| group.wait());
+        match done {
+            Ok(_) => outcome,
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    fn read(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        let reader = self.reader()?;
+        reader.prepare_cached("BEGIN")?.execute([])?;
+        work(Db(&reader));
+        reader.prepare_cached("COMMIT")?.execute([])?;
+        self.keep(reader);
+        Ok(())
+    }
+
+    fn look(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        let reader = self.reader()?;
+        work(Db(&reader));
+        self.keep(reader);
+        Ok(())
+    }
+
+    fn migrate(&self, script: &str, version: i64) -> Result<(), StoreError> {
+        self.alone(|connection| {
+            connection.execute_batch("BEGIN IMMEDIATE")?;
+            let step = || -> Result<(), StoreError> {
+                let reached: i64 = connection.query_row("SELECT version FROM schema_version", [], |row| row.get(0))?;
+                if reached < version {
+                    connection.execute_batch(script)?;
+                    connection.execute("UPDATE schema_version SET version = ?1", [version])?;
+                }
+                Ok(connection.execute_batch("COMMIT")?)
+            };
+            step().inspect_err(|_| {
+                // The error that is returned says more than one of undoing would.
+                let _ = connection.execute_batch("ROLLBACK");
+            })
+        })
+    }
+
+    fn changes(&self) -> u64 {
+        self.writer().connection.total_changes()
+    }
+
+    fn shed(&self, anew: bool) -> Result<(), StoreError> {
+        self.alone(|connection| {
+            if anew {
+                connection.execute_batch("VACUUM")?;
+            }
+            // SQLite's write-ahead log moves into the database and is emptied.
+            Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+        })
+    }
+}
+
+impl rusqlite::ToSql for Param<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(value) => ValueRef::Integer(*value),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Octets(octets) => ValueRef::Blob(octets),
+        }))
+    }
+}
+
+impl Statements for Connection {
+    fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
+        let mut statement = self.prepare_cached(sql)?;
+        Ok(statement.execute(rusqlite::params_from_iter(params))? as u64)
+    }
+
+    fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
+        let sql = sql.strip_suffix(" SKIP LOCKED").unwrap_or(sql);
+        let sql = sql.strip_suffix(" FOR UPDATE").unwrap_or(sql);
+        let mut statement = self.prepare_cached(sql)?;
+        let columns = statement.column_count();
+        let mut found = statement.query(rusqlite::params_from_iter(params))?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            let value = |column| {
+                Ok(match row.get_ref(column)? {
+                    ValueRef::Null => Value::Null,
+                    ValueRef::Integer(value) => Value::Integer(value),
+                    ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+                    ValueRef::Blob(octets) => Value::Octets(octets.to_vec()),
+                    ValueRef::Real(_) => return Err(StoreError::damaged("a number that is not whole")),
+                })
+            };
+            rows.push(Row((0..columns).map(value).collect::<Result<_, _>>()?));
+        }
+        Ok(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread};
+
+    use super::*;
+
+    const NONE: [Param<'static>; 0] = [];
+
+    fn open(name: &str) -> (PathBuf, Arc<Sqlite>) {
+        let folder = std::env::temp_dir().join(format!("mimi-provider-sqlite-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let database = Sqlite::open(&folder.join("test.sqlite")).unwrap();
+        database.write(Isolation::Locking, &mut |db| db.execute("CREATE TABLE t (n BIGINT)", NONE).is_ok()).unwrap();
+        (folder, Arc::new(database))
+    }
+
+    fn rows(database: &Sqlite) -> Vec<i64> {
+        let mut rows = Vec::new();
+        database
+            .look(&mut |db| {
+                rows = db.column("SELECT n FROM t ORDER BY n", NONE).unwrap();
+                true
+            })
+            .unwrap();
+        rows
+    }
+
+    fn insert(database: &Sqlite, number: i64, keep: bool) -> Result<(), StoreError> {
+        database
+            .write(Isolation::Locking, &mut |db| db.execute("INSERT INTO t (n) VALUES (?1)", [number]).is_ok() && keep)
+    }
+
+    /// One begins, and does not end before so many others wait behind it.
+    fn begin(database: &Arc<Sqlite>, others: usize) -> thread::JoinHandle<Result<(), StoreError>> {
+        let (begun, has_begun) = mpsc::channel();
+        let first = Arc::clone(database);
+        let thread = thread::spawn(move || {
+            first.write(Isolation::Locking, &mut |db| {
+                begun.send(()).unwrap();
+                while first.waiting.load(Ordering::SeqCst) < others {
+                    thread::yield_now();
+                }
+                db.execute("INSERT INTO t (n) VALUES (0)", NONE).is_ok()
+            })
+        });
+        has_begun.recv().unwrap();
+        thread
+    }
+
+    #[test]
+    fn those_who_wait_share_a_flush_and_fail_alone() {
+        let (folder, database) = open("group");
+        let before = database.flushes.load(Ordering::SeqCst);
+        let first = begin(&database, 8);
+        let others: Vec<_> = (1..=8)
+            .map(|number| {
+                let database = Arc::clone(&database);
+                thread::spawn(move || insert(&database, number, number % 4 != 0))
+            })
+            .collect();
+        first.join().unwrap().unwrap();
+        for other in others {
+            other.join().unwrap().unwrap();
+        }
+        assert_eq!(rows(&database), [0, 1, 2, 3, 5, 6, 7], "what 4 and 8 did is undone, and nothing else");
+        assert_eq!(database.flushes.load(Ordering::SeqCst) - before, 1);
+        let _ = std::fs::remove_dir_all(folder);
+    }
+
+    #[test]
+    fn whoever_panics_leaves_nothing_and_holds_up_nobody() {
+        let (folder, database) = open("panic");
+        let first = begin(&database, 1);
+        let other = Arc::clone(&database);
+        let panics = thread::spawn(move || {
+            other.write(Isolation::Locking, &mut |db| {
+                db.execute("INSERT INTO t (n) VALUES (1)", NONE).unwrap();
+                panic!("on purpose");
+            })
+        });
+        assert!(panics.join().is_err());
+        first.join().unwrap().unwrap();
+        insert(&database, 2, true).unwrap();
+        assert_eq!(rows(&database), [0, 2]);
+        let _ = std::fs::remove_dir_all(folder);
+    }
+
+    #[test]
+    fn nobody_is_told_of_success_when_the_disk_is_full() {
+        let (folder, database) = open("full");
+        database.alone(|connection| Ok(connection.pragma_update(None, "max_page_count", 40)?)).unwrap();
+        let large = vec![7; 8192];
+        let mut stored = 0;
+        let error = loop {
+            let done = database.write(Isolation::Locking, &mut |db| {
+                let insert = "INSERT INTO t (n) VALUES (?1)";
+                db.execute(insert, [&large]).is_ok()
+                    && matches!(db.rows("SELECT n FROM t", NONE), Ok(rows) if rows.len() == stored + 1)
+            });
+            let mut count = 0_i64;
+            database
+                .look(&mut |db| {
+                    count = db.value("SELECT COUNT(*) FROM t", NONE).unwrap().unwrap();
+                    true
+                })
+                .unwrap();
+            match done {
+                Ok(()) if count == i64::try_from(stored).unwrap() + 1 => stored += 1,
+                // SQLite has undone the statement, and our answer is to undo the rest.
+                other => break (other, usize::try_from(count).unwrap()),
+            }
+            assert!(stored < 100, "the disk is never full");
+        };
+        assert_eq!(error.1, stored, "what failed is not there, what was acknowledged is");
+        database.alone(|connection| Ok(connection.pragma_update(None, "max_page_count", 4000)?)).unwrap();
+        insert(&database, 1, true).unwrap();
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}

@@ -1,0 +1,169 @@
+//! A PostgreSQL of one's own, for tests: started from the programs that are found, on a socket in a temporary folder, and
+//! gone when the process ends. Where there is none, tests that need it say so and are skipped; with
+//! `MIMI_TEST_POSTGRES=required` in the environment they fail.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs)]
+
+use std::{
+    io::Write,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// A server.
+pub struct Postgres {
+    folder: PathBuf,
+    programs: PathBuf,
+    durable: bool,
+    /// Whether the folder goes with the process, which cannot drop this.
+    once: bool,
+    shell: Option<Child>,
+}
+
+/// Ends the server when nobody holds the other end of its input any more.
+const SHELL: &str = r#"
+"$@" >"$FOLDER/log" 2>&1 </dev/null &
+server=$!
+cat >/dev/null
+kill -INT $server 2>/dev/null
+wait $server
+if [ -n "$ONCE" ]; then rm -rf "$FOLDER"; fi
+"#;
+
+/// A database on a server that all tests of this process share, by its connection string.
+pub fn database(name: &str) -> Option<String> {
+    static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let server = SERVER.get_or_init(|| Postgres::start_as(false, true)).as_ref()?;
+    Some(server.create(&format!("{name}_{}", NUMBER.fetch_add(1, Ordering::Relaxed))))
+}
+
+impl Postgres {
+    /// Starts a server. A `durable` one writes to disk what it has committed.
+    pub fn start(durable: bool) -> Option<Self> {
+        Self::start_as(durable, false)
+    }
+
+    fn start_as(durable: bool, once: bool) -> Option<Self> {
+        let Some(programs) = programs() else {
+            let required = std::env::var_os("MIMI_TEST_POSTGRES").is_some_and(|value| value == "required");
+            assert!(!required, "there is no PostgreSQL on this machine: no initdb");
+            eprintln!("SKIPPED: there is no PostgreSQL on this machine (no initdb)");
+            return None;
+        };
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("mimi-pg-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        let mut server = Self { folder, programs, durable, once, shell: None };
+        server.run(&["initdb", "--auth=trust", "--username=mimi", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"]);
+        server.begin();
+        Some(server)
+    }
+
+    /// Starts the server again that has been killed.
+    pub fn begin(&mut self) {
+        let folder = self.folder.to_str().unwrap().to_owned();
+        let mut command = self.command("postgres");
+        command.args(["-D", &folder, "-k", &folder, "-c", "listen_addresses=", "-c", "max_connections=200"]);
+        if !self.durable {
+            command.args(["-c", "fsync=off"]);
+        }
+        let mut shell = Command::new("sh");
+        shell.args(["-c", SHELL, "sh"]).arg(command.get_program()).args(command.get_args());
+        shell.env("FOLDER", &self.folder).env("ONCE", if self.once { "1" } else { "" }).stdin(Stdio::piped());
+        self.shell = Some(shell.spawn().unwrap());
+        let until = Instant::now() + Duration::from_secs(30);
+        while self.psql("postgres", "SELECT 1").is_none() {
+            assert!(Instant::now() < until, "PostgreSQL does not start: see {}/log", self.folder.display());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Kills every process of the server, without warning.
+    pub fn kill(&mut self) {
+        let file = std::fs::read_to_string(self.folder.join("postmaster.pid")).unwrap();
+        let postmaster = file.lines().next().unwrap().to_owned();
+        let children = std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
+        for process in std::iter::once(postmaster.as_str()).chain(children.split_whitespace()) {
+            let _ = Command::new("kill").args(["-KILL", process]).stderr(Stdio::null()).status();
+        }
+        if let Some(mut shell) = self.shell.take() {
+            drop(shell.stdin.take());
+            let _ = shell.wait();
+        }
+    }
+
+    /// Makes a database and returns its connection string.
+    pub fn create(&self, name: &str) -> String {
+        self.psql("postgres", &format!("CREATE DATABASE {name}")).unwrap();
+        self.address(name)
+    }
+
+    /// The connection string of a database.
+    pub fn address(&self, name: &str) -> String {
+        format!("host={} user=mimi dbname={name}", self.folder.display())
+    }
+
+    /// What a query answers, as text without alignment; nothing if the server does not answer.
+    pub fn psql(&self, database: &str, query: &str) -> Option<String> {
+        let mut psql = Command::new("psql");
+        psql.args(["-h", self.folder.to_str().unwrap(), "-U", "mimi", "-d", database, "-XAtq", "-c", query]);
+        let output = psql.stderr(Stdio::null()).output().unwrap();
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
+    }
+
+    /// Octets on disk.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A program of PostgreSQL, run by somebody it lets itself be run by: it refuses the superuser.
+    fn command(&self, program: &str) -> Command {
+        let path = self.programs.join(program);
+        if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+            return Command::new(path);
+        }
+        let users = std::fs::read_to_string("/etc/passwd").unwrap();
+        let user = if users.lines().any(|line| line.starts_with("postgres:")) { "postgres" } else { "nobody" };
+        let mut command = Command::new("setpriv");
+        command.args([format!("--reuid={user}"), "--clear-groups".into()]).arg(path);
+        command
+    }
+
+    fn run(&self, command: &[&str]) {
+        let mut run = self.command(command[0]);
+        let output = run.args(&command[1..]).arg(&self.folder).current_dir("/").output().unwrap();
+        if !output.status.success() {
+            let _ = std::io::stderr().write_all(&output.stderr);
+            panic!("{} failed", command[0]);
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Some(mut shell) = self.shell.take() {
+            drop(shell.stdin.take());
+            let _ = shell.wait();
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The folder of PostgreSQL's programs, of the newest version there is.
+fn programs() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
+    if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
+        let mut versions: Vec<_> = versions.filter_map(|version| Some(version.ok()?.path().join("bin"))).collect();
+        versions.sort();
+        folders.extend(versions.into_iter().rev());
+    }
+    folders.into_iter().find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
+}
