@@ -1,4 +1,10 @@
-use std::{collections::VecDeque, fmt, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use mimi_credential::TrustStore;
 use mimi_flow::{Command, CommandError, Context, Device, Effect, Event, EventId, FlowId, RestoreError};
@@ -99,6 +105,14 @@ impl Client {
     /// The device's state, for looking at.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// How many entries of each kind the device has on disk, and how many octets they take. Reads all of them.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`]
+    pub fn usage(&self) -> Result<BTreeMap<String, (usize, u64)>, ClientError> {
+        Ok(self.store.usage()?)
     }
 
     /// Carries out a command of the application. When this returns, the decision is on disk.

@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -183,6 +183,26 @@ impl Store {
         self.file.write(&entries, &gone, &records, &gone_records)?;
         self.written = present;
         Ok(())
+    }
+
+    /// How many entries and records there are and how many octets they take, sealed, by kind. Reads all of them.
+    pub(crate) fn usage(&self) -> Result<BTreeMap<String, (usize, u64)>, StoreError> {
+        let connection = self.file.connection();
+        let mut statement =
+            connection.prepare("SELECT name, value FROM entries UNION ALL SELECT name, value FROM records")?;
+        let mut rows = statement.query([])?;
+        let mut usage: BTreeMap<String, (usize, u64)> = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let (name, value): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+            let octets = name.len() + value.len();
+            let (name, _) = self.file.unseal(&name, value)?;
+            let name = name.strip_prefix(DEVICE_PREFIX).unwrap_or(&name);
+            let kind = name.split_once('/').map_or(name, |(kind, _)| kind);
+            let (count, sum) = usage.entry(kind.to_owned()).or_default();
+            *count += 1;
+            *sum += u64::try_from(octets).unwrap_or(u64::MAX);
+        }
+        Ok(usage)
     }
 
     /// The device's live entries.

@@ -54,6 +54,16 @@ impl fmt::Debug for Command {
             Self::RemoveClient { .. } => f.write_str("RemoveClient { .. }"),
             Self::AddOwnClients { .. } => f.write_str("AddOwnClients { .. }"),
             Self::DestroyRoom { .. } => f.write_str("DestroyRoom { .. }"),
+            Self::CreateRoomAs { room, .. } => {
+                f.debug_struct("CreateRoomAs").field("room", room).finish_non_exhaustive()
+            }
+            Self::RequestConsent { consent } => f.debug_struct("RequestConsent").field("consent", consent).finish(),
+            Self::CancelConsent { consent } => f.debug_struct("CancelConsent").field("consent", consent).finish(),
+            Self::GrantConsent { consent } => f.debug_struct("GrantConsent").field("consent", consent).finish(),
+            Self::RevokeConsent { consent } => f.debug_struct("RevokeConsent").field("consent", consent).finish(),
+            Self::ConsentToConnections { allowed } => {
+                f.debug_struct("ConsentToConnections").field("allowed", allowed).finish()
+            }
         }
     }
 }
@@ -87,6 +97,14 @@ impl fmt::Debug for Event {
                 f.debug_struct("KnockDecided").field("knock", knock).field("admitted", admitted).finish()
             }
             Self::KnockLapsed { knock } => f.debug_struct("KnockLapsed").field("knock", knock).finish(),
+            Self::ConsentRequested { consent } => f.debug_struct("ConsentRequested").field("consent", consent).finish(),
+            Self::ConsentCancelled { consent } => f.debug_struct("ConsentCancelled").field("consent", consent).finish(),
+            Self::ConsentGranted { consent, asked } => {
+                f.debug_struct("ConsentGranted").field("consent", consent).field("asked", asked).finish()
+            }
+            Self::ConsentDecided { consent, granted } => {
+                f.debug_struct("ConsentDecided").field("consent", consent).field("granted", granted).finish()
+            }
             Self::Closed { .. } => f.debug_struct("Closed").finish_non_exhaustive(),
             Self::Failed { flow, reason } => {
                 f.debug_struct("Failed").field("flow", flow).field("reason", reason).finish()

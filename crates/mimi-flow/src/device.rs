@@ -12,8 +12,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Answer, Call, Command, CommandError, Delays, Effect, Event, EventId, FailureReason, FlowId, PseudonymState,
-    Request, RequestId, change::Change, connect::Connect, keep::Keep, knocks::Knocked, moderate::Destroy,
-    moderators::Volunteer, prepare::Prepare, respond::Respond, say::Say, wallet::Wallet,
+    Request, RequestId,
+    change::Change,
+    connect::Connect,
+    consent::{self, Consents},
+    keep::Keep,
+    knocks::Knocked,
+    moderate::Destroy,
+    moderators::Volunteer,
+    prepare::Prepare,
+    respond::Respond,
+    say::Say,
+    wallet::Wallet,
 };
 
 /// What a device is to its provider, learned when it was registered.
@@ -52,6 +62,7 @@ pub(crate) enum Flow {
     Knocked(Box<Knocked>),
     Volunteer(Volunteer),
     Keep(Keep),
+    Consent(consent::Say),
 }
 
 pub(crate) struct Outstanding {
@@ -75,6 +86,7 @@ pub struct Device {
     pub(crate) knocked: BTreeMap<RoomUri, BTreeSet<UserUri>>,
     /// Knock rooms that others have made, each for a room that this device keeps order in.
     pub(crate) offered: BTreeMap<RoomUri, RoomUri>,
+    pub(crate) consents: Consents,
     pub(crate) next: u64,
     /// What [`Device::poll`] has not handed out since the device was made or restored.
     pub(crate) queue: VecDeque<Queued>,
@@ -100,6 +112,7 @@ impl Device {
             asked_in: BTreeSet::new(),
             knocked: BTreeMap::new(),
             offered: BTreeMap::new(),
+            consents: Consents::default(),
             next: 1,
             queue: VecDeque::new(),
         }
@@ -175,6 +188,12 @@ impl Device {
             Command::RemoveClient { room, client } => self.remove_client(room, client, cx).map(Some),
             Command::AddOwnClients { room } => self.add_own_clients(room, cx).map(Some),
             Command::DestroyRoom { room } => self.destroy(room, cx).map(Some),
+            Command::CreateRoomAs { room, pseudonym } => self.create_room_as(room, &pseudonym, cx).map(Some),
+            Command::RequestConsent { consent } => self.request_consent(consent).map(Some),
+            Command::CancelConsent { consent } => self.cancel_consent(consent).map(Some),
+            Command::GrantConsent { consent } => self.grant_consent(consent, cx).map(Some),
+            Command::RevokeConsent { consent } => self.revoke_consent(consent).map(Some),
+            Command::ConsentToConnections { allowed } => Ok(Some(self.consent_to_connections(allowed))),
         }
     }
 
@@ -218,6 +237,7 @@ impl Device {
             Some(Flow::Change(flow)) => self.change_answered(id, flow, call, body, cx),
             Some(Flow::Destroy(flow)) => self.destroy_answered(&flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_answered(&flow, body, cx),
+            Some(Flow::Consent(flow)) => self.consent_answered(id, flow, call, body, cx),
             Some(Flow::Knocked(_) | Flow::Keep(_)) => Err(FailureReason::Internal),
             None => Ok(()),
         }
@@ -280,7 +300,7 @@ impl Device {
             Some(Flow::Knocked(flow)) => self.knocked_step(id, flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_step(id, flow),
             Some(Flow::Keep(flow)) => self.keep_step(id, flow, cx),
-            Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_))) => {
+            Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_) | Flow::Consent(_))) => {
                 self.flows.insert(id, flow);
                 Ok(())
             }

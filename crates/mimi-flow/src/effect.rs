@@ -2,6 +2,8 @@ use mimi_pseudonym::{Claims, DecodeError, Domain, Reader, RoomUri, Timestamp, Us
 use mimi_wire::Problem;
 use serde::{Deserialize, Serialize};
 
+use crate::Consent;
+
 /// What a device asks of its own provider. The paths are those of [`mimi_wire::local`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,6 +26,10 @@ pub enum Call {
     KeyMaterial,
     /// The user behind a handle.
     IdentifierQuery,
+    /// What a user of the account says about consent.
+    Consent,
+    /// What the account consents to without being asked.
+    ConsentSettings,
     /// A commit.
     Update(RoomUri),
     /// An application message.
@@ -38,6 +44,8 @@ impl Call {
             Self::Credentials => "credentials",
             Self::UploadKeyPackages => "keyPackages",
             Self::UploadBatch => "keyPackageBatch",
+            Self::Consent => "consent",
+            Self::ConsentSettings => "consentSettings",
             Self::ClaimOwn => "claimOwn",
             Self::CreateRoom => "createRoom",
             Self::DestroyRoom(_) => "destroyRoom",
@@ -54,6 +62,8 @@ impl Call {
             Self::Credentials => 2,
             Self::UploadKeyPackages => 3,
             Self::UploadBatch => 21,
+            Self::Consent => 22,
+            Self::ConsentSettings => 23,
             Self::ClaimOwn => 4,
             Self::CreateRoom => 5,
             Self::DestroyRoom(_) => 6,
@@ -92,6 +102,8 @@ impl Wire for Request {
             (2, None) => Call::Credentials,
             (3, None) => Call::UploadKeyPackages,
             (21, None) => Call::UploadBatch,
+            (22, None) => Call::Consent,
+            (23, None) => Call::ConsentSettings,
             (4, None) => Call::ClaimOwn,
             (5, None) => Call::CreateRoom,
             (6, Some(room)) => Call::DestroyRoom(room),
@@ -259,6 +271,31 @@ pub enum Event {
         /// The knock.
         knock: FlowId,
     },
+    /// Someone asks for KeyPackages of one of the account's users: for [`crate::Command::GrantConsent`] or
+    /// [`crate::Command::RevokeConsent`], of this or of another scope.
+    ConsentRequested {
+        /// Who asks, whom, and for what.
+        consent: Consent,
+    },
+    /// A request is taken back.
+    ConsentCancelled {
+        /// The request.
+        consent: Consent,
+    },
+    /// Someone lets one of the account's users have their KeyPackages.
+    ConsentGranted {
+        /// To whom, and for what.
+        consent: Consent,
+        /// Whether the application had asked for it.
+        asked: bool,
+    },
+    /// Another device of the account has decided.
+    ConsentDecided {
+        /// What about.
+        consent: Consent,
+        /// Whether consent was given.
+        granted: bool,
+    },
     /// A room is over for this device.
     Closed {
         /// The room.
@@ -303,6 +340,9 @@ pub enum FailureReason {
     /// Nobody was found, or more than one.
     #[error("the search found nobody, or more than one")]
     NotFound,
+    /// Whose KeyPackages are needed has not consented, or there is no such user.
+    #[error("there is no consent")]
+    NoConsent,
     /// There is no KeyPackage that may be used.
     #[error("there is no usable KeyPackage")]
     NoKeyPackage,

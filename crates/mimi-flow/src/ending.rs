@@ -3,8 +3,11 @@
 use mimi_pseudonym::{RoomUri, UserUri};
 
 use crate::{
-    Call, Context, Device, Event, FailureReason, FlowId, Request, connect::Connect, device::Flow,
-    moderators::Volunteer, prepare::Prepare,
+    Call, Context, Device, Event, FailureReason, FlowId, Request,
+    connect::Connect,
+    device::Flow,
+    moderators::Volunteer,
+    prepare::{Prepare, Purpose},
 };
 
 /// What a flow leaves behind if its next step fails.
@@ -12,6 +15,10 @@ pub(crate) enum Remains {
     Nothing,
     /// Subjects whose keys wait for a credential.
     Subjects(Vec<UserUri>),
+    /// Users whose credentials and KeyPackages end.
+    Renewal(Vec<UserUri>, u16, Purpose),
+    /// Nothing, not even the news.
+    Silence,
     /// A temporary room, perhaps with others in it.
     Connect(Box<Connect>),
     /// A room that was to be for others too.
@@ -31,6 +38,7 @@ impl Flow {
             Self::Change(flow) => flow.expects(call),
             Self::Destroy(_) => matches!(call, Call::DestroyRoom(_)),
             Self::Volunteer(_) => Volunteer::expects(call),
+            Self::Consent(flow) => flow.expects(call),
             Self::Knocked(_) | Self::Keep(_) => false,
         }
     }
@@ -39,6 +47,7 @@ impl Flow {
     pub(crate) fn is_timed(&self) -> bool {
         match self {
             Self::Connect(flow) => flow.is_timed(),
+            Self::Respond(flow) => flow.is_timed(),
             Self::Change(flow) => flow.is_timed(),
             Self::Knocked(_) | Self::Keep(_) => true,
             _ => false,
@@ -48,7 +57,12 @@ impl Flow {
     /// Whether it waits for its room to move.
     pub(crate) fn is_blocked(&self) -> bool {
         match self {
-            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) | Self::Keep(_) => false,
+            Self::Prepare(_)
+            | Self::Destroy(_)
+            | Self::Knocked(_)
+            | Self::Volunteer(_)
+            | Self::Keep(_)
+            | Self::Consent(_) => false,
             Self::Connect(flow) => flow.is_blocked(),
             Self::Respond(flow) => flow.is_blocked(),
             Self::Say(flow) => flow.is_blocked(),
@@ -59,7 +73,7 @@ impl Flow {
     /// The room that the flow works in.
     pub(crate) fn room(&self) -> Option<&RoomUri> {
         match self {
-            Self::Prepare(_) | Self::Keep(_) => None,
+            Self::Prepare(_) | Self::Keep(_) | Self::Consent(_) => None,
             Self::Connect(flow) => Some(flow.room()),
             Self::Respond(flow) => flow.room(),
             Self::Say(flow) => Some(flow.room()),
@@ -73,7 +87,12 @@ impl Flow {
     /// Whether the flow was waiting for the room to move, and does so no longer.
     pub(crate) fn unblock(&mut self, room: &RoomUri) -> bool {
         match self {
-            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) | Self::Keep(_) => false,
+            Self::Prepare(_)
+            | Self::Destroy(_)
+            | Self::Knocked(_)
+            | Self::Volunteer(_)
+            | Self::Keep(_)
+            | Self::Consent(_) => false,
             Self::Connect(flow) => flow.unblock(room),
             Self::Respond(flow) => flow.unblock(room),
             Self::Say(flow) => flow.unblock(room),
@@ -83,6 +102,10 @@ impl Flow {
 
     fn remains(&self) -> Remains {
         match self {
+            Self::Prepare(flow) if flow.is_renewal() => {
+                Remains::Renewal(flow.subjects().to_vec(), flow.key_packages(), flow.purpose())
+            }
+            Self::Prepare(flow) if flow.is_refill() => Remains::Silence,
             Self::Prepare(flow) => Remains::Subjects(flow.subjects().to_vec()),
             Self::Connect(flow) => Remains::Connect(flow.clone()),
             Self::Respond(flow) => flow.room().map_or(Remains::Nothing, |room| Remains::Room(room.clone())),
@@ -95,7 +118,8 @@ impl Flow {
             | Self::Destroy(_)
             | Self::Knocked(_)
             | Self::Volunteer(_)
-            | Self::Keep(_) => Remains::Nothing,
+            | Self::Keep(_)
+            | Self::Consent(_) => Remains::Nothing,
         }
     }
 }
@@ -118,6 +142,11 @@ impl Device {
         self.forget_timers(id);
         match remains {
             Remains::Nothing => {}
+            Remains::Silence => return,
+            Remains::Renewal(users, key_packages, purpose) => {
+                self.renew_again(&users, key_packages, purpose, cx);
+                return;
+            }
             Remains::Subjects(subjects) => {
                 for subject in subjects {
                     self.wallet.forget_asked(&subject);
@@ -137,6 +166,12 @@ impl Device {
             Remains::Connect(flow) => {
                 if flow.has_ended() {
                     self.give_up(flow.room());
+                    return;
+                }
+                // The room was to go; someone may answer all the same.
+                if flow.is_late() && flow.is_leaving() {
+                    self.give_up(flow.room());
+                    self.connect_over(id, flow, cx);
                     return;
                 }
                 let room = flow.room().clone();

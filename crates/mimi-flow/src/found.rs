@@ -64,6 +64,23 @@ impl Device {
         self.found(identity, state, |_, _| Then::Offer(target), cx)
     }
 
+    /// Makes a room from a pseudonym that is in another one: the application wants exactly that.
+    pub(crate) fn create_room_as(
+        &mut self,
+        new: NewRoom,
+        pseudonym: &UserUri,
+        cx: &mut Context<'_>,
+    ) -> Result<FlowId, CommandError> {
+        let usable = pseudonym.is_pseudonym() && self.wallet.state(pseudonym) == Some(PseudonymState::InRoom);
+        let identity = self.wallet.identity(pseudonym).filter(|_| usable).ok_or(CommandError::NoSuchUser)?;
+        if new.identity.pseudonyms == PseudonymUse::Forbidden {
+            return Err(CommandError::RoomKind);
+        }
+        let uri = RoomUri::pseudonym(self.profile.user.domain(), cx.entropy.bits128());
+        let state = shared(&uri, pseudonym, new).map_err(|_| CommandError::RoomKind)?;
+        self.found(identity, state, |flow, room| Then::Tell(Event::RoomCreated { flow, room }), cx)
+    }
+
     /// Whose name a new room is made in. Nothing is chosen yet.
     fn creator(&self, pseudonyms: PseudonymUse) -> Result<(UserUri, Identity), CommandError> {
         let user = match pseudonyms {

@@ -20,6 +20,7 @@ impl Device {
         match event.body {
             InboxBody::PseudonymsAssigned { pseudonyms } => self.assigned(pseudonyms, cx),
             InboxBody::RoomDestroyed { room } => self.closed(&room, cx),
+            InboxBody::Consent { entry } => self.consent_came(entry, cx),
             InboxBody::KeyPackagesLow { user } => self.key_packages_low(user, cx),
             // A handshake is judged by the time at which the hub accepted it: whoever was away for long still follows, though
             // a certificate that was good then has run out. A hub cannot make a time that has not come.

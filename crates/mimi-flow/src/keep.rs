@@ -43,12 +43,22 @@ pub(crate) fn read_batch(record: &[u8]) -> Option<Vec<UserUri>> {
 impl Device {
     /// Has what was just uploaded renewed in time.
     pub(crate) fn renew_later(&mut self, users: &[UserUri], flow: &Prepare, cx: &mut Context<'_>) {
+        let at = cx.now.after(self.profile.delays.renew(cx.entropy));
+        self.renew_at(at, users, flow.key_packages(), flow.purpose());
+    }
+
+    /// A renewal was refused: it is tried again before it is too late.
+    pub(crate) fn renew_again(&mut self, users: &[UserUri], key_packages: u16, purpose: Purpose, cx: &Context<'_>) {
+        let at = cx.now.after(self.profile.delays.key_package_lifetime / 16);
+        self.renew_at(at, users, key_packages, purpose);
+    }
+
+    fn renew_at(&mut self, at: Timestamp, users: &[UserUri], key_packages: u16, purpose: Purpose) {
         let batch = self.number();
         let mut writer = Writer::default();
         writer.list(users);
         self.wallet.records.put(batch_key(batch), writer.into_octets());
-        let at = cx.now.after(self.profile.delays.renew(cx.entropy));
-        self.later(at, What::Renew { batch, key_packages: flow.key_packages(), purpose: flow.purpose() });
+        self.later(at, What::Renew { batch, key_packages, purpose });
     }
 
     /// The provider says that few KeyPackages of a user are left.

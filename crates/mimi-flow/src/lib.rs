@@ -3,6 +3,7 @@
 mod change;
 mod command;
 mod connect;
+mod consent;
 mod debug;
 mod device;
 mod effect;
@@ -24,6 +25,7 @@ mod steps;
 mod wallet;
 
 pub use command::{Command, CommandError};
+pub use consent::Consent;
 pub use device::{Context, Device, Profile};
 pub use effect::{Answer, Call, Effect, Event, EventId, FailureReason, FlowId, Request, RequestId, Verified};
 pub use found::NewRoom;

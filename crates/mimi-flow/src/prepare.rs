@@ -82,6 +82,14 @@ impl Prepare {
         self.purpose
     }
 
+    pub(crate) fn is_renewal(&self) -> bool {
+        self.why == Why::Renewal
+    }
+
+    pub(crate) fn is_refill(&self) -> bool {
+        self.why == Why::Refill
+    }
+
     /// Whether it brings new pseudonyms of this device's own.
     pub(crate) fn is_acquiring(&self) -> bool {
         self.own && self.why == Why::First && self.purpose == Purpose::Any

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Delays, Device, Event, EventId, FlowId, Profile, Request, RequestId,
+    consent::Consents,
     device::{Flow, Outstanding, Queued},
     keep::read_batch,
     records::{Records, Vault},
@@ -69,6 +70,7 @@ struct Core {
     knocked: Vec<(RoomUri, BTreeSet<UserUri>)>,
     offered: Vec<(RoomUri, RoomUri)>,
     wallet: Index,
+    consents: Consents,
     next: u64,
 }
 
@@ -88,6 +90,7 @@ struct CoreRef<'a> {
     knocked: Vec<(&'a RoomUri, &'a BTreeSet<UserUri>)>,
     offered: Vec<(&'a RoomUri, &'a RoomUri)>,
     wallet: &'a Index,
+    consents: &'a Consents,
     next: u64,
 }
 
@@ -127,6 +130,7 @@ impl Device {
             knocked: self.knocked.iter().collect(),
             offered: self.offered.iter().collect(),
             wallet: &self.wallet.index,
+            consents: &self.consents,
             next: self.next,
         };
         // All of it is plain data: writing it as JSON cannot fail.
@@ -232,6 +236,7 @@ impl Device {
             asked_in: core.asked_in.into_iter().collect(),
             knocked: core.knocked.into_iter().collect(),
             offered: core.offered.into_iter().collect(),
+            consents: core.consents,
             next: core.next,
             queue,
         })

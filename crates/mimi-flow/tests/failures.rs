@@ -147,7 +147,7 @@ fn a_refused_call_ends_the_flow_and_leaves_nothing() {
             let rooms = 1 + usize::from(call == "submitMessage");
             assert_eq!(world.devices[B1].rooms().count(), rooms, "{call}");
         }
-        for call in ["pseudonyms", "credentials", "keyPackages"] {
+        for call in ["pseudonyms", "credentials", "keyPackageBatch"] {
             let mut world = World::new(SUITE);
             world.instead = Some((A1, call, answer.clone()));
             let flow = world.command(A1, Command::Prepare { pseudonyms: 2 }).unwrap().unwrap();

@@ -14,14 +14,14 @@ use mimi_pseudonym::{
 };
 use mimi_room::KeyPackagePurpose;
 use mimi_wire::{
-    ClientKeyMaterial, ClientMaterial, Credential, ExternalSender, FanoutEvent, FanoutMessage, GroupInfoOption,
-    IdentifierQueryCode, IdentifierResponse, KeyMaterialResponse, KeyMaterialUserCode, KeyPackage, KeyPackageRef,
-    Problem, RatchetTreeOption, SubmitMessageRequest, SubmitMessageResponse, UpdateOutcome, UpdateRequest,
-    UpdateRoomResponse,
+    ClientKeyMaterial, ClientMaterial, ConsentEntry, ConsentOperation, ConsentScope, Credential, ExternalSender,
+    FanoutEvent, FanoutMessage, GroupInfoOption, IdentifierQueryCode, IdentifierResponse, KeyMaterialResponse,
+    KeyMaterialUserCode, KeyPackage, KeyPackageRef, Problem, RatchetTreeOption, SubmitMessageRequest,
+    SubmitMessageResponse, UpdateOutcome, UpdateRequest, UpdateRoomResponse,
     local::{
-        Accepted, ClaimOwnRequest, CreateRoomRequest, CredentialsRequest, CredentialsResponse, HubKeyMaterialRequest,
-        InboxBody, IssuedCredential, LocalIdentifierQuery, PseudonymsRequest, PseudonymsResponse, UploadBatch,
-        UploadKeyPackages, UploadResponse,
+        Accepted, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest, CredentialsResponse,
+        HubKeyMaterialRequest, InboxBody, IssuedCredential, LocalIdentifierQuery, PseudonymsRequest,
+        PseudonymsResponse, UploadBatch, UploadKeyPackages, UploadResponse,
     },
 };
 
@@ -43,6 +43,10 @@ impl Stored {
     pub fn owner(&self) -> &UserUri {
         &self.owner
     }
+
+    pub fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
 }
 
 pub struct Provider {
@@ -61,6 +65,10 @@ pub struct Provider {
     seen: BTreeMap<(RoomUri, Vec<u8>), Timestamp>,
     /// Answers to claims, given once more to the same request.
     claims: BTreeMap<(usize, Vec<u8>), Vec<u8>>,
+    /// Who may have KeyPackages of whom.
+    pub consents: BTreeSet<(UserUri, UserUri)>,
+    /// Accounts that not everybody may connect with.
+    pub closed: BTreeSet<UserUri>,
 }
 
 pub fn issuer(name: &str, entropy: &mut dyn Entropy, now: Timestamp) -> Issuer {
@@ -105,6 +113,8 @@ impl Provider {
             members: BTreeMap::new(),
             seen: BTreeMap::new(),
             claims: BTreeMap::new(),
+            consents: BTreeSet::new(),
+            closed: BTreeSet::new(),
         }
     }
 
@@ -176,6 +186,16 @@ impl World {
             Call::UploadBatch => {
                 let batch = UploadBatch::decode(body).map_err(|_| Problem::Malformed);
                 batch.and_then(|batch| self.upload(device, &own, batch.uploads, true))
+            }
+            Call::Consent => self.consent(device, body),
+            Call::ConsentSettings => {
+                let provider = self.providers.get_mut(&own).unwrap();
+                let account = provider.account_of(device);
+                match ConsentSettings::decode(body).map(|settings| settings.initial_connections) {
+                    Ok(true) => drop(provider.closed.remove(&account)),
+                    _ => drop(provider.closed.insert(account)),
+                }
+                Ok(Vec::new())
             }
             Call::ClaimOwn => self.claim_own(device, &own, body),
             Call::CreateRoom => self.create_room(device, &own, body),
@@ -301,9 +321,52 @@ impl World {
         if let Some(answer) = target.claims.get(&(device, body.to_vec())) {
             return Ok(answer.clone());
         }
-        let answer = target.claim(&tbs.target_user, true, &tbs.acceptable_cipher_suites, None, now).encode();
+        let granted = target.consents.contains(&(tbs.requesting_user.clone(), tbs.target_user.clone()));
+        let refused = !granted && (tbs.target_user.is_pseudonym() || target.closed.contains(&tbs.target_user));
+        if refused {
+            let code = KeyMaterialUserCode::NoConsent;
+            return Ok(KeyMaterialResponse::new(code, tbs.target_user.clone(), vec![]).unwrap().encode());
+        }
+        let initial = !tbs.target_user.is_pseudonym();
+        let answer = target.claim(&tbs.target_user, initial, &tbs.acceptable_cipher_suites, None, now).encode();
         target.claims.insert((device, body.to_vec()), answer.clone());
         Ok(answer)
+    }
+
+    fn consent(&mut self, device: usize, body: &[u8]) -> Served {
+        let entry = ConsentEntry::decode(body).map_err(|_| Problem::Malformed)?;
+        let ConsentScope { requester, target, .. } = entry.scope.clone();
+        let own = self.profiles[device].domain().clone();
+        let speaker = match entry.operation {
+            ConsentOperation::Request | ConsentOperation::Cancel => &requester,
+            _ => &target,
+        };
+        assert!(self.providers[&own].owns(device, speaker));
+        let other = if *speaker == requester { &target } else { &requester };
+        let there = self.providers.get_mut(other.domain()).unwrap();
+        let account = there.pseudonyms.get(other).unwrap_or(other).clone();
+        let mut devices = there.accounts.get(&account).cloned().unwrap_or_default();
+        let home = self.providers.get_mut(target.domain()).unwrap();
+        match entry.operation {
+            ConsentOperation::Grant { .. } => drop(home.consents.insert((requester.clone(), target.clone()))),
+            ConsentOperation::Revoke => {
+                home.consents.remove(&(requester.clone(), target.clone()));
+                devices.clear();
+            }
+            _ => {}
+        }
+        for device in devices {
+            self.put(device, InboxBody::Consent { entry: entry.clone() });
+        }
+        if *speaker == target {
+            let account = self.providers[&own].account_of(device);
+            let others: Vec<_> =
+                self.providers[&own].accounts[&account].iter().copied().filter(|d| *d != device).collect();
+            for other in others {
+                self.put(other, InboxBody::Consent { entry: entry.clone() });
+            }
+        }
+        Ok(Vec::new())
     }
 
     fn identifier_query(&mut self, body: &[u8]) -> Served {
