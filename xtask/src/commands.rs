@@ -29,15 +29,19 @@ pub fn test() -> Result<u8> {
     if code != 0 {
         return Ok(code);
     }
+    // What a feature adds is built for one test, not for all.
+    let authority = ["test", "--package", "mimi-provider", "--features", "authority", "--test", "credentials"];
+    let issued = stage("run the tests of the provider as an authority", cargo().args(authority))?;
     let mut tests = cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]).env(PROVIDER, provider);
     let code = stage("run the tests", &mut tests)?;
+    let code = if code == 0 { issued } else { code };
     eprintln!("{}", if code == 0 { "All tests passed." } else { "There are failed tests: see above." });
     Ok(code)
 }
 
 /// The scenarios. The provider is built first, as the process the scenarios start: with the feature that records what
-/// it receives, for the table of what each provider could see.
+/// it receives, for the table of what each provider could see, and the one that issues every format.
 pub fn e2e(args: &[&str]) -> Result<u8> {
     scenarios(&[], args)
 }
@@ -64,10 +68,10 @@ fn scenarios(profile: &[&str], args: &[&str]) -> Result<u8> {
 /// The environment variable that says to tests and scenarios which program is the provider.
 const PROVIDER: &str = "MIMI_PROVIDER_BIN";
 
-/// Builds the provider as the process that tests and scenarios start, with the feature that records, and puts it where no
-/// other build writes over it: one of the whole workspace has no such feature. Gives its path, or cargo's exit code.
+/// Builds the provider as the process that tests and scenarios start, with the features that record and that issue every
+/// format, and puts it where no other build writes over it: one of the whole workspace has no such features. Gives its path, or cargo's exit code.
 fn provider(profile: &[&str]) -> Result<Result<PathBuf, u8>> {
-    let build = ["build", "--package", "mimi-provider", "--features", "record", "--bin", "mimi-provider"];
+    let build = ["build", "--package", "mimi-provider", "--features", "record,authority", "--bin", "mimi-provider"];
     let code = stage("build the provider", cargo().args(build).args(profile))?;
     if code != 0 {
         return Ok(Err(code));

@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -34,8 +34,12 @@ pub struct Package {
     pub readme: bool,
     pub keywords: usize,
     pub categories: usize,
-    /// The names of what it depends on outside of tests; without the optional ones' features looked at.
+    /// The names of what it depends on outside of tests, whether always or only with a feature.
     pub dependencies: Vec<String>,
+    /// Those of them that are there only with a feature.
+    pub optional: Vec<String>,
+    /// Its features, and what each brings with it.
+    pub features: BTreeMap<String, Vec<String>>,
 }
 
 /// A text file.
@@ -112,6 +116,15 @@ fn package(value: &Value, root: &Path) -> Result<Package> {
     let folder = Path::new(&manifest).parent().and_then(|folder| folder.strip_prefix(root).ok());
     let folder = folder.with_context(|| format!("{manifest} is outside of the workspace"))?;
     let dependencies = value["dependencies"].as_array().into_iter().flatten();
+    let dependencies: Vec<_> = dependencies.filter(|dependency| dependency["kind"] != "dev").collect();
+    let names = |keep: &dyn Fn(&Value) -> bool| {
+        let kept = dependencies.iter().filter(|dependency| keep(dependency));
+        kept.filter_map(|dependency| dependency["name"].as_str().map(str::to_owned)).collect()
+    };
+    let strings = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect()
+    };
+    let features = value["features"].as_object().into_iter().flatten();
     Ok(Package {
         name: text("name"),
         folder: folder.to_string_lossy().replace('\\', "/"),
@@ -122,10 +135,9 @@ fn package(value: &Value, root: &Path) -> Result<Package> {
         readme: !text("readme").is_empty(),
         keywords: count("keywords"),
         categories: count("categories"),
-        dependencies: dependencies
-            .filter(|dependency| dependency["kind"] != "dev")
-            .filter_map(|dependency| dependency["name"].as_str().map(str::to_owned))
-            .collect(),
+        dependencies: names(&|_| true),
+        optional: names(&|dependency| dependency["optional"] == true),
+        features: features.map(|(name, brings)| (name.clone(), strings(brings))).collect(),
     })
 }
 
@@ -144,6 +156,7 @@ impl Workspace {
             keywords: 3,
             categories: 1,
             dependencies: dependencies.iter().map(|name| (*name).to_owned()).collect(),
+            ..Package::default()
         });
         let text = |(path, text): &(&str, &str)| TextFile { path: (*path).to_owned(), text: (*text).to_owned() };
         Self {
@@ -165,13 +178,16 @@ mod tests {
             "publish": null, "description": "d", "license": "MIT", "readme": null, "keywords": ["a"], "categories": [],
             "dependencies": [
                 { "name": "mimi-pseudonym", "kind": null }, { "name": "proptest", "kind": "dev" },
-                { "name": "cc", "kind": "build" },
+                { "name": "cc", "kind": "build" }, { "name": "mimi-room", "kind": null, "optional": true },
             ],
+            "features": { "room": ["dep:mimi-room"] },
         }]});
         let read = packages(&metadata, Path::new("/w")).unwrap();
         let package = read.first().unwrap();
         assert_eq!((package.name.as_str(), package.folder.as_str()), ("mimi-wire", "crates/mimi-wire"));
-        assert_eq!(package.dependencies, ["mimi-pseudonym", "cc"]);
+        assert_eq!(package.dependencies, ["mimi-pseudonym", "cc", "mimi-room"]);
+        assert_eq!(package.optional, ["mimi-room"]);
+        assert_eq!(package.features["room"], ["dep:mimi-room"]);
         assert!(package.published && package.description && !package.readme);
         assert_eq!((package.keywords, package.categories), (1, 0));
         assert!(packages(&metadata, Path::new("/elsewhere")).is_err());

@@ -137,6 +137,11 @@ impl Issuer {
         &self.domain
     }
 
+    /// Its key, which also signs what is not a certificate: identity tokens, which are believed by the anchor's key.
+    pub fn signer(&self) -> &dyn Signer {
+        self.signer.as_ref()
+    }
+
     /// Its own certificate in DER. For an authority that was founded by [`Issuer::create`] that is the anchor.
     pub fn certificate(&self) -> &[u8] {
         self.certificates.first().map(Vec::as_slice).unwrap_or_default()

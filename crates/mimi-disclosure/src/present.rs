@@ -92,6 +92,18 @@ impl IdentityCredential {
         }
     }
 
+    /// Whether the selected claims, and no others, can be disclosed: a certificate shows all it has, a token what is
+    /// selected of it.
+    ///
+    /// # Errors
+    /// [`CredentialError`] if a certificate cannot be read.
+    pub fn allows(&self, selection: &Selection) -> Result<bool, CredentialError> {
+        match &self.0 {
+            Format::X509(identity) => Ok(identity.claimed()?.names().collect::<BTreeSet<_>>() == *selection.names()),
+            Format::SdJwt(_, shown) | Format::SdCwt(_, shown) => Ok(shown.allows(selection.names())),
+        }
+    }
+
     /// Makes the content of the message that discloses the selected claims in this context. The signer has the key of
     /// the sender's leaf.
     ///
@@ -108,14 +120,17 @@ impl IdentityCredential {
         signer: &dyn Signer,
         now: Timestamp,
     ) -> Result<Content, PresentError> {
+        if !self.allows(selection)? {
+            return Err(PresentError::Selection);
+        }
         let (media_type, body) = match &self.0 {
-            Format::X509(identity) => (MLS_CREDENTIAL, present_x509(identity, selection, context, signer)?),
+            Format::X509(identity) => (MLS_CREDENTIAL, present_x509(identity, context, signer)?),
             Format::SdJwt(token, shown) => {
-                check_token(shown, selection, context, signer)?;
+                check_token(shown, context, signer)?;
                 (SD_JWT, jwt::present(token, shown, selection, context, signer, now)?)
             }
             Format::SdCwt(credential, shown) => {
-                check_token(shown, selection, context, signer)?;
+                check_token(shown, context, signer)?;
                 (SD_CWT, cwt::present(credential, shown, selection, context, signer, now)?)
             }
         };
@@ -123,15 +138,7 @@ impl IdentityCredential {
     }
 }
 
-fn check_token(
-    shown: &Shown,
-    selection: &Selection,
-    context: &MessageContext,
-    signer: &dyn Signer,
-) -> Result<(), PresentError> {
-    if !shown.allows(selection.names()) {
-        return Err(PresentError::Selection);
-    }
+fn check_token(shown: &Shown, context: &MessageContext, signer: &dyn Signer) -> Result<(), PresentError> {
     // That the token is for the signer's key is seen when it is presented.
     if signer.public_key() != context.sender_key() {
         return Err(PresentError::WrongKey);
@@ -144,14 +151,9 @@ fn check_token(
 
 fn present_x509(
     identity: &UnverifiedIdentity,
-    selection: &Selection,
     context: &MessageContext,
     signer: &dyn Signer,
 ) -> Result<Vec<u8>, PresentError> {
-    let claims = identity.claimed()?;
-    if claims.names().collect::<BTreeSet<_>>() != *selection.names() {
-        return Err(PresentError::Selection);
-    }
     if signer.public_key() != context.sender_key() || !identity.is_for(context.sender_key())? {
         return Err(PresentError::WrongKey);
     }

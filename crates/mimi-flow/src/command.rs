@@ -1,4 +1,4 @@
-use mimi_pseudonym::{ClaimName, ClientUri, Content, DisclosurePolicy, Domain, RoomUri, UserUri};
+use mimi_pseudonym::{ClaimName, ClientUri, Content, DisclosureFormat, DisclosurePolicy, Domain, RoomUri, UserUri};
 
 use crate::{Action, Consent, FlowId, NewRoom};
 
@@ -16,13 +16,19 @@ pub enum Command {
         /// How many: 1 to 1,000.
         pseudonyms: u16,
     },
+    /// From now on, ask for identity credentials in this format. Those that are there stay as they are. Not every provider
+    /// issues every format.
+    Prefer {
+        /// The format; X.509 if nothing was ever said.
+        format: DisclosureFormat,
+    },
     /// Connect to the user behind a handle.
     Connect {
         /// The handle, for example `im:bob@b.example`.
         handle: String,
         /// The provider to ask.
         domain: Domain,
-        /// What to disclose to them: exactly the claims that the pseudonym's identity certificate makes.
+        /// What to disclose to them: of a certificate exactly the claims that it makes, of a token any of those it can show.
         disclose: Vec<ClaimName>,
         /// A short note for them; at most 1,024 octets.
         note: String,
@@ -38,6 +44,14 @@ pub enum Command {
     Decline {
         /// The request.
         request: FlowId,
+    },
+    /// Disclose to an ordinary room who this is, as far as the room's policy lets it. [`crate::Event::Done`] tells that it
+    /// has been sent.
+    Disclose {
+        /// The room.
+        room: RoomUri,
+        /// What to disclose; a certificate shows all it has.
+        claims: Vec<ClaimName>,
     },
     /// Send a message.
     Send {

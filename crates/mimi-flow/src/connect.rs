@@ -242,8 +242,8 @@ impl Device {
             }
             Step::ClaimOffer => self.send_claim_own(id, &flow.second, None),
             Step::Disclose => {
-                let body = self.disclosure(&flow, cx.now)?.encode();
-                self.request(Request { call: Call::SubmitMessage(flow.room.clone()), body }, Some(id));
+                let request = self.disclosure(&flow, cx)?;
+                self.request(request, Some(id));
             }
             Step::Lingering => match flow.destroy_at {
                 Some(at) if at <= cx.now => {

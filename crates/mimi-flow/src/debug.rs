@@ -37,11 +37,13 @@ impl fmt::Debug for Command {
         match self {
             Self::Publish { key_packages } => f.debug_struct("Publish").field("key_packages", key_packages).finish(),
             Self::Prepare { pseudonyms } => f.debug_struct("Prepare").field("pseudonyms", pseudonyms).finish(),
+            Self::Prefer { format } => f.debug_struct("Prefer").field("format", format).finish(),
             Self::Connect { domain, disclose, .. } => {
                 f.debug_struct("Connect").field("domain", domain).field("disclose", disclose).finish_non_exhaustive()
             }
             Self::Accept { request, .. } => f.debug_struct("Accept").field("request", request).finish_non_exhaustive(),
             Self::Decline { request } => f.debug_struct("Decline").field("request", request).finish(),
+            Self::Disclose { claims, .. } => f.debug_struct("Disclose").field("claims", claims).finish_non_exhaustive(),
             Self::Send { content, .. } => f.debug_struct("Send").field("content", content).finish_non_exhaustive(),
             Self::CreateRoom { room } => f.debug_struct("CreateRoom").field("room", room).finish(),
             Self::CreateKnockRoom { disclosure, .. } => {
@@ -86,6 +88,9 @@ impl fmt::Debug for Event {
                 .field("octets", &body.len())
                 .finish_non_exhaustive(),
             Self::Disclosed { who, .. } => f.debug_struct("Disclosed").field("who", who).finish_non_exhaustive(),
+            Self::Undisclosed { users, .. } => {
+                f.debug_struct("Undisclosed").field("users", &users.len()).finish_non_exhaustive()
+            }
             Self::RoomCreated { flow, .. } => f.debug_struct("RoomCreated").field("flow", flow).finish_non_exhaustive(),
             Self::Joined { .. } => f.write_str("Joined { .. }"),
             Self::Done { flow } => f.debug_struct("Done").field("flow", flow).finish(),

@@ -5,7 +5,7 @@ use std::{
 
 use mimi_credential::TrustStore;
 use mimi_mls::Room;
-use mimi_pseudonym::{CipherSuite, ClientUri, Entropy, RoomUri, Timestamp, UserUri};
+use mimi_pseudonym::{CipherSuite, ClientUri, DisclosureFormat, Entropy, RoomUri, Timestamp, UserUri};
 use mimi_room::RoomState;
 use mimi_wire::{ExternalSender, Problem};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use crate::{
     change::Change,
     connect::Connect,
     consent::{self, Consents},
+    disclose::{Disclose, Disclosures},
     keep::Keep,
     knocks::Knocked,
     moderate::Destroy,
@@ -57,6 +58,7 @@ pub(crate) enum Flow {
     Connect(Box<Connect>),
     Respond(Box<Respond>),
     Say(Say),
+    Disclose(Disclose),
     Change(Box<Change>),
     Destroy(Destroy),
     Knocked(Box<Knocked>),
@@ -74,6 +76,8 @@ pub(crate) struct Outstanding {
 /// methods, effects come out of [`Device::poll`], and between any two calls it can be saved and restored.
 pub struct Device {
     pub(crate) profile: Profile,
+    /// The format of the identity credentials that it asks for.
+    pub(crate) format: DisclosureFormat,
     pub(crate) wallet: Wallet,
     pub(crate) rooms: BTreeMap<RoomUri, Room>,
     pub(crate) flows: BTreeMap<FlowId, Flow>,
@@ -87,6 +91,7 @@ pub struct Device {
     /// Knock rooms that others have made, each for a room that this device keeps order in.
     pub(crate) offered: BTreeMap<RoomUri, RoomUri>,
     pub(crate) consents: Consents,
+    pub(crate) disclosures: Disclosures,
     pub(crate) next: u64,
     /// What [`Device::poll`] has not handed out since the device was made or restored.
     pub(crate) queue: VecDeque<Queued>,
@@ -103,6 +108,7 @@ impl Device {
     pub fn new(profile: Profile) -> Self {
         Self {
             profile,
+            format: DisclosureFormat::default(),
             wallet: Wallet::default(),
             rooms: BTreeMap::new(),
             flows: BTreeMap::new(),
@@ -113,6 +119,7 @@ impl Device {
             knocked: BTreeMap::new(),
             offered: BTreeMap::new(),
             consents: Consents::default(),
+            disclosures: Disclosures::default(),
             next: 1,
             queue: VecDeque::new(),
         }
@@ -121,6 +128,11 @@ impl Device {
     /// What the device is to its provider.
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// The format of the identity credentials that it asks for.
+    pub fn format(&self) -> DisclosureFormat {
+        self.format
     }
 
     /// How many pseudonyms are fresh and this device's to choose.
@@ -159,12 +171,16 @@ impl Device {
             | Command::Prepare { pseudonyms: count @ (0 | 1001..) } => Err(CommandError::Count(count)),
             Command::Publish { key_packages } => Ok(Some(self.publish(key_packages, cx))),
             Command::Prepare { pseudonyms } => Ok(Some(self.prepare(pseudonyms))),
+            Command::Prefer { format } => {
+                self.format = format;
+                Ok(None)
+            }
             Command::Connect { handle, domain, disclose, note } => {
                 if note.len() > mimi_disclosure::Bundle::MAX_NOTE {
                     return Err(CommandError::NoteTooLong(note.len()));
                 }
                 let fresh = self.wallet.fresh();
-                if fresh >= 2 && !self.wallet.discloses(&disclose) {
+                if fresh >= 2 && !self.wallet.discloses(&disclose, cx) {
                     return Err(CommandError::Disclosure);
                 }
                 match (fresh >= 2).then(|| (self.wallet.choose(), self.wallet.choose())) {
@@ -178,6 +194,7 @@ impl Device {
             }
             Command::Accept { request, greeting } => self.accept(request, &greeting, cx).map(|()| Some(request)),
             Command::Decline { request } => self.decline(request).map(|()| None),
+            Command::Disclose { room, claims } => self.disclose(room, claims, cx).map(Some),
             Command::Send { room, content } => self.say(room, content).map(Some),
             Command::CreateRoom { room } => self.create_room(room, cx).map(Some),
             Command::CreateKnockRoom { target, disclosure } => self.create_knock_room(target, disclosure, cx).map(Some),
@@ -234,6 +251,7 @@ impl Device {
             Some(Flow::Connect(flow)) => self.connect_answered(id, flow, call, body, cx),
             Some(Flow::Respond(flow)) => self.respond_answered(id, flow, call, body, cx),
             Some(Flow::Say(flow)) => self.say_answered(id, flow, body),
+            Some(Flow::Disclose(flow)) => self.disclose_answered(id, flow, body, cx),
             Some(Flow::Change(flow)) => self.change_answered(id, flow, call, body, cx),
             Some(Flow::Destroy(flow)) => self.destroy_answered(&flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_answered(&flow, body, cx),
@@ -296,6 +314,7 @@ impl Device {
             Some(Flow::Connect(flow)) => self.connect_step(id, flow, cx),
             Some(Flow::Respond(flow)) => self.respond_step(id, flow, cx),
             Some(Flow::Say(flow)) => self.say_step(id, flow),
+            Some(Flow::Disclose(flow)) => self.disclose_step(id, flow, cx),
             Some(Flow::Change(flow)) => self.change_step(id, flow, cx),
             Some(Flow::Knocked(flow)) => self.knocked_step(id, flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_step(id, flow),

@@ -224,6 +224,14 @@ pub enum Event {
         /// Who they are, as verified.
         who: Verified,
     },
+    /// These participants have not disclosed what their room requires. Each is named once; who still owes something says
+    /// [`crate::Device::undisclosed`].
+    Undisclosed {
+        /// The room.
+        room: RoomUri,
+        /// Their pseudonyms there.
+        users: Vec<UserUri>,
+    },
     /// A room has been made, and the account's other devices are on their way in.
     RoomCreated {
         /// The flow.

@@ -34,7 +34,7 @@ impl Flow {
             Self::Prepare(_) => Prepare::expects(call),
             Self::Connect(flow) => flow.expects(call),
             Self::Respond(flow) => flow.expects(call),
-            Self::Say(_) => matches!(call, Call::SubmitMessage(_)),
+            Self::Say(_) | Self::Disclose(_) => matches!(call, Call::SubmitMessage(_)),
             Self::Change(flow) => flow.expects(call),
             Self::Destroy(_) => matches!(call, Call::DestroyRoom(_)),
             Self::Volunteer(_) => Volunteer::expects(call),
@@ -66,6 +66,7 @@ impl Flow {
             Self::Connect(flow) => flow.is_blocked(),
             Self::Respond(flow) => flow.is_blocked(),
             Self::Say(flow) => flow.is_blocked(),
+            Self::Disclose(flow) => flow.is_blocked(),
             Self::Change(flow) => flow.is_blocked(),
         }
     }
@@ -77,6 +78,7 @@ impl Flow {
             Self::Connect(flow) => Some(flow.room()),
             Self::Respond(flow) => flow.room(),
             Self::Say(flow) => Some(flow.room()),
+            Self::Disclose(flow) => Some(flow.room()),
             Self::Change(flow) => Some(flow.room()),
             Self::Destroy(flow) => Some(&flow.room),
             Self::Knocked(flow) => Some(flow.room()),
@@ -96,6 +98,7 @@ impl Flow {
             Self::Connect(flow) => flow.unblock(room),
             Self::Respond(flow) => flow.unblock(room),
             Self::Say(flow) => flow.unblock(room),
+            Self::Disclose(flow) => flow.unblock(room),
             Self::Change(flow) => flow.unblock(room),
         }
     }
@@ -114,6 +117,7 @@ impl Flow {
                 Remains::Commit(flow.room().clone())
             }
             Self::Say(_)
+            | Self::Disclose(_)
             | Self::Change(_)
             | Self::Destroy(_)
             | Self::Knocked(_)

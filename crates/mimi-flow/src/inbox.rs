@@ -11,7 +11,7 @@ use mimi_wire::{
 
 use crate::{
     Call, Context, Device, Event, FailureReason, PseudonymState, Request, device::Flow, notice::Notice,
-    respond::verify_all, steps::mls_message,
+    steps::mls_message,
 };
 
 impl Device {
@@ -87,6 +87,7 @@ impl Device {
                 self.tell(Event::Joined { room: uri.clone() });
             }
         }
+        self.look_who_owes(uri);
         Some(())
     }
 
@@ -138,6 +139,7 @@ impl Device {
     /// The room has reached another epoch: whoever waited for that goes on.
     pub(crate) fn moved(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
         self.forget_knockers(uri);
+        self.look_who_owes(uri);
         let waiting: Vec<_> = self.flows.iter_mut().filter_map(|(id, flow)| flow.unblock(uri).then_some(*id)).collect();
         for id in waiting {
             self.advance(id, cx);
@@ -165,11 +167,13 @@ impl Device {
             return;
         }
         if is_bundle {
-            let verified =
-                Bundle::try_from(&content).ok().and_then(|bundle| verify_all(bundle.presentations(), context, cx));
-            if let Some(who) = verified {
-                self.tell(Event::Disclosed { room: uri.clone(), pseudonym: context.sender().clone(), who });
+            if let Ok(bundle) = Bundle::try_from(&content) {
+                self.disclosed(uri, bundle.presentations(), context, cx);
             }
+            return;
+        }
+        if Self::is_presentation(&content) {
+            self.disclosed(uri, &[content], context, cx);
             return;
         }
         let (room, from) = (uri.clone(), context.sender().clone());
@@ -181,6 +185,7 @@ impl Device {
         self.retire(&room);
         self.asked_in.remove(uri);
         self.knocked.remove(uri);
+        self.disclosures.forget(uri);
         self.offered.retain(|_, target| target != uri);
         // A connection room was never shown.
         if room.state().purpose() != RoomPurpose::Connection {

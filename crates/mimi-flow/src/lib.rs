@@ -6,6 +6,7 @@ mod connect;
 mod consent;
 mod debug;
 mod device;
+mod disclose;
 mod effect;
 mod ending;
 mod found;

@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, time::Duration};
 
 use mimi_credential::CertificateChain;
 use mimi_mls::{Identity, NewKeyPackage};
-use mimi_pseudonym::{ClaimName, Signer, SigningKey, UserUri, Wire};
+use mimi_pseudonym::{ClaimName, DisclosureFormat, Signer, SigningKey, UserUri, Wire};
 use mimi_room::KeyPackagePurpose;
 use mimi_wire::KeyPackage;
 use mimi_wire::local::{
-    CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, PseudonymsRequest,
-    PseudonymsResponse, UploadBatch, UploadKeyPackages, UploadResponse,
+    CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, IssuedDisclosure,
+    PseudonymsRequest, PseudonymsResponse, UploadBatch, UploadKeyPackages, UploadResponse,
 };
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,8 @@ pub(crate) struct Prepare {
     own: bool,
     /// The subjects whose credentials have been asked for, in that order.
     subjects: Vec<UserUri>,
+    /// The format of their identity credentials.
+    format: DisclosureFormat,
     /// Uploads that are not answered yet.
     uploads: usize,
     why: Why,
@@ -54,16 +56,17 @@ pub(crate) enum Purpose {
 }
 
 impl Prepare {
-    fn new(subjects: Vec<UserUri>, key_packages: u16, purpose: Purpose) -> Self {
-        Self { key_packages, purpose, own: true, subjects, uploads: 0, why: Why::First }
+    fn new(subjects: Vec<UserUri>, key_packages: u16, purpose: Purpose, format: DisclosureFormat) -> Self {
+        Self { key_packages, purpose, own: true, subjects, format, uploads: 0, why: Why::First }
     }
 
+    /// Each identity credential is renewed in the format that it has.
     pub(crate) fn renewal(subjects: Vec<UserUri>, key_packages: u16, purpose: Purpose) -> Self {
-        Self { why: Why::Renewal, ..Self::new(subjects, key_packages, purpose) }
+        Self { why: Why::Renewal, ..Self::new(subjects, key_packages, purpose, DisclosureFormat::default()) }
     }
 
     pub(crate) fn refill(user: UserUri, key_packages: u16, purpose: Purpose) -> Self {
-        Self { why: Why::Refill, ..Self::new(vec![user], key_packages, purpose) }
+        Self { why: Why::Refill, ..Self::new(vec![user], key_packages, purpose, DisclosureFormat::default()) }
     }
 
     pub(crate) fn expects(call: &Call) -> bool {
@@ -100,7 +103,7 @@ impl Device {
     /// The account's own credential, and KeyPackages for initial connections only.
     pub(crate) fn publish(&mut self, key_packages: u16, cx: &mut Context<'_>) -> FlowId {
         let id = FlowId(self.number());
-        let flow = Prepare::new(vec![self.profile.user.clone()], key_packages, Purpose::InitialOnly);
+        let flow = Prepare::new(vec![self.profile.user.clone()], key_packages, Purpose::InitialOnly, self.format);
         match self.wallet.identity(&self.profile.user).is_some() {
             true => {
                 let outcome = self.upload(id, flow, cx);
@@ -115,7 +118,7 @@ impl Device {
 
     pub(crate) fn prepare(&mut self, pseudonyms: u16) -> FlowId {
         let id = FlowId(self.number());
-        let flow = Prepare::new(Vec::new(), 1, Purpose::Any);
+        let flow = Prepare::new(Vec::new(), 1, Purpose::Any, self.format);
         self.flows.insert(id, Flow::Prepare(flow));
         let body = PseudonymsRequest { count: pseudonyms }.encode();
         self.request(Request { call: Call::Pseudonyms, body }, Some(id));
@@ -131,7 +134,7 @@ impl Device {
             return;
         }
         let id = FlowId(self.number());
-        let flow = Prepare { own: false, ..Prepare::new(subjects, 1, Purpose::Any) };
+        let flow = Prepare { own: false, ..Prepare::new(subjects, 1, Purpose::Any, self.format) };
         self.ask_credentials(id, flow, cx);
     }
 
@@ -150,14 +153,17 @@ impl Device {
         for subject in &flow.subjects {
             // An account's own leaf says who it is; only a pseudonym has something to disclose.
             let disclose = if subject.is_pseudonym() { ClaimName::ALL.to_vec() } else { Vec::new() };
+            let held = self.wallet.held(subject);
+            let known = held.as_ref().and_then(|held| held.disclosure.as_ref()).map(IssuedDisclosure::format);
             let tbs = |key: &dyn Signer| CredentialItemTbs {
                 subject: subject.clone(),
                 cipher_suite: suite,
                 public_key: key.public_key().clone(),
                 disclose,
+                format: known.unwrap_or(flow.format),
             };
-            let item = match self.wallet.identity(subject) {
-                Some(identity) => CredentialItem::sign(tbs(identity.signer()), identity.signer()),
+            let item = match &held {
+                Some(held) => CredentialItem::sign(tbs(held.identity.signer()), held.identity.signer()),
                 None => {
                     let asked = self.wallet.asked(subject);
                     let new = || SigningKey::generate(suite.signature_scheme(), cx.entropy).ok();
@@ -201,7 +207,7 @@ impl Device {
                 for (subject, issued) in flow.subjects.iter().zip(response.items) {
                     let held = match flow.why {
                         Why::Renewal => self.renew(subject, issued, cx),
-                        _ => self.hold(subject, issued, flow.own, cx),
+                        _ => self.hold(subject, issued, &flow, cx),
                     };
                     held.ok_or_else(answer)?;
                 }
@@ -228,7 +234,7 @@ impl Device {
     }
 
     /// Keeps a credential if it is what was asked for.
-    fn hold(&mut self, subject: &UserUri, issued: IssuedCredential, own: bool, cx: &Context<'_>) -> Option<()> {
+    fn hold(&mut self, subject: &UserUri, issued: IssuedCredential, flow: &Prepare, cx: &Context<'_>) -> Option<()> {
         // Two flows may have asked for the account's credential: the first answer counts.
         let asked = self.wallet.asked(subject);
         self.wallet.forget_asked(subject);
@@ -241,23 +247,22 @@ impl Device {
         if identity.user() != subject || *identity.client() != issued.client {
             return None;
         }
-        let disclosure = disclosure(issued.disclosure)?;
-        let held = Held { identity, disclosure, state: PseudonymState::Fresh, own, again: false };
-        self.wallet.hold(subject, &held);
+        let disclosure = issued.disclosure;
+        let held = Held { identity, disclosure, state: PseudonymState::Fresh, own: flow.own, again: false };
+        is_good(&held, flow.format, cx).then(|| self.wallet.hold(subject, &held))?;
         Some(())
     }
 
     /// Puts a new credential in the place of one for the same key. What has been used or has gone meanwhile needs none.
     fn renew(&mut self, subject: &UserUri, issued: IssuedCredential, cx: &Context<'_>) -> Option<()> {
-        let Some(held) = self.wallet.held(subject) else { return Some(()) };
+        let Some(mut held) = self.wallet.held(subject) else { return Some(()) };
         let chain = CertificateChain::try_from(issued.leaf).ok()?;
-        let identity = held.identity.renewed(chain, cx.trust, cx.now)?;
-        let disclosure = disclosure(issued.disclosure)?;
-        self.wallet.change(subject, |held| {
-            held.identity = identity;
-            held.disclosure = disclosure;
-        });
-        Some(())
+        held.identity = held.identity.renewed(chain, cx.trust, cx.now)?;
+        let before = std::mem::replace(&mut held.disclosure, issued.disclosure);
+        let format = before.as_ref().map(IssuedDisclosure::format);
+        let good = format == held.disclosure.as_ref().map(IssuedDisclosure::format)
+            && format.is_none_or(|format| is_good(&held, format, cx));
+        good.then(|| self.wallet.change(subject, |known| *known = held))
     }
 
     /// Makes KeyPackages and uploads them: those of one user, or of many in one request.
@@ -315,7 +320,9 @@ impl Device {
     }
 }
 
-/// The certificates of a disclosure, if there is one; `None` if there is one that is none.
-fn disclosure(issued: Option<Vec<Vec<u8>>>) -> Option<Option<CertificateChain>> {
-    issued.map(CertificateChain::try_from).transpose().ok()
+/// Whether what was issued can be shown, if there is something: what could not be shown later is refused now.
+fn is_good(held: &Held, format: DisclosureFormat, cx: &Context<'_>) -> bool {
+    let Some(disclosure) = &held.disclosure else { return true };
+    let names = held.credential(cx).and_then(|credential| credential.names().ok());
+    disclosure.format() == format && names.is_some_and(|names| !names.is_empty())
 }

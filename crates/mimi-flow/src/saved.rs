@@ -4,7 +4,7 @@ use std::{
 };
 
 use mimi_mls::Room;
-use mimi_pseudonym::{CipherSuite, ClientUri, RoomUri, Timestamp, UserUri, Wire};
+use mimi_pseudonym::{CipherSuite, ClientUri, DisclosureFormat, RoomUri, Timestamp, UserUri, Wire};
 use mimi_wire::ExternalSender;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -13,6 +13,7 @@ use crate::{
     Delays, Device, Event, EventId, FlowId, Profile, Request, RequestId,
     consent::Consents,
     device::{Flow, Outstanding, Queued},
+    disclose::Disclosures,
     keep::read_batch,
     records::{Records, Vault},
     wallet::{Index, Wallet, is_sound},
@@ -62,6 +63,7 @@ struct Core {
     suite: CipherSuite,
     hub: Vec<u8>,
     delays: Delays,
+    format: DisclosureFormat,
     flows: Vec<(FlowId, Flow)>,
     waiting: Vec<(RequestId, Option<FlowId>)>,
     events: Vec<(EventId, Event)>,
@@ -71,6 +73,7 @@ struct Core {
     offered: Vec<(RoomUri, RoomUri)>,
     wallet: Index,
     consents: Consents,
+    disclosures: Disclosures,
     next: u64,
 }
 
@@ -82,6 +85,7 @@ struct CoreRef<'a> {
     suite: CipherSuite,
     hub: Vec<u8>,
     delays: Delays,
+    format: DisclosureFormat,
     flows: Vec<(FlowId, &'a Flow)>,
     waiting: Vec<(RequestId, Option<FlowId>)>,
     events: Vec<(EventId, &'a Event)>,
@@ -91,6 +95,7 @@ struct CoreRef<'a> {
     offered: Vec<(&'a RoomUri, &'a RoomUri)>,
     wallet: &'a Index,
     consents: &'a Consents,
+    disclosures: &'a Disclosures,
     next: u64,
 }
 
@@ -122,6 +127,7 @@ impl Device {
             suite: self.profile.suite,
             hub: self.profile.hub.encode(),
             delays: self.profile.delays,
+            format: self.format,
             flows: self.flows.iter().map(|(id, flow)| (*id, flow)).collect(),
             waiting: self.outstanding.iter().map(|(id, outstanding)| (*id, outstanding.flow)).collect(),
             events: self.events.iter().map(|(id, event)| (*id, event)).collect(),
@@ -131,6 +137,7 @@ impl Device {
             offered: self.offered.iter().collect(),
             wallet: &self.wallet.index,
             consents: &self.consents,
+            disclosures: &self.disclosures,
             next: self.next,
         };
         // All of it is plain data: writing it as JSON cannot fail.
@@ -227,6 +234,7 @@ impl Device {
         let flows = core.flows.into_iter().collect();
         Ok(Self {
             profile,
+            format: core.format,
             wallet: Wallet { records, index: core.wallet },
             rooms,
             flows,
@@ -237,6 +245,7 @@ impl Device {
             knocked: core.knocked.into_iter().collect(),
             offered: core.offered.into_iter().collect(),
             consents: core.consents,
+            disclosures: core.disclosures,
             next: core.next,
             queue,
         })

@@ -1,14 +1,15 @@
 use std::{collections::BTreeSet, fmt, time::Duration};
 
-use mimi_credential::CertificateChain;
-use mimi_disclosure::{DisclosurePolicy, IdentityCredential, Selection};
+use mimi_credential::{CertificateChain, UnverifiedIdentity};
+use mimi_disclosure::{DisclosurePolicy, Holding, IdentityCredential, Selection};
 use mimi_mls::{Identity, KeyPackageSecret};
 use mimi_pseudonym::{
     CipherSuite, ClaimName, DecodeError, Reader, SignError, SigningKey, Timestamp, UserUri, Wire, Writer,
 };
+use mimi_wire::local::IssuedDisclosure;
 use serde::{Deserialize, Serialize};
 
-use crate::records::Records;
+use crate::{Context, records::Records};
 
 /// Where a pseudonym stands. It only ever moves down this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,8 +29,9 @@ pub enum PseudonymState {
 /// One user URI of the account's, on this device: key, credential, and what may be disclosed with it.
 pub(crate) struct Held {
     pub(crate) identity: Identity,
-    /// The identity certificate for the same key.
-    pub(crate) disclosure: Option<CertificateChain>,
+    /// What discloses the identity behind it: of the format that was wanted, for the same key, and so of no use in a room
+    /// in which the key is in no leaf.
+    pub(crate) disclosure: Option<IssuedDisclosure>,
     pub(crate) state: PseudonymState,
     /// Whether this device asked for it, and so may choose it: no two devices choose the same.
     pub(crate) own: bool,
@@ -172,13 +174,12 @@ impl Wallet {
         }
     }
 
-    /// Whether exactly these claims can be disclosed with the pseudonym that would be chosen next.
-    pub(crate) fn discloses(&self, wanted: &[ClaimName]) -> bool {
+    /// Whether these claims can be disclosed with the pseudonym that would be chosen next.
+    pub(crate) fn discloses(&self, wanted: &[ClaimName], cx: &Context<'_>) -> bool {
         let next = self.next().and_then(|user| self.held(&user));
-        let Some(chain) = next.and_then(|held| held.disclosure) else { return false };
+        let Some(credential) = next.and_then(|held| held.credential(cx)) else { return false };
         let selection = Selection::new(wanted.iter().copied(), &DisclosurePolicy::connection());
-        let names = IdentityCredential::x509(chain).names();
-        matches!((selection, names), (Ok(selection), Ok(names)) if *selection.names() == names)
+        selection.is_ok_and(|selection| credential.allows(&selection) == Ok(true))
     }
 
     pub(crate) fn identity(&self, user: &UserUri) -> Option<Identity> {
@@ -266,16 +267,30 @@ pub(crate) fn is_sound(key: &str, value: &[u8]) -> bool {
 }
 
 impl Held {
+    /// What can be shown of the identity behind it; `None` if there is nothing, or it does not hold (any more).
+    pub(crate) fn credential(&self, cx: &Context<'_>) -> Option<IdentityCredential> {
+        let holding = Holding {
+            domain: self.identity.user().domain(),
+            key: self.identity.signer().public_key(),
+            trust: cx.trust,
+            now: cx.now,
+        };
+        match self.disclosure.as_ref()? {
+            IssuedDisclosure::X509(certificates) => {
+                let chain = CertificateChain::try_from(certificates.clone()).ok()?;
+                UnverifiedIdentity::new(chain.clone()).verify(holding.key, cx.trust, cx.now).ok()?;
+                Some(IdentityCredential::x509(chain))
+            }
+            IssuedDisclosure::SdJwt(token) => IdentityCredential::sd_jwt(token, &holding).ok(),
+            IssuedDisclosure::SdCwt(token) => IdentityCredential::sd_cwt(token, &holding).ok(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn save(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.vector(&self.identity.save());
-        match &self.disclosure {
-            Some(chain) => {
-                writer.flag(true);
-                writer.list(chain.certificates());
-            }
-            None => writer.flag(false),
-        }
+        writer.optional(self.disclosure.as_ref());
         writer.u8(match self.state {
             PseudonymState::Fresh => 1,
             PseudonymState::Offered => 2,
@@ -291,12 +306,7 @@ impl Held {
         let damaged = |field| DecodeError::Rule { field, rule: "damaged" };
         let mut reader = Reader::new(saved);
         let identity = Identity::restore(reader.vector()?).map_err(|_| damaged("identity"))?;
-        let disclosure = if reader.flag("disclosure")? {
-            let certificates = reader.list::<Vec<u8>>()?;
-            Some(CertificateChain::try_from(certificates).map_err(|_| damaged("disclosure"))?)
-        } else {
-            None
-        };
+        let disclosure = reader.optional()?;
         let state = match reader.u8()? {
             1 => PseudonymState::Fresh,
             2 => PseudonymState::Offered,

@@ -1,13 +1,14 @@
-use mimi_pseudonym::{ClientUri, Timestamp, UserUri, Wire};
-use mimi_room::{Actor, Change, ClientRef, ComponentUpdate, How, KeyPackagePurpose, Refusal};
+use mimi_pseudonym::{ClientUri, Timestamp, Wire};
+use mimi_room::{Actor, ClientRef, ComponentUpdate, How, KeyPackagePurpose, Refusal};
 use mimi_wire::{GroupInfo, MlsMessage, Welcome};
 use openmls::prelude::{LeafNodeIndex, OpenMlsProvider, tls_codec::Serialize as _};
 
 use crate::{
     Room, VerifiedKeyPackage,
     backend::SignerAdapter,
-    group::{dictionary_changes, proposals, room_state, update_roster},
+    group::{component_updates, dictionary_changes, proposals, room_state, update_roster},
     known::KnownCommit,
+    part::{Part, judge},
 };
 use mimi_credential::TrustStore;
 
@@ -40,6 +41,9 @@ pub enum CommitError {
     /// Another commit of this member waits for the hub's answer.
     #[error("another commit of this member waits for the hub's answer")]
     Pending,
+    /// This member is leaving.
+    #[error("this member is leaving")]
+    Leaving,
     /// The room's policy does not allow it.
     #[error("the room does not allow it: {0}")]
     NotAllowed(#[from] Refusal),
@@ -53,7 +57,7 @@ pub enum CommitError {
 
 impl Room {
     /// Makes a commit and holds it back until the hub has answered: [`Room::commit_accepted`] or
-    /// [`Room::commit_refused`]. The room's own policy is asked first.
+    /// [`Room::commit_refused`]. The room's own policy is asked first. It holds what others have proposed in this epoch.
     ///
     /// # Errors
     /// [`CommitError`]; the room is unchanged then.
@@ -61,10 +65,14 @@ impl Room {
         if self.pending.is_some() {
             return Err(CommitError::Pending);
         }
-        let members = self.roster.clients();
-        let (change, removed) = self.change(&wanted, &members)?;
-        let actor = Actor::client(self.identity.user().clone(), self.identity.client().clone());
-        let next = self.state.apply(&actor, How::Commit, &change)?;
+        if self.is_leaving() {
+            return Err(CommitError::Leaving);
+        }
+        let proposed = self.proposed().ok_or(CommitError::Mls)?;
+        let wanted = self.besides(wanted, &proposed);
+        let (own, removed) = self.own_part(&wanted)?;
+        let parts: Vec<_> = std::iter::once(own).chain(proposed).collect();
+        judge(self.state.at(Timestamp::default()), &parts, &self.roster.clients())?;
         let added = wanted.add.iter().map(|key_package| key_package.leaf.clone()).collect();
         let signer = SignerAdapter(self.identity.signer());
         let mut stage = self
@@ -78,7 +86,10 @@ impl Room {
             .map_err(|_| CommitError::Mls)?
             .create_group_info(true)
             .use_ratchet_tree_extension(false);
-        let changes = dictionary_changes(stage.app_data_dictionary_updater(), &wanted.updates, &next);
+        // As everybody else computes it: in the order that MLS gives the proposals of all.
+        let updates = component_updates(stage.app_data_update_proposals());
+        let next = self.state.with_updates(&updates)?;
+        let changes = dictionary_changes(stage.app_data_dictionary_updater(), &updates, &next);
         stage.with_app_data_dictionary_updates(changes);
         let bundle = stage
             .build(self.backend.rand(), self.backend.crypto(), &signer, |_| true)
@@ -123,31 +134,29 @@ impl Room {
         self.pending = None;
     }
 
-    fn change<'a>(
-        &self,
-        wanted: &Wanted,
-        members: &'a [(UserUri, ClientUri)],
-    ) -> Result<(Change<'a>, Vec<LeafNodeIndex>), CommitError> {
+    /// What the commit does by itself, for the policy and for MLS.
+    fn own_part(&self, wanted: &Wanted) -> Result<(Part, Vec<LeafNodeIndex>), CommitError> {
+        let mut part =
+            Part::new(Actor::client(self.identity.user().clone(), self.identity.client().clone()), How::Commit);
         let mut removed = Vec::new();
-        let mut outgoing = Vec::new();
         for client in &wanted.remove {
-            let found = self.roster.iter().find(|(_, leaf)| leaf.client == *client);
-            let (index, leaf) = found.ok_or(CommitError::NoSuchClient)?;
-            removed.push(LeafNodeIndex::new(index));
-            outgoing.push((leaf.user.clone(), leaf.client.clone()));
+            let (index, user) = self.leaf_of(client).ok_or(CommitError::NoSuchClient)?;
+            removed.push(index);
+            part.outgoing.push((user, client.clone()));
         }
         let added = wanted.add.iter().map(|key_package| ClientRef {
             user: key_package.user().clone(),
             client: key_package.client().clone(),
             initial_only: key_package.purpose() == KeyPackagePurpose::InitialOnly,
         });
-        let mut updates = wanted.updates.clone();
-        updates.sort_by_key(|update| update.id);
-        Ok((Change { updates, added: added.collect(), removed: outgoing, members }, removed))
+        part.incoming = added.collect();
+        part.updates = wanted.updates.clone();
+        part.updates.sort_by_key(|update| update.id);
+        Ok((part, removed))
     }
 }
 
-fn bundle_octets(bundle: &openmls::group::CommitMessageBundle) -> Option<CommitBundle> {
+pub(crate) fn bundle_octets(bundle: &openmls::group::CommitMessageBundle) -> Option<CommitBundle> {
     let commit = MlsMessage::decode(&bundle.commit().tls_serialize_detached().ok()?).ok()?;
     let welcome = match bundle.welcome() {
         Some(welcome) => Some(Welcome::decode(&welcome.tls_serialize_detached().ok()?).ok()?),

@@ -19,6 +19,8 @@ mod key_package;
 mod known;
 mod message;
 mod part;
+mod preview;
+mod proposal;
 #[cfg(feature = "count")]
 mod rehearsal;
 mod room;
@@ -38,6 +40,8 @@ pub use key_package::{
     VerifiedKeyPackage,
 };
 pub use message::{OpenError, Opened, SealError};
+pub use preview::{ExternalJoinError, PreviewError, RoomPreview, UnverifiedRoom};
+pub use proposal::LeaveError;
 #[cfg(feature = "count")]
 pub use rehearsal::{Rehearsal, RehearsalError};
 pub use room::{CreateError, FirstEpoch, JoinError, RestoreError, Room};

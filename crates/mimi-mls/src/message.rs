@@ -1,12 +1,12 @@
 use mimi_credential::TrustStore;
 use mimi_pseudonym::{Content, MessageContext, Timestamp, UserUri, Wire};
-use mimi_room::{Refusal, RoomState};
+use mimi_room::{Actor, How, Refusal, RoomState};
 use mimi_wire::{FRANK_AAD_COMPONENT, FrankAad, MlsMessage, SAFE_AAD_COMPONENT};
 use openmls::{
     framing::{SafeAadItem, errors::MessageDecryptionError},
     group::{MlsGroup, ProcessMessageError, StagedCommit, ValidationError},
     prelude::{
-        AppDataDictionaryExtension, MlsMessageIn, ProcessedMessageContent, ProtocolMessage,
+        AppDataDictionaryExtension, MlsMessageIn, ProcessedMessageContent, ProtocolMessage, Sender,
         tls_codec::{Deserialize as _, Serialize as _},
     },
 };
@@ -15,7 +15,6 @@ use crate::{
     Room,
     backend::SignerAdapter,
     group::{Committer, component_updates, dictionary_changes, effect, update_roster},
-    identity::Leaf,
     part::judge,
 };
 
@@ -47,6 +46,13 @@ pub enum Opened {
         /// Who made it.
         by: UserUri,
     },
+    /// Proposals for the next commit: it will hold them, whoever makes it.
+    Proposal {
+        /// Who made it; none if it was the hub.
+        by: Option<UserUri>,
+        /// Whether it removes this member.
+        own: bool,
+    },
     /// Something this member has seen or sent before. Nothing has changed.
     Duplicate,
 }
@@ -75,6 +81,9 @@ pub enum OpenError {
     /// The hub let something through that the room does not allow.
     #[error("the hub let through what the room does not allow: {0}")]
     NotAllowed(#[from] Refusal),
+    /// A proposal is of a kind that has no place in a room, or removes a client that is not there.
+    #[error("the proposal has no place in a room")]
+    Proposal,
     /// A commit does something that has no place in a room, or brings in a credential that does not hold.
     #[error("the commit has no place in a room")]
     Commit,
@@ -87,6 +96,9 @@ pub enum SealError {
     /// A commit of this member waits for the hub's answer.
     #[error("a commit of this member waits for the hub's answer")]
     Pending,
+    /// This member is leaving.
+    #[error("this member is leaving")]
+    Leaving,
     /// The room does not let this member send.
     #[error("the room does not let this member send: {0}")]
     NotAllowed(#[from] Refusal),
@@ -138,6 +150,9 @@ impl Room {
         if self.pending.is_some() {
             return Err(SealError::Pending.into());
         }
+        if self.is_leaving() {
+            return Err(SealError::Leaving.into());
+        }
         self.state.may_send(self.identity.user()).map_err(SealError::NotAllowed)?;
         let context = self.own_context().ok_or(SealError::Mls)?;
         let (content, frank_aad) = make(&context)?;
@@ -185,9 +200,11 @@ impl Room {
             Err(error) => return Err(open_error(&error)),
         };
         let frank_aad = processed.safe_aad_item(FRANK_AAD_COMPONENT).and_then(|item| FrankAad::decode(item).ok());
-        let leaf = self.roster.by_credential(processed.credential()).cloned().ok_or(OpenError::Mls)?;
+        let sender = processed.sender().clone();
+        let credential = processed.credential().clone();
         match processed.into_content() {
             ProcessedMessageContent::ApplicationMessage(application) => {
+                let leaf = self.roster.by_credential(&credential).cloned().ok_or(OpenError::Mls)?;
                 self.seen.insert(message);
                 let content = Content::decode(&application.into_bytes()).map_err(|_| OpenError::Framing)?;
                 let context = self.context_of(epoch, &leaf).ok_or(OpenError::KeysGone)?;
@@ -195,7 +212,7 @@ impl Room {
             }
             ProcessedMessageContent::StagedCommitMessage(staged) => {
                 let next = self.state.clone();
-                self.take_commit(*staged, &leaf, next, trust, now)
+                self.take_commit(*staged, &sender, next, trust, now)
             }
             ProcessedMessageContent::UnresolvedAppDataCommit(unresolved) => {
                 let updates = component_updates(unresolved.app_data_update_proposals());
@@ -205,26 +222,35 @@ impl Room {
                     .group
                     .stage_app_data_commit(&self.backend, *unresolved, changes)
                     .map_err(|_| OpenError::Mls)?;
-                self.take_commit(staged, &leaf, next, trust, now)
+                self.take_commit(staged, &sender, next, trust, now)
             }
+            ProcessedMessageContent::ProposalMessage(proposal) => self.take_proposal(message, *proposal),
             // Sent before the last messages that are remembered. Nothing in it has been verified.
             ProcessedMessageContent::OwnPrivateMessage => Ok(Opened::Duplicate),
             _ => Err(OpenError::Commit),
         }
     }
 
-    /// Asks the room's policy about a commit that MLS accepts, then moves to its epoch.
+    /// Asks the room's policy about a commit that MLS accepts, then moves to its epoch. Whether somebody who joins has
+    /// shown a join code, only the hub can know.
     fn take_commit(
         &mut self,
         staged: StagedCommit,
-        committer: &Leaf,
+        sender: &Sender,
         next: RoomState,
         trust: &TrustStore,
         now: Timestamp,
     ) -> Result<Opened, OpenError> {
-        let suite = self.identity.suite();
-        let effect = effect(&staged, Committer::Member(committer), &self.roster, suite, trust, now)
+        let committer = match sender {
+            Sender::Member(index) => self.roster.leaf(index.u32()).map(Committer::Member).ok_or(OpenError::Mls)?,
+            Sender::NewMemberCommit => Committer::Joiner(How::JoinCode),
+            _ => return Err(OpenError::Commit),
+        };
+        let effect = effect(&staged, committer, &self.roster, self.identity.suite(), trust, now)
             .map_err(|_| OpenError::Commit)?;
+        let Some(Actor::User { user: by, .. }) = effect.parts.first().map(|part| part.actor.clone()) else {
+            return Err(OpenError::Commit);
+        };
         judge(self.state.at(now), &effect.parts, &self.roster.clients())?;
         let removed = staged.self_removed();
         let own_lost = self.pending.is_some();
@@ -233,7 +259,6 @@ impl Room {
         }
         self.group.merge_staged_commit(&self.backend, staged).map_err(|_| OpenError::Mls)?;
         self.state = next;
-        let by = committer.user.clone();
         if removed {
             return Ok(Opened::Removed { by });
         }

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Application messages are padded to a multiple of this many octets.
-const PADDING: usize = 256;
+pub(crate) const PADDING: usize = 256;
 
 /// A room as one of its members sees it: the MLS group, the state its members agree on, and who they are.
 pub struct Room {
@@ -229,6 +229,11 @@ impl Room {
     /// Users and clients in the group.
     pub fn clients(&self) -> Vec<(UserUri, ClientUri)> {
         self.roster.clients()
+    }
+
+    /// The ratchet tree of the present epoch.
+    pub fn ratchet_tree(&self) -> Option<RatchetTree> {
+        ratchet_tree(&self.group.export_ratchet_tree())
     }
 
     /// Whether this member is still in the group.

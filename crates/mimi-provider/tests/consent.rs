@@ -46,6 +46,7 @@ async fn identity(world: &World, shown: Shown<'_>, subject: &UserUri) -> Identit
         cipher_suite: SUITE,
         public_key: key.public_key().clone(),
         disclose: vec![],
+        format: mimi_pseudonym::DisclosureFormat::X509,
     };
     let request = CredentialsRequest { items: vec![CredentialItem::sign(tbs, &key).unwrap().into()] };
     let mut issued: CredentialsResponse = world.post(shown, local::CREDENTIALS_PATH, &request).await.unwrap();

@@ -10,7 +10,7 @@ use http::Method;
 use mimi_credential::CertificateChain;
 use mimi_mls::{Identity, NewKeyPackage, Opened, Room, UnverifiedKeyPackage, Wanted};
 use mimi_provider::OsEntropy;
-use mimi_pseudonym::{Content, Entropy, RoomUri, Signer, SigningKey, UserUri};
+use mimi_pseudonym::{Content, DisclosureFormat, Entropy, RoomUri, Signer, SigningKey, UserUri};
 use mimi_room::{ComponentId, ComponentUpdate, KeyPackagePurpose, ParticipantListUpdate, RoomState};
 use mimi_wire::{
     AppDataDictionary, ClientMaterial, Credential, FanoutEvent, GroupInfoOption, IdentifierQueryCode,
@@ -36,6 +36,7 @@ async fn identity(world: &World, shown: Shown<'_>, subject: &UserUri) -> Identit
         cipher_suite: SUITE,
         public_key: key.public_key().clone(),
         disclose: vec![],
+        format: DisclosureFormat::X509,
     };
     let request = CredentialsRequest { items: vec![CredentialItem::sign(tbs, &key).unwrap().into()] };
     let mut issued: CredentialsResponse = world.post(shown, local::CREDENTIALS_PATH, &request).await.unwrap();

@@ -10,7 +10,7 @@ use http::Method;
 use mimi_credential::CertificateChain;
 use mimi_mls::{Identity, NewKeyPackage};
 use mimi_provider::OsEntropy;
-use mimi_pseudonym::{Signer, SigningKey, UserUri};
+use mimi_pseudonym::{DisclosureFormat, Signer, SigningKey, UserUri};
 use mimi_room::KeyPackagePurpose;
 use mimi_wire::{
     ClientMaterial, Credential, KeyMaterialRequest, KeyMaterialRequestTbs, KeyMaterialResponse, KeyMaterialUserCode,
@@ -38,7 +38,13 @@ fn device(token: &DeviceToken) -> Shown<'_> {
 async fn identity(world: &World, shown: Shown<'_>, subject: &UserUri) -> Identity {
     let key = SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap();
     let (subject, public_key) = (subject.clone(), key.public_key().clone());
-    let tbs = CredentialItemTbs { subject, cipher_suite: SUITE, public_key, disclose: vec![] };
+    let tbs = CredentialItemTbs {
+        subject,
+        cipher_suite: SUITE,
+        public_key,
+        disclose: vec![],
+        format: DisclosureFormat::X509,
+    };
     let request = CredentialsRequest { items: vec![CredentialItem::sign(tbs, &key).unwrap().into()] };
     let [issued, again] = twice::<CredentialsResponse>(world, shown, local::CREDENTIALS_PATH, &request).await;
     assert_eq!(issued.items[0].client, again.items[0].client, "the same client, with a new certificate");

@@ -10,7 +10,7 @@ use http::Method;
 use mimi_credential::CertificateChain;
 use mimi_mls::{CommitBundle, Identity, NewKeyPackage, Room, Wanted};
 use mimi_provider::OsEntropy;
-use mimi_pseudonym::{Content, Entropy, RoomUri, Signer, SigningKey, UserUri};
+use mimi_pseudonym::{ClaimName, Content, DisclosureFormat, Entropy, RoomUri, Signer, SigningKey, UserUri};
 use mimi_room::{ComponentId, ComponentUpdate, KeyPackagePurpose, ParticipantListUpdate, RoomState};
 use mimi_wire::{
     AppDataDictionary, Credential, FanoutEvent, FanoutMessage, GroupInfoOption, IdentifierQueryCode, IdentifierRequest,
@@ -71,15 +71,14 @@ async fn alice_and_bob(world: &World) -> Alice {
     let given: PseudonymsResponse =
         world.post(shown, local::PSEUDONYMS_PATH, &PseudonymsRequest { count: 2 }).await.unwrap();
     let pseudonym = given.pseudonyms[0].clone();
-    let key = SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap();
-    let item = |subject: &UserUri| {
+    let keys = [0, 1].map(|_| SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap());
+    let item = |subject: &UserUri, key: &SigningKey| {
         let (public_key, subject) = (key.public_key().clone(), subject.clone());
-        let disclose = vec![mimi_pseudonym::ClaimName::Handle, mimi_pseudonym::ClaimName::Email];
-        CredentialItem::sign(CredentialItemTbs { subject, cipher_suite: SUITE, public_key, disclose }, &key)
-            .unwrap()
-            .into()
+        let (disclose, format) = (vec![ClaimName::Handle, ClaimName::Email], DisclosureFormat::X509);
+        let tbs = CredentialItemTbs { subject, cipher_suite: SUITE, public_key, disclose, format };
+        CredentialItem::sign(tbs, key).unwrap().into()
     };
-    let credentials = CredentialsRequest { items: vec![item(&pseudonym), item(&registered.user)] };
+    let credentials = CredentialsRequest { items: vec![item(&pseudonym, &keys[0]), item(&registered.user, &keys[1])] };
     let issued: CredentialsResponse = world.post(shown, local::CREDENTIALS_PATH, &credentials).await.unwrap();
     assert_eq!(issued.items[1].client, registered.client);
     assert!(issued.items[0].client.is_pseudonym() && issued.items[0].client != registered.client);
@@ -88,7 +87,7 @@ async fn alice_and_bob(world: &World) -> Alice {
     assert_eq!(again.items[0].client, issued.items[0].client, "the same client for the same subject and key");
     let identity = |at: usize| {
         let chain = CertificateChain::try_from(issued.items[at].leaf.clone()).unwrap();
-        Identity::new(SUITE, key.clone(), chain, &world.trust, world.now).unwrap()
+        Identity::new(SUITE, keys[at].clone(), chain, &world.trust, world.now).unwrap()
     };
     let account = identity(1);
     let (not_before, not_after) = (world.now.before(DAY), world.now.after(DAY * 80));

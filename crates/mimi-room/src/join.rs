@@ -51,7 +51,13 @@ pub(crate) fn may_join(state: &RoomState, user: &UserUri, client: &ClientUri, ho
 }
 
 /// By open door, by join code, or preauthorized; `to` is the role that is wanted, none for any.
-fn admit(state: &RoomState, user: &UserUri, client: &ClientUri, how: How, to: Option<u32>) -> Result<(), Refusal> {
+pub(crate) fn admit(
+    state: &RoomState,
+    user: &UserUri,
+    client: &ClientUri,
+    how: How,
+    to: Option<u32>,
+) -> Result<(), Refusal> {
     let capability = if how == How::JoinCode { Capability::UseJoinCode } else { Capability::OpenJoin };
     let stranger = state.roles.role(Role::NONE).ok_or(Refusal::Capability(capability));
     let by_door = stranger.and_then(|stranger| {

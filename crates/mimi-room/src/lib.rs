@@ -9,6 +9,7 @@ mod change;
 mod check;
 mod component;
 mod effects;
+mod entry;
 mod join;
 mod link;
 mod metadata;

@@ -35,6 +35,8 @@ pub enum Problem {
     MethodNotAllowed,
     /// The body's media type is not the one the endpoint wants.
     UnsupportedMediaType,
+    /// Credentials of this format are not issued here.
+    UnsupportedFormat,
     /// Something went wrong here.
     Internal,
     /// It may work later.
@@ -45,7 +47,7 @@ const PREFIX: &str = "mimi:problem:";
 
 impl Problem {
     /// Every problem there is.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Malformed,
         Self::TooLarge,
         Self::NotFound,
@@ -61,6 +63,7 @@ impl Problem {
         Self::RateLimited,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
+        Self::UnsupportedFormat,
         Self::Internal,
         Self::Unavailable,
     ];
@@ -83,6 +86,7 @@ impl Problem {
             Self::RateLimited => ("rate-limited", 429, "Too many requests"),
             Self::MethodNotAllowed => ("method-not-allowed", 405, "The path is not for this method"),
             Self::UnsupportedMediaType => ("unsupported-media-type", 415, "The body is of another media type"),
+            Self::UnsupportedFormat => ("unsupported-format", 400, "Credentials of this format are not issued here"),
             Self::Internal => ("internal", 500, "Something went wrong here"),
             Self::Unavailable => ("unavailable", 503, "It may work later"),
         }

@@ -4,7 +4,8 @@
 mod support;
 
 use mimi_pseudonym::{
-    CipherSuite, ClaimName, KeyError, RoomUri, SignatureScheme, Signer, SigningKey, UserUri, VerifyError,
+    CipherSuite, ClaimName, DisclosureFormat, KeyError, RoomUri, SignatureScheme, Signer, SigningKey, UserUri,
+    VerifyError,
 };
 use mimi_wire::{local::*, *};
 use support::*;
@@ -371,7 +372,26 @@ fn credential_requests_prove_the_key() {
     assert_eq!(CredentialItemTbs::decode(&tbs.encode()), rule("disclose", "a claim stands twice"));
     tbs.disclose = vec![ClaimName::Email];
     let last = tbs.encode().len() - 1;
-    assert_eq!(CredentialItemTbs::decode(&with(&tbs, last, 9)), value("disclose", 9));
+    assert_eq!(CredentialItemTbs::decode(&with(&tbs, last - 1, 9)), value("disclose", 9));
+    for code in [0, 4] {
+        assert_eq!(CredentialItemTbs::decode(&with(&tbs, last, code)), value("format", code.into()));
+    }
+}
+
+#[test]
+fn a_disclosure_says_its_format_and_shows_nothing_else() {
+    let secret = b"a token with a name".to_vec();
+    let each = [
+        (IssuedDisclosure::X509(vec![secret.clone()]), DisclosureFormat::X509),
+        (IssuedDisclosure::SdJwt(secret.clone()), DisclosureFormat::SdJwt),
+        (IssuedDisclosure::SdCwt(secret), DisclosureFormat::SdCwt),
+    ];
+    for (disclosure, format) in each {
+        assert_eq!(disclosure.format(), format);
+        assert_eq!(format!("{disclosure:?}"), format!("IssuedDisclosure({format}, 19 octets)"));
+        assert_eq!(IssuedDisclosure::decode(&with(&disclosure, 0, 4)), value("format", 4));
+    }
+    assert_eq!(IssuedDisclosure::decode(&[1, 0]), rule("disclosure", "empty"));
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! What the connecting side asks for and says.
 
-use mimi_disclosure::{Bundle, DisclosurePolicy, IdentityCredential, Selection};
-use mimi_mls::{SealError, Wanted};
-use mimi_pseudonym::{Content, RoomUri, Timestamp, UserUri, Wire};
+use mimi_disclosure::Bundle;
+use mimi_mls::Wanted;
+use mimi_pseudonym::{Content, RoomUri, UserUri, Wire};
 use mimi_room::{ComponentId, ComponentUpdate, ParticipantListUpdate};
 use mimi_wire::{
-    ApplicationMessage, Credential, KeyMaterialRequest, KeyMaterialRequestTbs, RequiredCapabilities,
-    SubmitMessageRequest, UnverifiedKeyMaterialRequest, local::HubKeyMaterialRequest,
+    Credential, KeyMaterialRequest, KeyMaterialRequestTbs, RequiredCapabilities, UnverifiedKeyMaterialRequest,
+    local::HubKeyMaterialRequest,
 };
 
 use super::Connect;
-use crate::{Device, FailureReason};
+use crate::{Context, Device, FailureReason, Request};
 
 /// Extension, proposal and credential types that a room needs: the application data dictionary (RFC 9420 and
 /// draft-ietf-mls-extensions), its update, and X.509.
@@ -45,29 +45,11 @@ impl Device {
     }
 
     /// The message that says who is behind the pseudonym, and how to answer.
-    pub(super) fn disclosure(&mut self, flow: &Connect, now: Timestamp) -> Result<SubmitMessageRequest, FailureReason> {
-        let held = self.wallet.held(&flow.first).ok_or(FailureReason::Internal)?;
-        let chain = held.disclosure.ok_or(FailureReason::Disclosure)?;
-        let signer = held.identity.signer();
-        let policy = DisclosurePolicy::connection();
-        let wanted = flow.disclose.iter().copied();
-        let selection = Selection::new(wanted, &policy).map_err(|_| FailureReason::Disclosure)?;
-        let room = self.rooms.get_mut(&flow.room).ok_or(FailureReason::Internal)?;
-        let sealed = room.seal_with(|context| {
-            let presentation = IdentityCredential::x509(chain)
-                .present(&selection, context, signer, now)
-                .map_err(|_| Refused(FailureReason::Disclosure))?;
-            let bundle = Bundle::new(
-                vec![presentation],
-                Some(flow.second.clone()),
-                flow.key_packages.clone(),
-                flow.note.clone(),
-            );
-            bundle.map(Content::from).map_err(|_| Refused(FailureReason::Disclosure))
-        });
-        let message = ApplicationMessage::try_from(sealed.map_err(|Refused(reason)| reason)?);
-        let message = message.map_err(|_| FailureReason::Internal)?;
-        Ok(SubmitMessageRequest { message, sending_user: flow.first.clone() })
+    pub(super) fn disclosure(&mut self, flow: &Connect, cx: &Context<'_>) -> Result<Request, FailureReason> {
+        self.seal_presentation(&flow.room, &flow.disclose, cx, |presentation| {
+            let (reply_to, key_packages) = (Some(flow.second.clone()), flow.key_packages.clone());
+            Bundle::new(vec![presentation], reply_to, key_packages, flow.note.clone()).ok().map(Content::from)
+        })
     }
 
     /// Removes all clients but this one, and all participants but this one's user.
@@ -87,17 +69,5 @@ impl Device {
             }
         };
         Some(Wanted { updates, add: Vec::new(), remove })
-    }
-}
-
-/// A failure that can come from sealing.
-struct Refused(FailureReason);
-
-impl From<SealError> for Refused {
-    fn from(error: SealError) -> Self {
-        Self(match error {
-            SealError::NotAllowed(_) => FailureReason::NotAllowed,
-            _ => FailureReason::Internal,
-        })
     }
 }

@@ -6,11 +6,12 @@ use std::{
 };
 
 use mimi_credential::{Issuer, Validity};
+use mimi_disclosure::{issue_sd_cwt, issue_sd_jwt};
 use mimi_flow::{Answer, Call, Request};
 use mimi_mls::{CommitBundle, CommitRefusal, HubRoom, UnverifiedKeyPackage};
 use mimi_pseudonym::{
-    CipherSuite, ClaimName, Claims, ClientUri, Domain, Entropy, RoomUri, SignatureScheme, Signer, SigningKey,
-    Timestamp, UserUri, Wire,
+    CipherSuite, ClaimName, Claims, ClientUri, DisclosureFormat, Domain, Entropy, RoomUri, SignatureScheme, Signer,
+    SigningKey, Timestamp, UserUri, Wire,
 };
 use mimi_room::KeyPackagePurpose;
 use mimi_wire::{
@@ -20,7 +21,7 @@ use mimi_wire::{
     SubmitMessageResponse, UpdateOutcome, UpdateRequest, UpdateRoomResponse,
     local::{
         Accepted, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest, CredentialsResponse,
-        HubKeyMaterialRequest, InboxBody, IssuedCredential, LocalIdentifierQuery, PseudonymsRequest,
+        HubKeyMaterialRequest, InboxBody, IssuedCredential, IssuedDisclosure, LocalIdentifierQuery, PseudonymsRequest,
         PseudonymsResponse, UploadBatch, UploadKeyPackages, UploadResponse,
     },
 };
@@ -251,8 +252,21 @@ impl World {
             let disclosure = (!tbs.disclose.is_empty()).then(|| {
                 let wanted = claims.iter().filter(|(name, _)| tbs.disclose.contains(name));
                 let claims: Claims = wanted.map(|(name, value)| (name, value.to_owned())).collect();
-                let chain = provider.issuer.issue_identity(&claims, &tbs.public_key, serials.1, validity).unwrap();
-                chain.certificates().to_vec()
+                let (issuer, key) = (&provider.issuer, &tbs.public_key);
+                match tbs.format {
+                    DisclosureFormat::SdJwt => {
+                        let token = issue_sd_jwt(issuer.signer(), own, &claims, key, validity, &mut self.entropy);
+                        IssuedDisclosure::SdJwt(token.unwrap())
+                    }
+                    DisclosureFormat::SdCwt => {
+                        let token = issue_sd_cwt(issuer.signer(), own, &claims, key, validity, &mut self.entropy);
+                        IssuedDisclosure::SdCwt(token.unwrap())
+                    }
+                    _ => {
+                        let chain = issuer.issue_identity(&claims, key, serials.1, validity).unwrap();
+                        IssuedDisclosure::X509(chain.certificates().to_vec())
+                    }
+                }
             });
             items.push(IssuedCredential { client, leaf: leaf.certificates().to_vec(), disclosure });
         }

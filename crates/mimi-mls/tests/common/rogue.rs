@@ -6,8 +6,8 @@ use mimi_room::{ComponentUpdate, Operation, RoomState};
 use mimi_wire::{GroupInfo, KeyPackage, MlsMessage, ProposalMessage, RatchetTree, Welcome, label::sign_with_label};
 use openmls::{
     component::ComponentData,
-    group::{MlsGroupCreateConfig, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, WireFormatPolicy},
-    messages::group_info::VerifiableGroupInfo,
+    group::{MlsGroupCreateConfig, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, Propose, WireFormatPolicy},
+    messages::{group_info::VerifiableGroupInfo, proposals::ProposalOrRefType},
     prelude::{
         AppDataDictionary, AppDataDictionaryExtension, AppDataUpdateOperation, AppDataUpdateProposal, Capabilities,
         Ciphersuite, Credential, CredentialType, CredentialWithKey, Extension, ExtensionType, Extensions,
@@ -355,6 +355,15 @@ impl Rogue {
 
     pub fn forget(&mut self) {
         self.group.clear_pending_commit(self.provider.storage()).unwrap();
+    }
+
+    /// A proposal of its own, kept for nothing.
+    pub fn propose(&mut self, propose: Propose) -> MlsMessage {
+        let key = Key(&self.identity);
+        let made = self.group.propose(&self.provider, &key, propose, ProposalOrRefType::Reference);
+        let (made, reference) = made.unwrap();
+        self.group.remove_pending_proposal(self.provider.storage(), &reference).unwrap();
+        message(&made)
     }
 
     /// An application message with these octets.

@@ -9,7 +9,7 @@ mod postgres_server;
 /// Where a store is.
 enum Place {
     Folder(std::path::PathBuf),
-    Postgres(Address),
+    Postgres(Box<Address>),
 }
 
 impl Place {
@@ -22,7 +22,7 @@ impl Place {
 
     fn postgres() -> Option<Self> {
         let address = postgres_server::database("store")?;
-        Some(Self::Postgres(Address::new(&address, None, 16).unwrap()))
+        Some(Self::Postgres(Box::new(Address::new(&address, None, 16).unwrap())))
     }
 
     fn open(&self) -> Store {

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use mimi_pseudonym::{
-    CipherSuite, ClaimName, ClientUri, DecodeError, PublicKey, Reader, Signer, UserUri, Wire, Writer,
+    CipherSuite, ClaimName, ClientUri, DecodeError, DisclosureFormat, PublicKey, Reader, Signer, UserUri, Wire, Writer,
 };
 
 use crate::{
@@ -29,6 +29,20 @@ pub fn claim_from_code(code: u8) -> Option<ClaimName> {
     CLAIM_CODES.into_iter().find(|(_, known)| *known == code).map(|(name, _)| name)
 }
 
+const FORMAT_CODES: [(DisclosureFormat, u8); 3] =
+    [(DisclosureFormat::X509, 1), (DisclosureFormat::SdJwt, 2), (DisclosureFormat::SdCwt, 3)];
+
+/// 0 for a format that has no code yet.
+fn format_code(format: DisclosureFormat) -> u8 {
+    FORMAT_CODES.into_iter().find(|(known, _)| *known == format).map_or(0, |(_, code)| code)
+}
+
+fn read_format(reader: &mut Reader<'_>) -> Result<DisclosureFormat, DecodeError> {
+    let code = reader.u8()?;
+    let known = FORMAT_CODES.into_iter().find(|(_, known)| *known == code);
+    known.map(|(format, _)| format).ok_or(DecodeError::Value { field: "format", value: u64::from(code) })
+}
+
 /// What a client wants a credential for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CredentialItemTbs {
@@ -40,6 +54,8 @@ pub struct CredentialItemTbs {
     pub public_key: PublicKey,
     /// The claims a disclosure credential should make, none twice; no such credential if empty.
     pub disclose: Vec<ClaimName>,
+    /// The format of that credential.
+    pub format: DisclosureFormat,
 }
 
 impl Wire for CredentialItemTbs {
@@ -58,7 +74,7 @@ impl Wire for CredentialItemTbs {
             }
             disclose.push(name);
         }
-        Ok(Self { subject, cipher_suite, public_key, disclose })
+        Ok(Self { subject, cipher_suite, public_key, disclose, format: read_format(reader)? })
     }
 
     fn write(&self, writer: &mut Writer) {
@@ -67,6 +83,7 @@ impl Wire for CredentialItemTbs {
         writer.vector(self.public_key.as_bytes());
         let codes: Vec<u8> = self.disclose.iter().copied().map(claim_code).collect();
         writer.vector(&codes);
+        writer.u8(format_code(self.format));
     }
 }
 
@@ -130,6 +147,64 @@ pub struct CredentialsRequest {
 
 wire_struct!(CredentialsRequest, 1 << 21, { items: list }, |request| check_count(&request.items, 1..=1000, "items"));
 
+/// A credential that discloses claims, for the key of one leaf: it is of no use in any other. `Debug` shows its format and
+/// length alone.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IssuedDisclosure {
+    /// Certificates in DER, the identity's own first: 1 to 16.
+    X509(Vec<Vec<u8>>),
+    /// An SD-JWT in compact form, without a key binding.
+    SdJwt(Vec<u8>),
+    /// An SD-CWT, without a key binding.
+    SdCwt(Vec<u8>),
+}
+
+impl IssuedDisclosure {
+    /// Its format.
+    pub const fn format(&self) -> DisclosureFormat {
+        match self {
+            Self::X509(_) => DisclosureFormat::X509,
+            Self::SdJwt(_) => DisclosureFormat::SdJwt,
+            Self::SdCwt(_) => DisclosureFormat::SdCwt,
+        }
+    }
+}
+
+impl Wire for IssuedDisclosure {
+    const MAX_LEN: usize = 1 << 17;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match read_format(reader)? {
+            DisclosureFormat::SdJwt => Self::SdJwt(reader.vector()?.to_vec()),
+            DisclosureFormat::SdCwt => Self::SdCwt(reader.vector()?.to_vec()),
+            _ => {
+                let certificates = reader.list()?;
+                check_count(&certificates, 1..=16, "disclosure")?;
+                Self::X509(certificates)
+            }
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.u8(format_code(self.format()));
+        match self {
+            Self::X509(certificates) => writer.list(certificates),
+            Self::SdJwt(token) | Self::SdCwt(token) => writer.vector(token),
+        }
+    }
+}
+
+impl fmt::Debug for IssuedDisclosure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = match self {
+            Self::X509(certificates) => certificates.iter().map(Vec::len).sum(),
+            Self::SdJwt(token) | Self::SdCwt(token) => token.len(),
+        };
+        write!(f, "IssuedDisclosure({}, {length} octets)", self.format())
+    }
+}
+
 /// A credential and what goes with it. `Debug` shows no certificate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IssuedCredential {
@@ -137,8 +212,8 @@ pub struct IssuedCredential {
     pub client: ClientUri,
     /// Certificates in DER, the leaf's own first.
     pub leaf: Vec<Vec<u8>>,
-    /// The certificates that disclose claims, if they were asked for.
-    pub disclosure: Option<Vec<Vec<u8>>>,
+    /// What discloses claims, if that was asked for.
+    pub disclosure: Option<IssuedDisclosure>,
 }
 
 impl Wire for IssuedCredential {
@@ -147,20 +222,13 @@ impl Wire for IssuedCredential {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (client, leaf) = (Wire::read(reader)?, reader.list()?);
         check_count(&leaf, 1..=16, "leaf")?;
-        let disclosure = if reader.flag("disclosure")? { Some(reader.list()?) } else { None };
-        if let Some(disclosure) = &disclosure {
-            check_count(disclosure, 1..=16, "disclosure")?;
-        }
-        Ok(Self { client, leaf, disclosure })
+        Ok(Self { client, leaf, disclosure: reader.optional()? })
     }
 
     fn write(&self, writer: &mut Writer) {
         self.client.write(writer);
         writer.list(&self.leaf);
-        writer.flag(self.disclosure.is_some());
-        if let Some(disclosure) = &self.disclosure {
-            writer.list(disclosure);
-        }
+        writer.optional(self.disclosure.as_ref());
     }
 }
 
@@ -169,7 +237,7 @@ impl fmt::Debug for IssuedCredential {
         f.debug_struct("IssuedCredential")
             .field("client", &self.client)
             .field("certificates", &self.leaf.len())
-            .field("discloses", &self.disclosure.is_some())
+            .field("disclosure", &self.disclosure)
             .finish()
     }
 }

@@ -14,7 +14,7 @@ pub use account::{
     RegisterResponse,
 };
 pub use credentials::{
-    CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential,
+    CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, IssuedDisclosure,
     UnverifiedCredentialItem, claim_code, claim_from_code,
 };
 pub use inbox::{AckRequest, InboxBody, InboxEvent, InboxResponse};

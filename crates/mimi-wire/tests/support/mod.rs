@@ -309,6 +309,7 @@ pub fn credential_item(from: &mut Gen, suite: CipherSuite) -> CredentialItem {
         cipher_suite: suite,
         public_key: signer.public_key().clone(),
         disclose,
+        format: any(from),
     };
     CredentialItem::sign(tbs, &signer).unwrap()
 }
@@ -538,9 +539,15 @@ sample! {
     PseudonymsResponse: |from| PseudonymsResponse { pseudonyms: from.many(1, 3, pseudonym) };
     UnverifiedCredentialItem: |from| { let suite = any(from); credential_item(from, suite).into() };
     CredentialsRequest: |from| CredentialsRequest { items: from.many(1, 2, any) };
+    DisclosureFormat: |from| DisclosureFormat::ALL[from.below(3) as usize];
+    IssuedDisclosure: |from| match any(from) {
+        DisclosureFormat::SdJwt => IssuedDisclosure::SdJwt(from.bytes(50)),
+        DisclosureFormat::SdCwt => IssuedDisclosure::SdCwt(from.bytes(50)),
+        _ => IssuedDisclosure::X509(from.many(1, 3, |from| from.bytes(30))),
+    };
     IssuedCredential: |from| IssuedCredential {
         client: any(from), leaf: from.many(1, 3, |from| from.bytes(30)),
-        disclosure: from.maybe(|from| from.many(1, 3, |from| from.bytes(30))),
+        disclosure: from.maybe(any),
     };
     CredentialsResponse: |from| CredentialsResponse { items: from.many(1, 2, any) };
     UploadKeyPackages: |from| UploadKeyPackages { owner: any(from), key_packages: from.many(1, 2, any) };

@@ -1,0 +1,21 @@
+//! Break glass: the account is sealed at registration to a key that operators share. Opening it takes so many of them,
+//! and each gives its share only for an entry in a log that nobody can take back.
+//!
+//! - [`SealedAccount`] is what stands beside the pseudonym: TDH2 (Shoup and Gennaro, 1998), put together from the parts
+//!   of `elastic-elgamal`, with ChaCha20-Poly1305 for the account's name. Its proof binds it to one pseudonym, so that
+//!   nobody gets an account opened as that of another pseudonym.
+//! - [`Log`] holds the entries, a Merkle tree as in RFC 6962 by `ct-merkle`. A [`Witness`] is what each operator
+//!   remembers of it, and the only way to a [`LoggedEntry`], without which an operator gives no share.
+//! - [`OwnerMark`] is what the owner of a pseudonym keeps, to recognise entries about it.
+
+mod entry;
+mod log;
+mod opening;
+mod seal;
+mod witness;
+
+pub use entry::{Entry, EntryError, OwnerMark, Subject};
+pub use log::{Checkpoint, Evidence, Log, LogError};
+pub use opening::{GrantError, OpenError, OpeningShare, open};
+pub use seal::{CheckedSeal, SealError, SealedAccount};
+pub use witness::{LoggedEntry, Witness, WitnessError};
