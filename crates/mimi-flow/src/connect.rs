@@ -47,6 +47,8 @@ pub(crate) struct Connect {
     consent_until: Option<Timestamp>,
     /// Consent has been asked for once.
     asked: bool,
+    /// How often fresh KeyPackages were given.
+    given: u8,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,9 @@ enum Step {
     Destroying,
     Late,
 }
+
+/// How often fresh KeyPackages are given in one flow.
+const GIVEN_MAX: u8 = 4;
 
 impl Connect {
     pub(crate) fn new(
@@ -94,6 +99,7 @@ impl Connect {
             late: false,
             consent_until: None,
             asked: false,
+            given: 0,
         }
     }
 
@@ -107,6 +113,13 @@ impl Connect {
     /// Whether it is about a user of this provider.
     pub(crate) fn is_to(&self, domain: &Domain) -> bool {
         self.domain == *domain
+    }
+
+    /// Whether fresh KeyPackages may be given once more. Bob asks once, and again if something of his ended early; whoever asks
+    /// more often is up to something else.
+    pub(crate) fn gives(&mut self) -> bool {
+        self.given = self.given.saturating_add(1);
+        self.given <= GIVEN_MAX
     }
 
     pub(crate) fn is_late(&self) -> bool {

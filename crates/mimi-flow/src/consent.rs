@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Call, CommandError, Context, Device, Event, FailureReason, FlowId, PseudonymState, Request, device::Flow,
-    prepare::Purpose,
+    prepare::Purpose, wallet::Held,
 };
 
 /// Who may have KeyPackages of whom, and for what. `Debug` shows neither.
@@ -218,18 +218,26 @@ impl Device {
         let (asks_us, answers_us) = (is_own(&consent.target), is_own(&consent.requester));
         match entry.operation {
             ConsentOperation::Request if asks_us && !answers_us => self.consent_asked(consent, cx),
-            ConsentOperation::Cancel if asks_us => {
-                if self.consents.waiting.remove(&consent) {
-                    self.consent_decided(&consent);
-                    self.tell(Event::ConsentCancelled { consent });
-                }
-            }
+            ConsentOperation::Cancel if asks_us => self.consent_cancelled(consent),
             ConsentOperation::Grant { key_packages } if answers_us && !asks_us => {
                 self.consent_granted(consent, key_packages, cx);
             }
             ConsentOperation::Grant { .. } if asks_us => self.decided_elsewhere(consent, true),
             ConsentOperation::Revoke if asks_us => self.decided_elsewhere(consent, false),
             _ => {}
+        }
+    }
+
+    /// Of a pseudonym that is the name in no room only the device that it is of knows what it was given for.
+    fn is_known_here(&self, user: &UserUri) -> bool {
+        let known = |held: Held| held.own || held.state == PseudonymState::InRoom;
+        !user.is_pseudonym() || self.wallet.held(user).is_some_and(known)
+    }
+
+    fn consent_cancelled(&mut self, consent: Consent) {
+        if self.consents.waiting.remove(&consent) {
+            self.consent_decided(&consent);
+            self.tell(Event::ConsentCancelled { consent });
         }
     }
 
@@ -248,15 +256,16 @@ impl Device {
             Flow::Connect(flow) => flow.offers(&consent.target) && flow.is_to(consent.requester.domain()),
             _ => false,
         };
-        if consent.requester.is_pseudonym() && self.flows.values().any(offered) {
-            self.grant(consent, cx);
+        if consent.requester.is_pseudonym()
+            && let Some(Flow::Connect(flow)) = self.flows.values_mut().find(|flow| offered(flow))
+        {
+            if flow.gives() {
+                self.grant(consent, cx);
+            }
             return;
         }
         let known = self.wallet.state(&consent.target);
-        // Of a pseudonym that is the name in no room only the device that it is of knows what it was given for.
-        let own =
-            self.wallet.held(&consent.target).is_some_and(|held| held.own || held.state == PseudonymState::InRoom);
-        if consent.target.is_pseudonym() && !own {
+        if !self.is_known_here(&consent.target) {
             return;
         }
         let full = self.consents.waiting.len() >= WAITING_MAX;
@@ -280,6 +289,9 @@ impl Device {
             }
             self.forget_timers(id);
             self.advance(id, cx);
+            return;
+        }
+        if !self.is_known_here(&consent.requester) {
             return;
         }
         let asked: Vec<_> = self.consents.asked.iter().filter(|asked| consent.covers(asked)).cloned().collect();

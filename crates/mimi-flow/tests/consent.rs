@@ -6,8 +6,8 @@ mod common;
 
 use std::time::Duration;
 
-use common::{A1, A2, ALL, B1, B2, DAY, SUITES, World};
-use mimi_flow::{Command, CommandError, Consent, Delays, Event, FailureReason, PseudonymState};
+use common::{A1, A2, ALL, B1, B2, DAY, SUITES, World, text};
+use mimi_flow::{Command, CommandError, Consent, Delays, Event, FailureReason, FlowId, PseudonymState};
 use mimi_pseudonym::{CipherSuite, UserUri};
 use mimi_room::RoomPurpose;
 use mimi_wire::{
@@ -42,6 +42,11 @@ fn entry(operation: ConsentOperation, requester: &UserUri, target: &UserUri) -> 
     ConsentEntry { scope, operation, extensions: AppDataDictionary::default() }
 }
 
+fn accept(world: &mut World, request: FlowId) {
+    world.command(B1, Command::Accept { request, greeting: text("hello Alice") }).unwrap();
+    world.run();
+}
+
 fn is_greeting(event: &Event) -> bool {
     matches!(event, Event::Message { body, .. } if body == b"hello Alice")
 }
@@ -65,9 +70,9 @@ fn where_key_packages_have_ended_consent_brings_fresh_ones_and_the_flow_goes_on(
         world.run();
         world.advance(ENDED);
         assert_eq!(world.hub_rooms(), 0, "the temporary room has gone");
+        let request = world.request(B1);
         world.forget();
-        world.accept(B1);
-        world.run();
+        accept(&mut world, request);
         connected(&world);
         assert_eq!(world.calls[B1], ["consent", "createRoom", "claimOwn", "update", "submitMessage"]);
         assert_eq!(world.calls[A1], ["keyPackages", "claimOwn", "consent"]);
@@ -101,6 +106,27 @@ fn it_makes_no_difference_when_everything_is_saved_comes_twice_or_is_lost_once()
 }
 
 #[test]
+fn fresh_key_packages_are_given_a_few_times_and_no_more() {
+    let mut world = ready(SUITE);
+    world.command(A1, World::connect()).unwrap();
+    world.run();
+    world.advance(ENDED);
+    world.hold_request = Some((A1, "consent"));
+    world.accept(B1);
+    world.run();
+    let InboxBody::Consent { entry } = world.history[A1].last().unwrap().body.clone() else { panic!() };
+    for number in 0..50 {
+        let mut again = entry.clone();
+        again.scope.requester = UserUri::pseudonym(&"b.example".parse().unwrap(), [number; 16]);
+        world.put(A1, InboxBody::Consent { entry: again });
+    }
+    world.hold_request = None;
+    world.run();
+    assert_eq!(world.calls[A1].iter().filter(|call| **call == "consent").count(), 4);
+    connected(&world);
+}
+
+#[test]
 fn key_packages_that_end_while_the_room_is_made_are_replaced() {
     let mut world = ready(SUITE);
     world.command(A1, World::connect()).unwrap();
@@ -108,7 +134,7 @@ fn key_packages_that_end_while_the_room_is_made_are_replaced() {
     world.hold_request = Some((B1, "claimOwn"));
     world.accept(B1);
     world.run();
-    world.now = world.now.after(ENDED);
+    world.advance(ENDED);
     world.hold_request = None;
     world.run();
     connected(&world);
@@ -122,9 +148,9 @@ fn consent_without_key_packages_lets_them_be_fetched() {
     world.run();
     world.advance(ENDED);
     world.hold_inbox = vec![A1, A2];
+    let request = world.request(B1);
     world.forget();
-    world.accept(B1);
-    world.run();
+    accept(&mut world, request);
     assert_eq!(world.calls[B1], ["consent"]);
     let InboxBody::Consent { entry: asked } = world.history[A1].last().unwrap().body.clone() else { panic!() };
     let (requester, target) = (asked.scope.requester.clone(), asked.scope.target.clone());
@@ -187,6 +213,8 @@ fn who_does_not_let_everybody_connect_is_asked_and_decides() {
     // Whoever is denied is told nothing, and gives up.
     let mut world = ready(SUITE);
     world.command(B1, Command::ConsentToConnections { allowed: false }).unwrap();
+    world.run();
+    world.forget();
     let other = world.command(A1, World::connect()).unwrap().unwrap();
     assert_eq!(other, flow);
     world.run();

@@ -216,7 +216,7 @@ async fn a_request_is_told_once_can_be_cancelled_and_is_answered_on_all_devices(
     }
     // A cancel for another scope takes nothing back.
     assert_eq!(ask(&world, &entry(ConsentOperation::Cancel, &bob(), &alice.user, None)).await.0, 201);
-    assert_eq!(told(&world, phone).await, [asked.clone()]);
+    assert_eq!(told(&world, phone).await, std::slice::from_ref(&asked));
     assert_eq!(ask(&world, &cancelled).await.0, 201);
     assert_eq!(ask(&world, &asked).await.0, 201);
     let expected = [asked.clone(), cancelled, asked];

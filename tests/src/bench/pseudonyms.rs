@@ -149,7 +149,7 @@ pub async fn many(bench: Many) -> Result<ManyCosts> {
         let begun = Instant::now();
         idle(&mut alice).await?;
         idle(&mut bob).await?;
-        renewing += begun.elapsed().saturating_sub(QUIET * 2);
+        renewing += begun.elapsed().saturating_sub(QUIET * 2 * QUIETS);
     }
     costs.renew_requests = requests(&exchanges)? - before;
     costs.renew_ms = each(renewing);
@@ -162,6 +162,8 @@ pub async fn many(bench: Many) -> Result<ManyCosts> {
 }
 
 const QUIET: Duration = Duration::from_millis(100);
+/// So often in a row a client has to find nothing to do.
+const QUIETS: u32 = 3;
 
 /// Goes on until a client has so many fresh pseudonyms.
 async fn ready(client: &mut Client, fresh: usize) -> Result<()> {
@@ -179,9 +181,13 @@ async fn ready(client: &mut Client, fresh: usize) -> Result<()> {
 
 /// Goes on until a client has nothing to do.
 async fn idle(client: &mut Client) -> Result<()> {
-    while let Some(event) = client.next_event(QUIET).await? {
-        if let Event::Failed { reason, .. } = event {
-            bail!("{reason}");
+    // A call that sends something may come back with nothing to tell and more to send.
+    let mut quiet = 0;
+    while quiet < QUIETS {
+        match client.next_event(QUIET).await? {
+            Some(Event::Failed { reason, .. }) => bail!("{reason}"),
+            Some(_) => quiet = 0,
+            None => quiet += 1,
         }
     }
     Ok(())

@@ -73,6 +73,8 @@ pub struct World {
     pub instead: Option<(usize, &'static str, Answer)>,
     /// Of devices that are added.
     pub delays: Delays,
+    /// The number of the request that is being served: the same one once more is the same request.
+    pub serving: u32,
     crashed: std::collections::BTreeSet<(usize, u8, u64)>,
     sequence: u64,
 }
@@ -127,6 +129,7 @@ impl World {
             hold_inbox: Vec::new(),
             instead: None,
             delays,
+            serving: 0,
             crashed: Default::default(),
             sequence: 0,
         };
@@ -320,6 +323,7 @@ impl World {
             Step::Serve(device) => {
                 let (id, request) = self.sending[device].pop_front().unwrap();
                 let name = request.call.name();
+                self.serving = self.number(&id);
                 let answer = match &self.instead {
                     Some((of, call, answer)) if (*of, *call) == (device, name) => answer.clone(),
                     _ => self.serve(device, &request),

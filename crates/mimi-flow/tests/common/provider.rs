@@ -65,7 +65,7 @@ pub struct Provider {
     /// Messages that were accepted.
     seen: BTreeMap<(RoomUri, Vec<u8>), Timestamp>,
     /// Answers to claims, given once more to the same request.
-    claims: BTreeMap<(usize, Vec<u8>), Vec<u8>>,
+    claims: BTreeMap<(usize, u32), Vec<u8>>,
     /// Who may have KeyPackages of whom.
     pub consents: BTreeSet<(UserUri, UserUri)>,
     /// Accounts that not everybody may connect with.
@@ -309,21 +309,21 @@ impl World {
 
     fn claim_own(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
         let request = ClaimOwnRequest::decode(body).map_err(|_| Problem::Malformed)?;
-        let now = self.now;
+        let (now, serving) = (self.now, self.serving);
         let provider = self.providers.get_mut(own).unwrap();
         assert!(provider.owns(device, &request.user));
-        if let Some(answer) = provider.claims.get(&(device, body.to_vec())) {
+        if let Some(answer) = provider.claims.get(&(device, serving)) {
             return Ok(answer.clone());
         }
         let exclude = request.exclude.as_ref();
         let answer = provider.claim(&request.user, false, &request.cipher_suite_codes, exclude, now).encode();
-        provider.claims.insert((device, body.to_vec()), answer.clone());
+        provider.claims.insert((device, serving), answer.clone());
         Ok(answer)
     }
 
     fn key_material(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
         let request = HubKeyMaterialRequest::decode(body).map_err(|_| Problem::Malformed)?;
-        let now = self.now;
+        let (now, serving) = (self.now, self.serving);
         assert_eq!(request.hub.as_ref(), Some(own));
         let request = request.request.verify().map_err(|_| Problem::SignatureInvalid)?;
         let tbs = request.tbs();
@@ -332,7 +332,7 @@ impl World {
         let room = provider.rooms.get(tbs.room.as_ref().unwrap()).ok_or(Problem::UnknownRoom)?;
         assert!(room.state().participants().role_of(&tbs.requesting_user).is_some());
         let target = self.providers.get_mut(tbs.target_user.domain()).ok_or(Problem::UnknownRoom)?;
-        if let Some(answer) = target.claims.get(&(device, body.to_vec())) {
+        if let Some(answer) = target.claims.get(&(device, serving)) {
             return Ok(answer.clone());
         }
         let granted = target.consents.contains(&(tbs.requesting_user.clone(), tbs.target_user.clone()));
@@ -343,7 +343,7 @@ impl World {
         }
         let initial = !tbs.target_user.is_pseudonym();
         let answer = target.claim(&tbs.target_user, initial, &tbs.acceptable_cipher_suites, None, now).encode();
-        target.claims.insert((device, body.to_vec()), answer.clone());
+        target.claims.insert((device, serving), answer.clone());
         Ok(answer)
     }
 
