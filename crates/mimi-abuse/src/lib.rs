@@ -1,3 +1,5 @@
 #![doc = include_str!("../README.md")]
 
 pub mod franking;
+pub mod remedy;
+pub mod signal;

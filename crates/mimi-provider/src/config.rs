@@ -8,7 +8,8 @@ use mimi_pseudonym::Domain;
 use serde::Deserialize;
 
 use crate::{
-    limit::Rate,
+    franking::Periods,
+    pace::Rate,
     store::{Address, StoreError},
 };
 
@@ -38,7 +39,54 @@ pub struct Config {
     #[serde(default)]
     pub(crate) unknown_users: UnknownUsers,
     #[serde(default)]
+    pub(crate) rooms: RoomRules,
+    #[serde(default)]
     pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) abuse: Abuse,
+}
+
+/// How abuse is met.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Abuse {
+    /// A file with weights, rates and steps in place of the built-in ones.
+    pub(crate) signals: Option<PathBuf>,
+    /// Days after which another secret stamps messages: 1 to 3,650.
+    secret_days: u16,
+    /// Days for which a stamped message can be reported: 1 to 3,650.
+    remember_days: u16,
+    /// Days after which new rooms get another key for stamps: 1 to 3,650.
+    signer_days: u16,
+}
+
+impl Default for Abuse {
+    fn default() -> Self {
+        Self { signals: None, secret_days: 30, remember_days: 400, signer_days: 365 }
+    }
+}
+
+impl Abuse {
+    pub(crate) fn periods(&self) -> Periods {
+        let days = |days: u16| Duration::from_secs(u64::from(days) * 86_400);
+        Periods { secret: days(self.secret_days), remember: days(self.remember_days), signer: days(self.signer_days) }
+    }
+}
+
+/// What holds in every room of this hub.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RoomRules {
+    /// Seconds after which the hub has somebody removed who came into a knock room and does not leave.
+    pub(crate) guest_seconds: u64,
+    /// The most guests of a knock room at one time.
+    pub(crate) guests: u32,
+}
+
+impl Default for RoomRules {
+    fn default() -> Self {
+        Self { guest_seconds: 3600, guests: 1000 }
+    }
 }
 
 /// A PostgreSQL database.
@@ -228,6 +276,9 @@ pub enum ConfigError {
     /// A peer is listed twice, or is this provider itself.
     #[error("peers: {0} is listed twice or is this provider itself")]
     Peer(Domain),
+    /// A number of days is out of range.
+    #[error("abuse: days are 1 to 3650")]
+    Days,
     /// A limit is zero.
     #[error("limits: {0} must not be 0")]
     Limit(&'static str),
@@ -272,9 +323,14 @@ impl Config {
             }
             _ => match config.limits.rates().into_iter().find(|(_, rate)| *rate == 0) {
                 Some((name, _)) => Err(ConfigError::Limit(name)),
-                None => Ok(config),
+                None => Ok(()),
             },
+        }?;
+        let Abuse { secret_days, remember_days, signer_days, .. } = config.abuse;
+        if [secret_days, remember_days, signer_days].iter().any(|days| !(1..=3650).contains(days)) {
+            return Err(ConfigError::Days);
         }
+        Ok(config)
     }
 
     /// The provider's domain.
@@ -283,12 +339,13 @@ impl Config {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Self { data, database, tls, issuer, anchors, .. } = self;
+        let Self { data, database, tls, issuer, anchors, abuse, .. } = self;
         let password = database.as_mut().and_then(|database| database.password_file.as_mut());
         [data, &mut tls.certificate, &mut tls.key, &mut tls.roots, &mut issuer.certificate, &mut issuer.key]
             .into_iter()
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
             .chain(password)
+            .chain(&mut abuse.signals)
     }
 }
 

@@ -8,7 +8,7 @@ use mimi_wire::{ConsentEntry, ConsentOperation, Endpoint, Problem, local::Consen
 
 use crate::{
     fail::Fail,
-    limit::Asker,
+    pace::Asker,
     provider::Inner,
     server::{Peer, Reply},
     store::{Device, DeviceId},

@@ -9,7 +9,7 @@ use mimi_wire::{
 
 use crate::{
     fail::Fail,
-    limit::Asker,
+    pace::Asker,
     provider::Inner,
     server::{Peer, Reply},
     store::Device,

@@ -1,20 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+mod abuse;
 mod clock;
 mod config;
 mod consent;
 mod credentials;
 mod fail;
 mod forget;
+mod franking;
 mod hub;
 mod identifier;
 mod inbox;
 mod key_material;
 mod keys;
-mod limit;
+mod limiter;
 mod local;
 mod log;
 mod outbox;
+mod pace;
 mod peers;
 mod provider;
 mod record;
@@ -22,6 +25,7 @@ mod server;
 mod store;
 mod wake;
 
+pub use abuse::explain;
 pub use clock::{OffsetClock, OsEntropy};
 pub use config::{Config, ConfigError};
 pub use keys::KeyFileError;

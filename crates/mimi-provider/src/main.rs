@@ -4,13 +4,16 @@ use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc};
 
 use lexopt::prelude::*;
 use mimi_provider::{Config, ConfigError, OffsetClock, Options, Provider, StartError};
+use mimi_pseudonym::{Clock, UserUri};
 
 const HELP: &str = "\
 A MIMI provider: hub of rooms and local provider of clients.
 
 Usage: mimi-provider run --config FILE [--clock-offset SECONDS] [--quiet] [--record DIR]
+       mimi-provider explain USER --config FILE [--clock-offset SECONDS]
        mimi-provider --help | --version
 
+  explain USER             what speaks against a user in this hub's rooms, and what is decided from it
   --config FILE            the configuration, in TOML
   --clock-offset SECONDS   moves the provider's clock; may be negative
   --quiet                  no line for each request on standard error
@@ -22,6 +25,7 @@ Usage: mimi-provider run --config FILE [--clock-offset SECONDS] [--quiet] [--rec
 enum Command {
     Help,
     Version,
+    Explain { user: UserUri, config: PathBuf, clock_offset: i64 },
     Run { config: PathBuf, clock_offset: i64, quiet: bool, record: Option<PathBuf> },
 }
 
@@ -41,6 +45,11 @@ fn main() -> ExitCode {
     let result = arguments(lexopt::Parser::from_env()).map_err(Failure::from).and_then(|command| match command {
         Command::Help => Ok(std::io::stdout().write_all(HELP.as_bytes())?),
         Command::Version => Ok(writeln!(std::io::stdout(), "mimi-provider {}", env!("CARGO_PKG_VERSION"))?),
+        Command::Explain { user, config, clock_offset } => {
+            let now = OffsetClock::new(clock_offset).now();
+            let text = mimi_provider::explain(&Config::load(&config)?, &user, now)?;
+            Ok(std::io::stdout().write_all(text.as_bytes())?)
+        }
         Command::Run { config, clock_offset, quiet, record } => run(config, clock_offset, quiet, record),
     });
     match result {
@@ -55,6 +64,7 @@ fn main() -> ExitCode {
 
 fn arguments(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let (mut run, mut config, mut clock_offset, mut quiet, mut record) = (false, None, 0, false, None);
+    let mut user: Option<UserUri> = None;
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(Command::Help),
@@ -63,14 +73,16 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("clock-offset") => clock_offset = parser.value()?.parse()?,
             Long("quiet") => quiet = true,
             Long("record") if cfg!(feature = "record") => record = Some(parser.value()?.into()),
-            Value(value) if value == "run" && !run => run = true,
+            Value(value) if value == "run" && !run && user.is_none() => run = true,
+            Value(value) if value == "explain" && !run && user.is_none() => user = Some(parser.value()?.parse()?),
             other => return Err(other.unexpected()),
         }
     }
-    match config {
-        Some(config) if run => Ok(Command::Run { config, clock_offset, quiet, record }),
-        Some(_) => Err("the command `run` is missing".into()),
-        None => Err("--config FILE is missing; see --help".into()),
+    match (config, user) {
+        (Some(config), Some(user)) => Ok(Command::Explain { user, config, clock_offset }),
+        (Some(config), None) if run => Ok(Command::Run { config, clock_offset, quiet, record }),
+        (Some(_), None) => Err("the command `run` is missing".into()),
+        (None, _) => Err("--config FILE is missing; see --help".into()),
     }
 }
 
@@ -129,13 +141,22 @@ mod tests {
         let command = parse(&["run", "--config", "a.toml", "--clock-offset", "-60", "--quiet"]).unwrap();
         let Command::Run { config, clock_offset, quiet, record } = command else { panic!("not run") };
         assert_eq!((config, clock_offset, quiet, record), (PathBuf::from("a.toml"), -60, true, None));
+        let command = parse(&["explain", "mimi://b.example/u/bob", "--config", "a.toml"]).unwrap();
+        assert!(matches!(command, Command::Explain { .. }));
     }
 
     #[test]
     fn wrong_arguments_are_refused() {
-        for wrong in
-            [&["run"][..], &["--config", "a"], &["run", "run"], &["walk"], &["run", "--clock-offset", "x"], &[]]
-        {
+        for wrong in [
+            &["explain", "--config", "a"][..],
+            &["explain", "bob", "--config", "a"],
+            &["run"],
+            &["--config", "a"],
+            &["run", "run"],
+            &["walk"],
+            &["run", "--clock-offset", "x"],
+            &[],
+        ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
         #[cfg(not(feature = "record"))]

@@ -1,8 +1,8 @@
-use std::{future::Future, net::SocketAddr, path::Path, sync::Arc};
+use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use mimi_abuse::signal::TableError;
 use mimi_credential::{Issuer, TrustStore};
-use mimi_pseudonym::{CipherSuite, Clock, Domain, Timestamp};
-use mimi_wire::ExternalSender;
+use mimi_pseudonym::{Clock, Domain, Timestamp};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -12,19 +12,25 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     Config, KeyFileError, OffsetClock, StoreError,
+    abuse::Abuse,
     fail::Fail,
     forget,
-    hub::Rooms,
-    keys,
-    limit::Limiter,
+    franking::{self, Franking},
+    hub::{self, Rooms},
+    keys::{self, HubKey},
+    limiter::Limiter,
     log::Logger,
     outbox,
+    pace::Pace,
     peers::Peers,
     record::Recorder,
     server,
     store::{Store, Wake},
     wake::Wakers,
 };
+
+/// In which refusals of a GroupInfo are counted.
+const REFUSAL_PERIOD: Duration = Duration::from_secs(600);
 
 /// What a provider is told besides its configuration.
 #[derive(Clone)]
@@ -92,6 +98,12 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The table of signals cannot be read.
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
+    /// The table of signals makes no sense.
+    #[error("signals: {0}")]
+    Table(#[from] TableError),
     /// The folder of the database cannot be made.
     #[error("data: {0}")]
     Data(std::io::Error),
@@ -105,8 +117,13 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) trust: TrustStore,
     pub(crate) issuer: Issuer,
-    pub(crate) senders: Vec<(CipherSuite, ExternalSender)>,
+    /// What this provider is as a hub, for each suite.
+    pub(crate) senders: Vec<HubKey>,
+    /// How often somebody may be refused a GroupInfo.
+    pub(crate) limiter: Limiter,
     pub(crate) store: Store,
+    pub(crate) franking: Franking,
+    pub(crate) abuse: Abuse,
     pub(crate) rooms: Rooms,
     pub(crate) wakers: Wakers,
     pub(crate) peers: Peers,
@@ -114,9 +131,9 @@ pub(crate) struct Inner {
     pub(crate) recorder: Recorder,
     pub(crate) stopping: watch::Receiver<bool>,
     /// Of queries for users.
-    pub(crate) queries: Limiter,
+    pub(crate) queries: Pace,
     /// Of what is sent about consent.
-    pub(crate) consents: Limiter,
+    pub(crate) consents: Pace,
     /// One permit for each connection there may be.
     pub(crate) connections: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
@@ -129,7 +146,7 @@ impl Provider {
     /// [`StartError`] names what is missing.
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         make_private_folder(&config.data).map_err(StartError::Data)?;
-        let (store, senders) = open_store(&config).await?;
+        let Opened { store, senders, franking, abuse } = open_store(&config, options.clock.now()).await?;
         let tls = TlsAcceptor::from(Arc::new(keys::server_tls(&config)?));
         let log = Logger::new(Arc::clone(&options.clock), options.quiet);
         let (stop, stopping) = watch::channel(false);
@@ -137,15 +154,18 @@ impl Provider {
             trust: keys::trust(&config)?,
             issuer: keys::issuer(&config)?,
             senders,
+            franking,
+            abuse,
             store,
+            limiter: Limiter::new(REFUSAL_PERIOD),
             rooms: Rooms::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
             peers: Peers::new(&config, keys::client_tls(&config)?, log.clone(), options.recorder.clone()),
             log,
             recorder: options.recorder,
             stopping,
-            queries: Limiter::new(config.limits.queries()),
-            consents: Limiter::new(config.limits.consents()),
+            queries: Pace::new(config.limits.queries()),
+            consents: Pace::new(config.limits.consents()),
             connections: Arc::new(Semaphore::new(config.limits.connections.into())),
             clock: options.clock,
             config,
@@ -166,6 +186,10 @@ impl Provider {
         let mut workers = JoinSet::new();
         let forgetting = forget::run(Arc::clone(&inner));
         workers.spawn(async { match forgetting.await {} });
+        let guests = hub::guests::run(Arc::clone(&inner));
+        workers.spawn(async { match guests.await {} });
+        let turning = franking::run(Arc::clone(&inner));
+        workers.spawn(async { match turning.await {} });
         for peer in &inner.config.peers {
             for _ in 0..outbox::COURIERS {
                 workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));
@@ -183,17 +207,25 @@ impl Provider {
     }
 }
 
+/// What is read from the database at the start.
+struct Opened {
+    store: Store,
+    senders: Vec<HubKey>,
+    franking: Franking,
+    abuse: Abuse,
+}
+
 /// Opens the database, and reads from it what the provider is as a hub.
-async fn open_store(config: &Config) -> Result<(Store, Vec<(CipherSuite, ExternalSender)>), StartError> {
-    let (path, database, domain) =
-        (config.data.join("provider.sqlite"), config.database.clone(), config.domain.clone());
+async fn open_store(config: &Config, now: Timestamp) -> Result<Opened, StartError> {
+    let config = config.clone();
     let opened = tokio::task::spawn_blocking(move || {
-        let store = match database {
-            Some(database) => Store::connect(&database.address()?)?,
-            None => Store::open(&path)?,
-        };
-        let senders = keys::hub_senders(&store, &domain)?;
-        Ok((store, senders))
+        let store = Store::of(&config)?;
+        Ok(Opened {
+            senders: keys::hub_keys(&store, &config.domain)?,
+            franking: Franking::load(&store, config.abuse.periods(), now)?,
+            abuse: Abuse::load(&config, &store)?,
+            store,
+        })
     });
     opened.await.unwrap_or_else(|_| Err(StartError::Data(std::io::Error::other("the database was not opened"))))
 }

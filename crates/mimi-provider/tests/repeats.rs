@@ -201,3 +201,31 @@ async fn what_is_destroyed_twice_is_unknown_and_nothing_else() {
     assert_eq!(problem(status, &body), Problem::UnknownRoom, "which a device takes for an answer it has missed");
     assert_eq!(world.dump(), before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_enrolment_that_is_sent_many_times_at_once_has_one_answer() {
+    let world = World::start("at-once").await;
+    let world = &world;
+    let shown = |key| Shown { key: Some(key), ..Shown::default() };
+    let (first, second) = ("01".repeat(32), "02".repeat(32));
+    let four = || async {
+        tokio::join!(
+            world.register_at(shown(&first), "alice"),
+            world.register_at(shown(&first), "alice"),
+            world.register_at(shown(&first), "alice"),
+            world.register_at(shown(&first), "alice"),
+        )
+    };
+    let registered: RegisterResponse = four().await.0;
+    let again = four().await;
+    for other in [&again.0, &again.1, &again.2, &again.3] {
+        assert_eq!(other.client, registered.client);
+    }
+    let code = registered.enrolment_code;
+    let request = AddDeviceRequest { enrolment_code: code, device_name: "computer".into() };
+    let add = || world.post::<RegisterResponse>(shown(&second), local::DEVICE_PATH, &request);
+    let added = tokio::join!(add(), add(), add(), add());
+    for other in [&added.1, &added.2, &added.3] {
+        assert_eq!(other.as_ref().unwrap().client, added.0.as_ref().unwrap().client);
+    }
+}

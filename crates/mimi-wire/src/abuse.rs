@@ -1,12 +1,33 @@
 use std::fmt;
 
-use mimi_pseudonym::{Timestamp, UserUri};
+use mimi_pseudonym::{DecodeError, Reader, Timestamp, UserUri, Wire, Writer};
 
 use crate::{
     codec::{check_count, wire_struct},
     mls::AppDataDictionary,
     submit::Frank,
 };
+
+/// Component id of [`ReporterTag`] in the extensions of a report: our own convention, from the private range.
+pub const REPORTER_TAG_COMPONENT: u16 = 0x8A10;
+
+/// What tells the reporters of one provider apart without naming them: 32 octets that their provider derives from the
+/// account and the alleged abuser. The same account has the same tag whatever pseudonym it reports under, and another one
+/// for another abuser. Only the reporter's provider sets it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ReporterTag(pub [u8; 32]);
+
+impl Wire for ReporterTag {
+    const MAX_LEN: usize = 32;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.array().map(Self)
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.raw(&self.0);
+    }
+}
 
 /// `AbusiveMessage` (draft-ietf-mimi-protocol-06, section 5.9). `Debug` shows no content.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,6 +63,16 @@ pub struct AbuseReport {
     pub messages: Vec<AbusiveMessage>,
     /// Extensions.
     pub extensions: AppDataDictionary,
+}
+
+impl AbuseReport {
+    /// The tag of the reporter, if its provider has set one.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the extension is none.
+    pub fn reporter_tag(&self) -> Result<Option<ReporterTag>, DecodeError> {
+        self.extensions.component(REPORTER_TAG_COMPONENT).map(ReporterTag::decode).transpose()
+    }
 }
 
 wire_struct!(

@@ -17,7 +17,7 @@ mod recovery;
 mod submit;
 mod update;
 
-pub use abuse::{AbuseReport, AbusiveMessage};
+pub use abuse::{AbuseReport, AbusiveMessage, REPORTER_TAG_COMPONENT, ReporterTag};
 pub use consent::{ConsentEntry, ConsentOperation, ConsentScope};
 pub use directory::{Directory, DirectoryError, Endpoint, Method};
 pub use franking::{

@@ -26,11 +26,14 @@ pub(crate) async fn create(inner: &Arc<Inner>, device: Device, request: CreateRo
             return Ok(Reply::message(&Accepted { accepted }));
         }
         let suite = CipherSuite::from_code(group_info.cipher_suite_code()).ok_or(Problem::Malformed)?;
-        let sender = inner.senders.iter().find(|(known, _)| *known == suite).map(|(_, sender)| sender);
+        let sender = inner.senders.iter().find(|hub| hub.suite == suite).map(|hub| &hub.sender);
         let sender = sender.ok_or(Problem::Malformed)?;
         let now = inner.now();
         let created = HubRoom::create(&room, &group_info, &ratchet_tree, sender, &inner.trust, now);
         let (hub, snapshot) = created.map_err(problem)?;
+        if hub.franking_agent().is_some_and(|agent| !inner.franking.is_own(hub.suite(), &agent, inner.domain())) {
+            return Err(Problem::Malformed.into());
+        }
         let [(_, creator)] = hub.clients().try_into().map_err(|_| Problem::Malformed)?;
         if !inner.store.is_client_of(&device, &creator)? {
             return Err(Problem::Forbidden.into());
@@ -44,7 +47,9 @@ pub(crate) async fn create(inner: &Arc<Inner>, device: Device, request: CreateRo
             device: &device,
         };
         if !inner.store.create_room(&new)? {
-            return Err(Fail::Fault("a room is stored that was not found before"));
+            // Another process was faster: with the same request, or with another room of this name.
+            let accepted = inner.store.accepted_at(&room, &hash)?.ok_or(Problem::Forbidden)?;
+            return Ok(Reply::message(&Accepted { accepted }));
         }
         *slot = Some(hub);
         Ok(Reply::message(&Accepted { accepted: now }))

@@ -1,6 +1,11 @@
 //! The hub of this provider's rooms: checks, orders, stores, fans out.
 
+mod audience;
 mod create;
+mod group_info;
+pub(crate) mod guests;
+mod links;
+mod propose;
 mod rooms;
 mod submit;
 mod update;
@@ -11,6 +16,8 @@ use mimi_pseudonym::{Domain, RoomUri, UserUri};
 use mimi_wire::{FanoutMessage, Problem, Wire, local::InboxBody};
 
 pub(crate) use create::{create, destroy};
+pub(crate) use group_info::{Visit, group_info, identity};
+pub(crate) use links::links;
 pub(crate) use rooms::Rooms;
 pub(crate) use submit::submit;
 pub(crate) use update::update;
@@ -22,7 +29,7 @@ use crate::{fail::Fail, provider::Inner, server::Peer};
 pub(crate) enum Requester {
     /// Another provider, for one of its users.
     Peer(Peer),
-    /// A device of this provider, of which it is known that it has a client in the room.
+    /// A device of this provider, of which it is known that it has a client in the room, or is the one that joins it.
     Own,
 }
 
@@ -47,6 +54,15 @@ pub(crate) async fn check_participant(inner: &Arc<Inner>, room: RoomUri, user: U
         } else {
             Err(Problem::UnknownRoom.into())
         }
+    })
+    .await
+}
+
+/// Refuses a provider that has no client in a room of this hub, and a user that is no participant of it.
+pub(crate) async fn check_both_in(inner: &Arc<Inner>, room: RoomUri, from: Domain, user: UserUri) -> Result<(), Fail> {
+    rooms::with(inner, room, move |_, slot| {
+        let hub = slot.as_ref().filter(|hub| hub.domains().contains(&from)).ok_or(Problem::UnknownRoom)?;
+        if hub.state().participants().role_of(&user).is_some() { Ok(()) } else { Err(Problem::Malformed.into()) }
     })
     .await
 }

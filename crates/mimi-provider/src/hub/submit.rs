@@ -4,9 +4,15 @@ use mimi_mls::HubRoom;
 use mimi_pseudonym::{RoomUri, Wire};
 use mimi_wire::{FanoutEvent, FanoutMessage, Problem, SubmitMessageRequest, SubmitMessageResponse};
 
-use super::{Requester, for_inbox, for_peers, rooms};
+use super::{
+    Requester,
+    audience::{domains, receivers},
+    for_inbox, for_peers, rooms,
+};
 use crate::{
+    abuse,
     fail::Fail,
+    franking::Stamp,
     hash,
     provider::Inner,
     store::{Hash, MessageRecord},
@@ -28,10 +34,11 @@ pub(crate) async fn submit(
         if !hub.domains().contains(requester.domain(inner)) {
             return Err(Problem::UnknownRoom.into());
         }
+        let Some(stamp) = Stamp::new(hub, &request) else { return Ok(SubmitMessageResponse::NotAllowed) };
         let message = request.message.message();
         let hash = hash(&[b"message", request.sending_user.as_str().as_bytes(), &message.encode()]);
         if let Some(accepted) = inner.store.accepted_at(&room, &hash)? {
-            return Ok(SubmitMessageResponse::Accepted { accepted, frank: None });
+            return Ok(SubmitMessageResponse::Accepted { accepted, frank: stamp.at(inner, accepted)? });
         }
         let current = hub.epoch();
         match message.epoch() {
@@ -45,21 +52,39 @@ pub(crate) async fn submit(
             _ => return Ok(SubmitMessageResponse::NotAllowed),
         }
         let present = hub.clients().iter().any(|(user, _)| *user == request.sending_user);
-        if !present || hub.state().may_send(&request.sending_user).is_err() {
+        let sender = &request.sending_user;
+        if !present || hub.state().may_send(sender).is_err() || hub.is_user_leaving(sender) {
+            return Ok(SubmitMessageResponse::NotAllowed);
+        }
+        let limit = hub.state().message_limit(sender);
+        if let (Some(limit), Some(sent)) = (limit, inner.store.sent_by_guest(&room, sender)?)
+            && sent >= u64::from(limit)
+        {
             return Ok(SubmitMessageResponse::NotAllowed);
         }
         let accepted = inner.now();
-        let event = FanoutEvent::Application { message: request.message, frank: None };
+        let frank = stamp.at(inner, accepted)?;
+        abuse::sent(inner, &room, &request.sending_user, accepted)?;
+        let event = FanoutEvent::Application { message: request.message, frank: frank.clone() };
         let fanout = FanoutMessage { timestamp: accepted, event };
-        let outbox = for_peers(inner, &hub.domains(), &fanout);
-        let body = for_inbox(&room, fanout);
-        let record = MessageRecord { room: &room, hash, accepted, epoch: current, outbox: &outbox, body: &body };
+        let receivers = receivers(hub);
+        let outbox = for_peers(inner, &domains(hub), &fanout);
+        let record = MessageRecord {
+            room: &room,
+            hash,
+            accepted,
+            epoch: current,
+            outbox: &outbox,
+            body: &for_inbox(&room, fanout),
+            receivers: receivers.as_deref(),
+            limited: limit.map(|limit| (sender, limit)),
+        };
         match inner.store.accept_message(&record) {
             Ok(wake) => inner.wake(&wake),
-            Err(error) if error.is_stale() => return overtaken(inner, &room, &hash, slot),
+            Err(error) if error.is_stale() => return overtaken(inner, &room, &hash, &stamp, slot),
             Err(error) => return Err(error.into()),
         }
-        Ok(SubmitMessageResponse::Accepted { accepted, frank: None })
+        Ok(SubmitMessageResponse::Accepted { accepted, frank })
     })
     .await
 }
@@ -69,11 +94,12 @@ fn overtaken(
     inner: &Inner,
     room: &RoomUri,
     hash: &Hash,
+    stamp: &Stamp,
     slot: &mut Option<HubRoom>,
 ) -> Result<SubmitMessageResponse, Fail> {
     *slot = None;
     if let Some(accepted) = inner.store.accepted_at(room, hash)? {
-        return Ok(SubmitMessageResponse::Accepted { accepted, frank: None });
+        return Ok(SubmitMessageResponse::Accepted { accepted, frank: stamp.at(inner, accepted)? });
     }
     let current_epoch = inner.store.room_epoch(room)?.ok_or(Problem::UnknownRoom)?;
     Ok(SubmitMessageResponse::EpochTooOld { current_epoch })

@@ -2,12 +2,15 @@
 //! once it has returned, what it did is on disk, and if it fails, nothing has changed. Each is written once, for every
 //! [`database::Database`]: SQLite, for one process, and PostgreSQL, for as many as are wanted.
 
+mod abuse;
 mod accounts;
 mod consents;
 mod database;
 mod delivery;
 mod error;
+mod franking;
 mod key_packages;
+mod links;
 mod outbox;
 mod postgres;
 mod profiles;
@@ -16,6 +19,7 @@ mod schema;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -25,15 +29,19 @@ use std::{
 
 use mimi_pseudonym::{ClientUri, Domain, Entropy, Timestamp};
 
+use crate::Config;
+pub(crate) use abuse::Evidence;
 pub(crate) use accounts::{AccountProfile, NewDevice};
 pub(crate) use consents::Consent;
 use database::{Database, Db, Isolation, Work};
-pub(crate) use delivery::{Notification, NotifyOutcome};
+pub(crate) use delivery::{Notification, NotificationKind, NotifyOutcome};
 pub use error::StoreError;
 pub(crate) use key_packages::{Claim, ClaimedClient, Kind, Others, StoredKeyPackage};
+pub(crate) use links::{JoinLink, Visitor};
 pub(crate) use outbox::Parcel;
 pub(crate) use postgres::Address;
-pub(crate) use rooms::{CommitRecord, MessageRecord, NewRoom};
+pub(crate) use rooms::{CommitRecord, JoinRecord, MessageRecord, NewRoom};
+pub(crate) use waiting::{Guest, ProposalsRecord};
 
 /// Number of a device in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +57,13 @@ impl DeviceId {
 /// Number of an account in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AccountId(i64);
+
+impl AccountId {
+    /// The number.
+    pub(crate) fn number(self) -> i64 {
+        self.0
+    }
+}
 
 /// A device that has shown its token.
 #[derive(Debug, Clone)]
@@ -81,6 +96,14 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// Opens the database of a configuration.
+    pub(crate) fn of(config: &Config) -> Result<Self, StoreError> {
+        match &config.database {
+            Some(database) => Self::connect(&database.address()?),
+            None => Self::open(&config.data.join("provider.sqlite")),
+        }
+    }
+
     /// Opens or creates a SQLite database, and brings an older one up to date.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         Self::over(Arc::new(sqlite::Sqlite::open(path)?))

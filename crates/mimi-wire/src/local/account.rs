@@ -5,6 +5,7 @@ use mimi_pseudonym::{CipherSuite, ClientUri, DecodeError, Domain, UserUri};
 use super::{DeviceToken, EnrolmentCode};
 use crate::{
     codec::{check_count, wire_struct},
+    franking::FrankingAgentData,
     group_info::ExternalSender,
 };
 
@@ -66,6 +67,17 @@ pub struct HubSender {
 
 wire_struct!(HubSender, 1 << 17, { cipher_suite, sender });
 
+/// Who stamps the messages of new rooms of one suite.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HubFrankingAgent {
+    /// The suite.
+    pub cipher_suite: CipherSuite,
+    /// What goes into a room's franking agent component.
+    pub agent: FrankingAgentData,
+}
+
+wire_struct!(HubFrankingAgent, 1 << 17, { cipher_suite, agent });
+
 /// What a client has to know about its provider.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProviderInfo {
@@ -75,9 +87,11 @@ pub struct ProviderInfo {
     pub hub_senders: Vec<HubSender>,
     /// Certificates in DER of the issuers that vouch for its users.
     pub issuer_certificates: Vec<Vec<u8>>,
+    /// Who stamps messages.
+    pub franking_agents: Vec<HubFrankingAgent>,
 }
 
-wire_struct!(ProviderInfo, 1 << 20, { domain, hub_senders: list, issuer_certificates: list });
+wire_struct!(ProviderInfo, 1 << 20, { domain, hub_senders: list, issuer_certificates: list, franking_agents: list });
 
 /// Asks for fresh pseudonyms.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -10,8 +10,8 @@ mod rooms;
 mod secret;
 
 pub use account::{
-    AddDeviceRequest, HubSender, ProviderInfo, PseudonymsRequest, PseudonymsResponse, RegisterAccountRequest,
-    RegisterResponse,
+    AddDeviceRequest, HubFrankingAgent, HubSender, ProviderInfo, PseudonymsRequest, PseudonymsResponse,
+    RegisterAccountRequest, RegisterResponse,
 };
 pub use credentials::{
     CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, IssuedDisclosure,
@@ -50,6 +50,8 @@ pub const KEY_MATERIAL_PATH: &str = "/client/v1/keyMaterial";
 pub const UPDATE_PATH: &str = "/client/v1/update";
 /// POST with `/{roomId}` [`crate::SubmitMessageRequest`] -> [`crate::SubmitMessageResponse`].
 pub const SUBMIT_MESSAGE_PATH: &str = "/client/v1/submitMessage";
+/// POST with `/{roomId}` [`crate::AbuseReport`], without an answer.
+pub const REPORT_ABUSE_PATH: &str = "/client/v1/reportAbuse";
 /// POST with `/{roomId}` [`crate::GroupInfoRequest`] -> [`crate::GroupInfoResponse`].
 pub const GROUP_INFO_PATH: &str = "/client/v1/groupInfo";
 /// POST with `/{roomId}` [`JoinLinksRequest`] -> [`JoinLinksResponse`].

@@ -29,13 +29,13 @@ const ASKERS_MAX: usize = 1 << 16;
 const MINUTE_MILLIS: u64 = 60_000;
 
 /// Lets everybody ask so many times in a minute: as many at once, and then as fast as that.
-pub(crate) struct Limiter {
+pub(crate) struct Pace {
     rate: Rate,
     /// For each, the time at which all it has asked is made up for.
     until: Mutex<HashMap<Asker, u64>>,
 }
 
-impl Limiter {
+impl Pace {
     pub(crate) fn new(rate: Rate) -> Self {
         Self { rate, until: Mutex::default() }
     }
@@ -75,18 +75,18 @@ mod tests {
 
     #[test]
     fn so_many_at_once_and_then_one_after_the_other() {
-        let limiter = Limiter::new(Rate { device: 3, peer: 60 });
+        let pace = Pace::new(Rate { device: 3, peer: 60 });
         let (one, peer) = (|| Asker::Device(DeviceId::for_test(1)), || Asker::Peer("b.example".parse().unwrap()));
         let at = |seconds: u64| Timestamp::from_secs(1_000 + seconds);
-        let asked: Vec<_> = (0..5).map(|_| limiter.check(one(), at(0)).is_ok()).collect();
+        let asked: Vec<_> = (0..5).map(|_| pace.check(one(), at(0)).is_ok()).collect();
         assert_eq!(asked, [true, true, true, false, false]);
-        assert_eq!(limiter.check(Asker::Device(DeviceId::for_test(2)), at(0)), Ok(()), "each for itself");
-        assert_eq!((0..100).filter(|_| limiter.check(peer(), at(0)).is_ok()).count(), 60);
-        assert_eq!(limiter.check(one(), at(19)), Err(Problem::RateLimited));
-        assert_eq!(limiter.check(one(), at(20)), Ok(()));
-        assert_eq!(limiter.check(one(), at(20)), Err(Problem::RateLimited));
-        assert_eq!((0..5).filter(|_| limiter.check(one(), at(500)).is_ok()).count(), 3);
-        assert_eq!(limiter.check(one(), at(0)), Err(Problem::RateLimited), "a clock that was set back");
-        assert_eq!(limiter.check(one(), at(30)), Ok(()));
+        assert_eq!(pace.check(Asker::Device(DeviceId::for_test(2)), at(0)), Ok(()), "each for itself");
+        assert_eq!((0..100).filter(|_| pace.check(peer(), at(0)).is_ok()).count(), 60);
+        assert_eq!(pace.check(one(), at(19)), Err(Problem::RateLimited));
+        assert_eq!(pace.check(one(), at(20)), Ok(()));
+        assert_eq!(pace.check(one(), at(20)), Err(Problem::RateLimited));
+        assert_eq!((0..5).filter(|_| pace.check(one(), at(500)).is_ok()).count(), 3);
+        assert_eq!(pace.check(one(), at(0)), Err(Problem::RateLimited), "a clock that was set back");
+        assert_eq!(pace.check(one(), at(30)), Ok(()));
     }
 }

@@ -1,0 +1,33 @@
+use mimi_abuse::signal::{Fact, SignalKind, Source};
+use mimi_pseudonym::{RoomUri, Timestamp, UserUri};
+
+use crate::{fail::Fail, provider::Inner, store::Evidence};
+
+/// Adds a fact to those about a user, decides from all of them, and writes down what was decided and why.
+pub(super) fn weigh(
+    inner: &Inner,
+    subject: &UserUri,
+    room: &RoomUri,
+    fact: &Fact,
+    evidence: &[Evidence],
+) -> Result<(), Fail> {
+    let now = inner.now();
+    let facts = inner.store.note_fact(subject, fact, evidence)?;
+    let decision = inner.abuse.table.decide(&facts, now);
+    if let Some(step) = &decision.step
+        && inner.store.decide(subject, room, step, &decision.to_string(), now)?
+    {
+        inner.log.note(format_args!("abuse: {} decided", step.remedy.name()));
+    }
+    Ok(())
+}
+
+/// A user has sent a message to a room.
+pub(crate) fn sent(inner: &Inner, room: &RoomUri, user: &UserUri, now: Timestamp) -> Result<(), Fail> {
+    if !inner.abuse.sends_too_often(user, now) {
+        return Ok(());
+    }
+    let source = Source { domain: inner.domain().clone(), tag: [0; 32] };
+    let fact = Fact { kind: SignalKind::MessageRate, room: Some(room.clone()), source, at: now };
+    weigh(inner, user, room, &fact, &[])
+}

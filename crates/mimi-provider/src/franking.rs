@@ -1,0 +1,148 @@
+//! The hub's stamp on messages (draft-ietf-mimi-protocol-06, section 5.4.1): its keys, and when they change.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use mimi_abuse::franking::{HubKeys, MacKey};
+use mimi_mls::HubRoom;
+use mimi_pseudonym::{CipherSuite, Domain, Entropy, RoomUri, Signer, SigningKey, Timestamp, UserUri};
+use mimi_wire::{
+    Credential, Frank, FrankAad, FrankingAgentData, ServerFrankingContext, SubmitMessageRequest,
+    local::HubFrankingAgent,
+};
+
+use crate::{StartError, StoreError, clock::OsEntropy, fail::Fail, keys::KeyFileError, provider::Inner, store::Store};
+
+/// How often keys are read again: another process may have made new ones.
+const TURN: Duration = Duration::from_secs(3600);
+/// How long before it is used a secret is made: by then every process has read it.
+const AHEAD: Duration = Duration::from_secs(2 * 3600);
+
+/// How long keys are used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Periods {
+    /// One secret.
+    pub(crate) secret: Duration,
+    /// How long what was stamped with it can be reported.
+    pub(crate) remember: Duration,
+    /// One key that signs, for new rooms.
+    pub(crate) signer: Duration,
+}
+
+struct Keys {
+    hub: HubKeys,
+    /// The newest last.
+    signers: Vec<(CipherSuite, SigningKey)>,
+}
+
+/// The hub's keys for stamps.
+pub(crate) struct Franking {
+    periods: Periods,
+    keys: RwLock<Arc<Keys>>,
+}
+
+impl Franking {
+    /// Reads the keys, and makes those that are missing.
+    pub(crate) fn load(store: &Store, periods: Periods, now: Timestamp) -> Result<Self, StartError> {
+        let keys = read(store, periods, now)?.ok_or(KeyFileError::Tls)?;
+        Ok(Self { periods, keys: RwLock::new(Arc::new(keys)) })
+    }
+
+    fn turn(&self, store: &Store, now: Timestamp) -> Result<(), Fail> {
+        let keys = read(store, self.periods, now)?.ok_or(Fail::Fault("a key for stamps cannot be used"))?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(())
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// By which stamps are recognised.
+    pub(crate) fn hub_keys(&self) -> HubKeys {
+        self.keys().hub.clone()
+    }
+
+    /// Who stamps messages in new rooms.
+    pub(crate) fn agents(&self, domain: &Domain) -> Vec<HubFrankingAgent> {
+        let keys = self.keys();
+        let newest = |suite: CipherSuite| {
+            let (_, signer) = keys.signers.iter().rev().find(|(of, _)| *of == suite)?;
+            let agent = FrankingAgentData {
+                franking_signature_key: signer.public_key().as_bytes().to_vec(),
+                credential: Credential::basic(format!("mimi://{domain}").as_bytes()),
+            };
+            Some(HubFrankingAgent { cipher_suite: suite, agent })
+        };
+        CipherSuite::ALL.into_iter().filter_map(newest).collect()
+    }
+
+    /// Whether a new room names an agent that stamps for it: the newest one of its suite.
+    pub(crate) fn is_own(&self, suite: CipherSuite, agent: &FrankingAgentData, domain: &Domain) -> bool {
+        self.agents(domain).iter().any(|own| own.cipher_suite == suite && own.agent == *agent)
+    }
+}
+
+fn read(store: &Store, periods: Periods, now: Timestamp) -> Result<Option<Keys>, StoreError> {
+    let Periods { secret, remember, signer } = periods;
+    let secrets = store.franking_secrets(now, (secret, AHEAD, remember), &OsEntropy.bits256())?;
+    let mut signers = Vec::new();
+    for suite in CipherSuite::ALL {
+        let scheme = suite.signature_scheme();
+        let Ok(fresh) = SigningKey::generate(scheme, &mut OsEntropy) else { return Ok(None) };
+        for secret in store.franking_signers(suite.code(), now, signer, fresh.secret())? {
+            let Ok(key) = SigningKey::from_secret(scheme, &secret) else { return Ok(None) };
+            signers.push((suite, key));
+        }
+    }
+    let secrets = secrets.into_iter().map(|(from, secret)| (from, MacKey::from_bytes(secret))).collect();
+    let public = signers.iter().map(|(_, signer)| signer.public_key().clone()).collect();
+    Ok(Some(Keys { hub: HubKeys::new(secrets, public), signers }))
+}
+
+/// Reads the keys again now and then, as long as the provider runs.
+pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
+    loop {
+        tokio::time::sleep(TURN).await;
+        let turned = inner.blocking(|inner| {
+            inner.franking.turn(&inner.store, inner.now())?;
+            inner.abuse.forget(&inner.store, inner.now())
+        });
+        if let Err(error) = turned.await {
+            inner.log.fault(format_args!("franking: {error}"));
+        }
+    }
+}
+
+/// What is stamped on a message once the time is known at which it is accepted.
+pub(crate) struct Stamp {
+    /// What the sender has committed to, and who stamps; none if the sender wants no stamp, or nobody gives any.
+    wanted: Option<(FrankAad, FrankingAgentData)>,
+    suite: CipherSuite,
+    sender: UserUri,
+    room: RoomUri,
+}
+
+impl Stamp {
+    /// `None` for a message that every member would refuse.
+    pub(crate) fn new(hub: &HubRoom, request: &SubmitMessageRequest) -> Option<Self> {
+        let frank_aad = hub.frank_aad(request.message.message()).ok()?;
+        let (sender, room) = (request.sending_user.clone(), hub.uri().clone());
+        Some(Self { wanted: frank_aad.zip(hub.franking_agent()), suite: hub.suite(), sender, room })
+    }
+
+    /// The stamp of a time: the same for the same time.
+    pub(crate) fn at(&self, inner: &Inner, accepted: Timestamp) -> Result<Option<Frank>, Fail> {
+        let Some((frank_aad, agent)) = &self.wanted else { return Ok(None) };
+        let keys = inner.franking.keys();
+        let is_agent = |key: &SigningKey| key.public_key().as_bytes() == agent.franking_signature_key;
+        let signer = keys.signers.iter().find(|(suite, signer)| *suite == self.suite && is_agent(signer));
+        let (_, signer) = signer.ok_or(Fail::Fault("a room's franking agent is not this hub's"))?;
+        let context = ServerFrankingContext { sender: self.sender.clone(), room: self.room.clone(), accepted };
+        let frank = keys.hub.frank(frank_aad, context, self.suite, signer);
+        frank.map(Some).map_err(|_| Fail::Fault("a stamp cannot be made"))
+    }
+}
