@@ -19,11 +19,14 @@ use crate::{
     disclose::{Disclose, Disclosures},
     keep::Keep,
     knocks::Knocked,
+    leave::Leave,
+    links::Links,
     moderate::Destroy,
     moderators::Volunteer,
     prepare::Prepare,
     respond::Respond,
     say::Say,
+    visit::Visit,
     wallet::Wallet,
 };
 
@@ -65,6 +68,9 @@ pub(crate) enum Flow {
     Volunteer(Volunteer),
     Keep(Keep),
     Consent(consent::Say),
+    Visit(Box<Visit>),
+    Leave(Leave),
+    Links(Links),
 }
 
 pub(crate) struct Outstanding {
@@ -91,6 +97,8 @@ pub struct Device {
     /// Knock rooms that others have made, each for a room that this device keeps order in.
     pub(crate) offered: BTreeMap<RoomUri, RoomUri>,
     pub(crate) consents: Consents,
+    /// Commits that this device does not go along with, until the hub has gone back behind them.
+    pub(crate) refused: BTreeMap<RoomUri, [u8; 32]>,
     pub(crate) disclosures: Disclosures,
     pub(crate) next: u64,
     /// What [`Device::poll`] has not handed out since the device was made or restored.
@@ -119,6 +127,7 @@ impl Device {
             knocked: BTreeMap::new(),
             offered: BTreeMap::new(),
             consents: Consents::default(),
+            refused: BTreeMap::new(),
             disclosures: Disclosures::default(),
             next: 1,
             queue: VecDeque::new(),
@@ -194,8 +203,16 @@ impl Device {
             }
             Command::Accept { request, greeting } => self.accept(request, &greeting, cx).map(|()| Some(request)),
             Command::Decline { request } => self.decline(request).map(|()| None),
-            Command::Disclose { room, claims } => self.disclose(room, claims, cx).map(Some),
-            Command::Send { room, content } => self.say(room, content).map(Some),
+            Command::Disclose { room, claims } => {
+                let flow = self.disclose(room.clone(), claims, cx)?;
+                self.hasten(&room, cx);
+                Ok(Some(flow))
+            }
+            Command::Send { room, content } => {
+                let flow = self.say(room.clone(), content)?;
+                self.hasten(&room, cx);
+                Ok(Some(flow))
+            }
             Command::CreateRoom { room } => self.create_room(room, cx).map(Some),
             Command::CreateKnockRoom { target, disclosure } => self.create_knock_room(target, disclosure, cx).map(Some),
             Command::AdmitKnock { knock } => self.admit_knock(knock, cx).map(Some),
@@ -211,6 +228,16 @@ impl Device {
             Command::GrantConsent { consent } => self.grant_consent(consent, cx).map(Some),
             Command::RevokeConsent { consent } => self.revoke_consent(consent).map(Some),
             Command::ConsentToConnections { allowed } => Ok(Some(self.consent_to_connections(allowed))),
+            Command::CreateLink { room, uses, lifetime } => self.create_link(room, uses, lifetime, cx).map(Some),
+            Command::ListLinks { room } => self.list_links(room).map(Some),
+            Command::RevokeLink { room, code_hash } => self.revoke_link(room, code_hash).map(Some),
+            Command::Look { link, as_account } => self.visit(&link, as_account, cx).map(Some),
+            Command::JoinSeen { visit } => self.join_seen(visit, cx).map(|()| Some(visit)),
+            Command::Knock { visit, disclose, note } => {
+                self.knock_seen(visit, disclose, note, cx).map(|()| Some(visit))
+            }
+            Command::TurnAway { visit } => self.turn_away(visit).map(|()| None),
+            Command::Leave { room } => self.leave(room, cx).map(Some),
         }
     }
 
@@ -256,6 +283,9 @@ impl Device {
             Some(Flow::Destroy(flow)) => self.destroy_answered(&flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_answered(&flow, body, cx),
             Some(Flow::Consent(flow)) => self.consent_answered(id, flow, call, body, cx),
+            Some(Flow::Visit(flow)) => self.visit_answered(id, flow, body, cx),
+            Some(Flow::Leave(flow)) => self.leave_answered(id, flow, body),
+            Some(Flow::Links(flow)) => self.links_answered(id, flow, body),
             Some(Flow::Knocked(_) | Flow::Keep(_)) => Err(FailureReason::Internal),
             None => Ok(()),
         }
@@ -319,7 +349,9 @@ impl Device {
             Some(Flow::Knocked(flow)) => self.knocked_step(id, flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_step(id, flow),
             Some(Flow::Keep(flow)) => self.keep_step(id, flow, cx),
-            Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_) | Flow::Consent(_))) => {
+            Some(Flow::Visit(flow)) => self.visit_step(id, flow, cx),
+            Some(Flow::Leave(flow)) => self.leave_step(id, flow),
+            Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_) | Flow::Consent(_) | Flow::Links(_))) => {
                 self.flows.insert(id, flow);
                 Ok(())
             }

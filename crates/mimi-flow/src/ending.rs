@@ -6,6 +6,7 @@ use crate::{
     Call, Context, Device, Event, FailureReason, FlowId, Request,
     connect::Connect,
     device::Flow,
+    links::Links,
     moderators::Volunteer,
     prepare::{Prepare, Purpose},
 };
@@ -25,6 +26,8 @@ pub(crate) enum Remains {
     Room(RoomUri),
     /// A commit, perhaps.
     Commit(RoomUri),
+    /// A room that the hub has not let this device into.
+    Entry(RoomUri),
 }
 
 impl Flow {
@@ -40,6 +43,9 @@ impl Flow {
             Self::Volunteer(_) => Volunteer::expects(call),
             Self::Consent(flow) => flow.expects(call),
             Self::Knocked(_) | Self::Keep(_) => false,
+            Self::Visit(flow) => flow.expects(call),
+            Self::Leave(flow) => flow.expects(call),
+            Self::Links(_) => Links::expects(call),
         }
     }
 
@@ -50,6 +56,7 @@ impl Flow {
             Self::Respond(flow) => flow.is_timed(),
             Self::Change(flow) => flow.is_timed(),
             Self::Knocked(_) | Self::Keep(_) => true,
+            Self::Visit(flow) => flow.is_timed(),
             _ => false,
         }
     }
@@ -61,8 +68,11 @@ impl Flow {
             | Self::Destroy(_)
             | Self::Knocked(_)
             | Self::Volunteer(_)
+            | Self::Links(_)
             | Self::Keep(_)
             | Self::Consent(_) => false,
+            Self::Visit(flow) => flow.is_blocked(),
+            Self::Leave(flow) => flow.is_blocked(),
             Self::Connect(flow) => flow.is_blocked(),
             Self::Respond(flow) => flow.is_blocked(),
             Self::Say(flow) => flow.is_blocked(),
@@ -83,6 +93,9 @@ impl Flow {
             Self::Destroy(flow) => Some(&flow.room),
             Self::Knocked(flow) => Some(flow.room()),
             Self::Volunteer(flow) => Some(flow.room()),
+            Self::Visit(flow) => Some(flow.room()),
+            Self::Leave(flow) => Some(flow.room()),
+            Self::Links(flow) => Some(flow.room()),
         }
     }
 
@@ -93,8 +106,11 @@ impl Flow {
             | Self::Destroy(_)
             | Self::Knocked(_)
             | Self::Volunteer(_)
+            | Self::Links(_)
             | Self::Keep(_)
             | Self::Consent(_) => false,
+            Self::Visit(flow) => flow.unblock(room),
+            Self::Leave(flow) => flow.unblock(room),
             Self::Connect(flow) => flow.unblock(room),
             Self::Respond(flow) => flow.unblock(room),
             Self::Say(flow) => flow.unblock(room),
@@ -116,12 +132,16 @@ impl Flow {
             Self::Change(flow) if flow.expects(&Call::Update(flow.room().clone())) => {
                 Remains::Commit(flow.room().clone())
             }
+            Self::Visit(flow) if flow.is_entering() => Remains::Entry(flow.room().clone()),
             Self::Say(_)
             | Self::Disclose(_)
             | Self::Change(_)
             | Self::Destroy(_)
             | Self::Knocked(_)
             | Self::Volunteer(_)
+            | Self::Visit(_)
+            | Self::Leave(_)
+            | Self::Links(_)
             | Self::Keep(_)
             | Self::Consent(_) => Remains::Nothing,
         }
@@ -162,6 +182,7 @@ impl Device {
                     self.give_up(&room);
                 }
             }
+            Remains::Entry(room) => drop(self.rooms.remove(&room)),
             Remains::Commit(room) => {
                 if let Some(room) = self.rooms.get_mut(&room) {
                     room.commit_refused();

@@ -11,7 +11,7 @@ use mimi_wire::{
 
 use crate::{
     Call, Context, Device, Event, FailureReason, PseudonymState, Request, device::Flow, notice::Notice,
-    steps::mls_message,
+    steps::mls_messages,
 };
 
 impl Device {
@@ -30,10 +30,12 @@ impl Device {
                     FanoutEvent::Welcome { welcome, ratchet_tree: RatchetTreeOption::Full(tree) } => {
                         self.welcomed(&room, &welcome, &tree, cx);
                     }
+                    FanoutEvent::RolledBack { rollback } => drop(self.rolled_back(&room, rollback, cx)),
                     event => {
-                        if let Some(message) = mls_message(event) {
+                        for message in mls_messages(event) {
                             self.opened(&room, &message, accepted, cx);
                         }
+                        self.look_at_proposals(&room, cx);
                     }
                 }
             }
@@ -55,6 +57,7 @@ impl Device {
         let (reference, held) =
             references.find_map(|reference| Some((reference.to_vec(), self.wallet.key_package(reference)?)))?;
         let owner = held.owner.clone();
+        let let_in = self.is_let_in(&owner, uri).ok()?;
         let own = self.wallet.held(&owner)?;
         let identity = own.identity;
         let room = Room::join(identity, &held.secret, uri, welcome, tree, cx.trust, cx.now).ok()?;
@@ -74,6 +77,12 @@ impl Device {
         let others: Vec<_> = room.state().participants().iter().map(|(user, _)| user.clone()).collect();
         let state = room.state().clone();
         self.rooms.insert(uri.clone(), room);
+        if let Some(knock) = let_in {
+            self.flows.remove(&knock);
+            self.forget_timers(knock);
+            self.tell(Event::LetIn { knock, room: uri.clone() });
+            return Some(());
+        }
         match state.purpose() {
             RoomPurpose::Connection => {}
             // Two pseudonyms who were not brought together by a link have been connected.
@@ -132,7 +141,10 @@ impl Device {
                 self.closed(uri, cx);
             }
             Ok(Opened::Commit { .. } | Opened::OwnCommit) => self.moved(uri, cx),
-            Ok(_) | Err(_) => {}
+            // Whoever was told that its commit lacks a proposal goes on.
+            Ok(Opened::Proposal { .. }) => self.unblock(uri, cx),
+            Err(error) => drop(self.not_followed(uri, message, &error)),
+            Ok(_) => {}
         }
     }
 
@@ -140,6 +152,11 @@ impl Device {
     pub(crate) fn moved(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
         self.forget_knockers(uri);
         self.look_who_owes(uri);
+        self.unblock(uri, cx);
+    }
+
+    /// Whoever waits for something in a room looks again.
+    fn unblock(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
         let waiting: Vec<_> = self.flows.iter_mut().filter_map(|(id, flow)| flow.unblock(uri).then_some(*id)).collect();
         for id in waiting {
             self.advance(id, cx);
@@ -185,6 +202,7 @@ impl Device {
         self.retire(&room);
         self.asked_in.remove(uri);
         self.knocked.remove(uri);
+        self.refused.remove(uri);
         self.disclosures.forget(uri);
         self.offered.retain(|_, target| target != uri);
         // A connection room was never shown.
@@ -203,7 +221,10 @@ impl Device {
                     self.tell(Event::KnockLapsed { knock: id });
                 }
                 // This is what it wanted.
-                Some(Flow::Destroy(_)) => drop(self.flows.remove(&id)),
+                Some(Flow::Destroy(_) | Flow::Leave(_)) => drop(self.flows.remove(&id)),
+                // The knock room has done its part.
+                Some(Flow::Visit(visit)) if visit.is_waiting() => {}
+                Some(Flow::Visit(visit)) if visit.is_leaving() => self.knock_gone(id, cx),
                 _ => {
                     let remains = self.remains(id);
                     self.settle(id, remains, Err(FailureReason::RoomClosed), cx);

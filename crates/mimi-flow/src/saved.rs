@@ -73,6 +73,7 @@ struct Core {
     offered: Vec<(RoomUri, RoomUri)>,
     wallet: Index,
     consents: Consents,
+    refused: Vec<(RoomUri, [u8; 32])>,
     disclosures: Disclosures,
     next: u64,
 }
@@ -95,6 +96,7 @@ struct CoreRef<'a> {
     offered: Vec<(&'a RoomUri, &'a RoomUri)>,
     wallet: &'a Index,
     consents: &'a Consents,
+    refused: Vec<(&'a RoomUri, &'a [u8; 32])>,
     disclosures: &'a Disclosures,
     next: u64,
 }
@@ -137,6 +139,7 @@ impl Device {
             offered: self.offered.iter().collect(),
             wallet: &self.wallet.index,
             consents: &self.consents,
+            refused: self.refused.iter().collect(),
             disclosures: &self.disclosures,
             next: self.next,
         };
@@ -245,6 +248,7 @@ impl Device {
             knocked: core.knocked.into_iter().collect(),
             offered: core.offered.into_iter().collect(),
             consents: core.consents,
+            refused: core.refused.into_iter().collect(),
             disclosures: core.disclosures,
             next: core.next,
             queue,

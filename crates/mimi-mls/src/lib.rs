@@ -22,6 +22,7 @@ mod message;
 mod part;
 mod preview;
 mod proposal;
+mod recovery;
 #[cfg(feature = "count")]
 mod rehearsal;
 mod room;
