@@ -4,7 +4,6 @@
 mod floor;
 mod flow;
 mod ledger;
-mod pseudonyms;
 mod table;
 
 use std::collections::BTreeMap;
@@ -13,7 +12,6 @@ pub use self::{
     floor::{Prices, seconds_per_operation},
     flow::{Bench, run},
     ledger::Ledger,
-    pseudonyms::{Many, ManyCosts, many},
     table::{Costs, Share},
 };
 use crate::{call::Call, record::Line};

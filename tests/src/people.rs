@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use mimi_client::{Account, Client, ProviderAddress, StoreKey, Surroundings, SystemClock, SystemEntropy};
 use mimi_credential::TrustStore;
 use mimi_flow::{Command, Delays, Event, FlowId};
-use mimi_pseudonym::{CipherSuite, ClaimName, Clock, Content, RoomUri, Timestamp, UserUri};
+use mimi_pseudonym::{CipherSuite, ClaimName, Clock, Content, DisclosureFormat, RoomUri, Timestamp, UserUri};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use crate::fixture::Fixture;
@@ -201,20 +201,6 @@ impl People {
     /// # Errors
     /// If a provider refuses.
     pub async fn register_as(fixture: &Fixture, suite: CipherSuite, clock: Arc<MovedClock>, tag: &str) -> Result<Self> {
-        Self::register_with(fixture, suite, clock, tag, delays()).await
-    }
-
-    /// The same with other delays.
-    ///
-    /// # Errors
-    /// If a provider refuses.
-    pub async fn register_with(
-        fixture: &Fixture,
-        suite: CipherSuite,
-        clock: Arc<MovedClock>,
-        tag: &str,
-        delays: Delays,
-    ) -> Result<Self> {
         let store = |fixture: &Fixture, name: &str| store(fixture, &format!("{name}{tag}"));
         let mut devices = Vec::new();
         let there = |domain: &str| fixture.sites().iter().any(|site| site.domain().as_str() == domain);
@@ -229,23 +215,17 @@ impl People {
                 device_name: "first".to_owned(),
             };
             let around = surroundings(fixture, domain, &clock)?;
-            let (one, code) = Client::register(&store(fixture, first), account, suite, delays, around)
+            let (one, code) = Client::register(&store(fixture, first), account, suite, delays(), around)
                 .await
                 .with_context(|| format!("{first} cannot be registered"))?;
             let around = surroundings(fixture, domain, &clock)?;
             let path = store(fixture, second);
-            let two = Client::add_device(&path, code, "second", suite, delays, around)
+            let two = Client::add_device(&path, code, "second", suite, delays(), around)
                 .await
                 .with_context(|| format!("{second} cannot be added"))?;
             devices.extend([Device { name: first, client: one }, Device { name: second, client: two }]);
         }
         Ok(Self { devices, clock, told: Vec::new(), tag: tag.to_owned(), pace: Pace::AtOnce })
-    }
-
-    /// From now on the devices take turns.
-    #[must_use]
-    pub fn in_turn(self) -> Self {
-        Self { pace: Pace::InTurn, ..self }
     }
 
     /// Opens all devices again from what is on disk, as after a crash.
@@ -350,6 +330,14 @@ impl People {
         Ok(())
     }
 
+    /// From now on, all ask for identities in this format.
+    ///
+    /// # Errors
+    /// If a device refuses.
+    pub fn prefer(&mut self, format: DisclosureFormat) -> Result<()> {
+        (0..self.devices.len()).try_for_each(|device| self.command(device, Command::Prefer { format }).map(drop))
+    }
+
     /// The first diagram: both get pseudonyms and credentials, and store KeyPackages.
     ///
     /// # Errors
@@ -368,7 +356,15 @@ impl People {
     /// # Errors
     /// If a device cannot go on, or Bob is told something else.
     pub async fn connect(&mut self) -> Result<FlowId> {
-        self.command(A1, Self::connecting(&self.tag)?)?;
+        self.command(
+            A1,
+            Command::Connect {
+                handle: bob::IM_URI.replace('@', &format!("{}@", self.tag)),
+                domain: "b.example".parse()?,
+                disclose: vec![ClaimName::UserUri, ClaimName::Handle, ClaimName::DisplayName, ClaimName::Email],
+                note: alice::NOTE.to_owned(),
+            },
+        )?;
         let asked = |name: &str, told: &[(&'static str, Event)]| {
             told.iter().any(|(who, event)| *who == name && matches!(event, Event::ConnectionRequested { .. }))
         };
@@ -376,19 +372,6 @@ impl People {
         self.until(patience, |told| asked("ClientB1", told) && asked("ClientB2", told)).await?;
         self.settle().await?;
         self.request()
-    }
-
-    /// The command with which Alice connects, where names have this tag.
-    ///
-    /// # Errors
-    /// Never.
-    pub fn connecting(tag: &str) -> Result<Command> {
-        Ok(Command::Connect {
-            handle: bob::IM_URI.replace('@', &format!("{tag}@")),
-            domain: "b.example".parse()?,
-            disclose: vec![ClaimName::UserUri, ClaimName::Handle, ClaimName::DisplayName, ClaimName::Email],
-            note: alice::NOTE.to_owned(),
-        })
     }
 
     /// The request that Bob's first device was told of.
