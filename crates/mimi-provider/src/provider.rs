@@ -26,6 +26,7 @@ use crate::{
     record::Recorder,
     server,
     store::{Store, Wake},
+    ties::Ties,
     wake::Wakers,
 };
 
@@ -122,6 +123,7 @@ pub(crate) struct Inner {
     /// How often somebody may be refused a GroupInfo.
     pub(crate) limiter: Limiter,
     pub(crate) store: Store,
+    pub(crate) ties: Ties,
     pub(crate) franking: Franking,
     pub(crate) abuse: Abuse,
     pub(crate) rooms: Rooms,
@@ -157,6 +159,7 @@ impl Provider {
             franking,
             abuse,
             store,
+            ties: Ties::load(&config.ties, &config.domain)?,
             limiter: Limiter::new(REFUSAL_PERIOD),
             rooms: Rooms::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),

@@ -8,8 +8,8 @@ use mimi_wire::{
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
         self, AckRequest, AddDeviceRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest,
-        HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery, PseudonymsRequest, RegisterAccountRequest,
-        SetProfile, UploadBatch, UploadKeyPackages,
+        DetachRequest, HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery, PseudonymsRequest, RedeemRequest,
+        RegisterAccountRequest, SetProfile, TokensRequest, UploadBatch, UploadKeyPackages,
     },
 };
 
@@ -44,6 +44,10 @@ pub(super) enum Route {
     Register,
     /// Whoever has an enrolment code may ask.
     AddDevice,
+    /// Anybody may ask.
+    TokenKey,
+    /// Whoever has a token may ask.
+    Redeem,
     /// A provider asks.
     Peer(PeerRoute),
     /// A device asks.
@@ -69,6 +73,8 @@ pub(super) enum PeerRoute {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DeviceRoute {
     Pseudonyms,
+    Tokens,
+    Detach,
     Credentials,
     KeyPackages,
     KeyPackageBatch,
@@ -106,6 +112,10 @@ impl Route {
             local::INFO_PATH => return only(Method::GET, method, || Ok(Self::Info)),
             local::REGISTER_PATH => return post(Self::Register),
             local::DEVICE_PATH => return post(Self::AddDevice),
+            local::TOKEN_KEY_PATH => return only(Method::GET, method, || Ok(Self::TokenKey)),
+            local::REDEEM_PATH => return post(Self::Redeem),
+            local::TOKENS_PATH => return device(DeviceRoute::Tokens),
+            local::DETACH_PATH => return device(DeviceRoute::Detach),
             local::PSEUDONYMS_PATH => return device(DeviceRoute::Pseudonyms),
             local::CREDENTIALS_PATH => return device(DeviceRoute::Credentials),
             local::KEY_PACKAGES_PATH => return device(DeviceRoute::KeyPackages),
@@ -152,6 +162,8 @@ impl Route {
             Self::Info => "info",
             Self::Register => "register",
             Self::AddDevice => "device",
+            Self::TokenKey => "tokenKey",
+            Self::Redeem => "redeem",
             Self::Peer(route) => match route {
                 PeerRoute::KeyMaterial(_) => "keyMaterial",
                 PeerRoute::Update(_) => "update",
@@ -166,6 +178,8 @@ impl Route {
             },
             Self::Device(route) => match route {
                 DeviceRoute::Pseudonyms => "client.pseudonyms",
+                DeviceRoute::Tokens => "client.tokens",
+                DeviceRoute::Detach => "client.detachedPseudonym",
                 DeviceRoute::Credentials => "client.credentials",
                 DeviceRoute::KeyPackages => "client.keyPackages",
                 DeviceRoute::KeyPackageBatch => "client.keyPackageBatch",
@@ -191,9 +205,10 @@ impl Route {
     /// The most octets its body may have; `None` if it has none.
     pub(super) fn body_limit(&self) -> Option<usize> {
         match self {
-            Self::Directory | Self::Info => None,
+            Self::Directory | Self::Info | Self::TokenKey => None,
             Self::Register => Some(RegisterAccountRequest::MAX_LEN),
             Self::AddDevice => Some(AddDeviceRequest::MAX_LEN),
+            Self::Redeem => Some(RedeemRequest::MAX_LEN),
             Self::Peer(route) => Some(match route {
                 PeerRoute::KeyMaterial(_) => UnverifiedKeyMaterialRequest::MAX_LEN,
                 PeerRoute::Update(_) => UpdateRequest::MAX_LEN,
@@ -208,6 +223,8 @@ impl Route {
             Self::Device(route) => match route {
                 DeviceRoute::DestroyRoom(_) | DeviceRoute::Inbox { .. } => None,
                 DeviceRoute::Pseudonyms => Some(PseudonymsRequest::MAX_LEN),
+                DeviceRoute::Tokens => Some(TokensRequest::MAX_LEN),
+                DeviceRoute::Detach => Some(DetachRequest::MAX_LEN),
                 DeviceRoute::Credentials => Some(CredentialsRequest::MAX_LEN),
                 DeviceRoute::KeyPackages => Some(UploadKeyPackages::MAX_LEN),
                 DeviceRoute::KeyPackageBatch => Some(UploadBatch::MAX_LEN),

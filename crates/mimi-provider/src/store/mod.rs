@@ -19,6 +19,7 @@ mod schema;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod ties;
 mod waiting;
 
 use std::{
@@ -41,6 +42,7 @@ pub(crate) use links::{JoinLink, Visitor};
 pub(crate) use outbox::Parcel;
 pub(crate) use postgres::Address;
 pub(crate) use rooms::{CommitRecord, JoinRecord, MessageRecord, NewRoom};
+pub(crate) use ties::{Draw, TieEntry};
 pub(crate) use waiting::{Guest, ProposalsRecord};
 
 /// Number of a device in the database.
