@@ -17,6 +17,7 @@ mod limiter;
 mod local;
 mod log;
 mod outbox;
+mod pace;
 mod page;
 mod peers;
 mod provider;

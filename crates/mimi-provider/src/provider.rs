@@ -21,6 +21,7 @@ use crate::{
     limiter::Limiter,
     log::Logger,
     outbox,
+    pace::Pace,
     peers::Peers,
     record::Recorder,
     server,
@@ -133,6 +134,10 @@ pub(crate) struct Inner {
     pub(crate) log: Logger,
     pub(crate) recorder: Recorder,
     pub(crate) stopping: watch::Receiver<bool>,
+    /// Of queries for users.
+    pub(crate) queries: Pace,
+    /// Of what is sent about consent.
+    pub(crate) consents: Pace,
     /// One permit for each connection there may be.
     pub(crate) connections: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
@@ -165,6 +170,8 @@ impl Provider {
             log,
             recorder: options.recorder,
             stopping,
+            queries: Pace::new(config.limits.queries()),
+            consents: Pace::new(config.limits.consents()),
             connections: Arc::new(Semaphore::new(config.limits.connections.into())),
             clock: options.clock,
             config,

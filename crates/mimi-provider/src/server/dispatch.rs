@@ -89,7 +89,7 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
             if domain != *inner.domain() {
                 return Err(Problem::NotFound.into());
             }
-            Ok(Reply::message(&identifier::query(inner, Wire::decode(body)?).await?))
+            Ok(Reply::message(&identifier::for_peer(inner, &peer, Wire::decode(body)?).await?))
         }
         PeerRoute::ReportAbuse(room) => abuse::report(inner, peer.domain().clone(), room, Wire::decode(body)?).await,
     }
@@ -110,6 +110,7 @@ async fn for_device(
         DeviceRoute::Detach => Err(Problem::NotFound.into()),
         DeviceRoute::Credentials => credentials::issue(inner, device, Wire::decode(body)?).await,
         DeviceRoute::KeyPackages => key_material::upload(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::KeyPackageBatch => key_material::upload_batch(inner, device, Wire::decode(body)?).await,
         DeviceRoute::ClaimOwn => key_material::claim_own(inner, device, Wire::decode(body)?, repeatable).await,
         DeviceRoute::CreateRoom => hub::create(inner, device, Wire::decode(body)?).await,
         DeviceRoute::DestroyRoom(room) => hub::destroy(inner, device, room).await,
@@ -119,7 +120,7 @@ async fn for_device(
         DeviceRoute::GroupInfo(room) => local::group_info(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::JoinLinks(room) => local::links(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::ReportCommit(room) => local::report(inner, device, room, Wire::decode(body)?).await,
-        DeviceRoute::IdentifierQuery => identifier::for_device(inner, Wire::decode(body)?).await,
+        DeviceRoute::IdentifierQuery => identifier::for_device(inner, &device, Wire::decode(body)?).await,
         DeviceRoute::ReportAbuse(room) => abuse::from_device(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::Profile => identifier::set_profile(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Consent => consent::from_device(inner, device, Wire::decode(body)?).await,

@@ -9,7 +9,7 @@ use mimi_wire::{
     local::{
         self, AckRequest, AddDeviceRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest,
         DetachRequest, HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery, PseudonymsRequest, RedeemRequest,
-        RegisterAccountRequest, SetProfile, TokensRequest, UploadKeyPackages,
+        RegisterAccountRequest, SetProfile, TokensRequest, UploadBatch, UploadKeyPackages,
     },
 };
 
@@ -89,6 +89,7 @@ pub(super) enum DeviceRoute {
     Detach,
     Credentials,
     KeyPackages,
+    KeyPackageBatch,
     ClaimOwn,
     CreateRoom,
     DestroyRoom(RoomUri),
@@ -131,6 +132,7 @@ impl Route {
             local::PSEUDONYMS_PATH => return device(DeviceRoute::Pseudonyms),
             local::CREDENTIALS_PATH => return device(DeviceRoute::Credentials),
             local::KEY_PACKAGES_PATH => return device(DeviceRoute::KeyPackages),
+            local::KEY_PACKAGE_BATCH_PATH => return device(DeviceRoute::KeyPackageBatch),
             local::CLAIM_OWN_PATH => return device(DeviceRoute::ClaimOwn),
             local::ROOMS_PATH => return device(DeviceRoute::CreateRoom),
             local::KEY_MATERIAL_PATH => return device(DeviceRoute::KeyMaterial),
@@ -201,6 +203,7 @@ impl Route {
                 DeviceRoute::Detach => "client.detachedPseudonym",
                 DeviceRoute::Credentials => "client.credentials",
                 DeviceRoute::KeyPackages => "client.keyPackages",
+                DeviceRoute::KeyPackageBatch => "client.keyPackageBatch",
                 DeviceRoute::ClaimOwn => "client.claimOwn",
                 DeviceRoute::CreateRoom => "client.createRoom",
                 DeviceRoute::DestroyRoom(_) => "client.destroyRoom",
@@ -253,6 +256,7 @@ impl Route {
                 DeviceRoute::Detach => Some(DetachRequest::MAX_LEN),
                 DeviceRoute::Credentials => Some(CredentialsRequest::MAX_LEN),
                 DeviceRoute::KeyPackages => Some(UploadKeyPackages::MAX_LEN),
+                DeviceRoute::KeyPackageBatch => Some(UploadBatch::MAX_LEN),
                 DeviceRoute::ClaimOwn => Some(ClaimOwnRequest::MAX_LEN),
                 DeviceRoute::CreateRoom => Some(CreateRoomRequest::MAX_LEN),
                 DeviceRoute::KeyMaterial => Some(HubKeyMaterialRequest::MAX_LEN),

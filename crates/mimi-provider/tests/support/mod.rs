@@ -182,6 +182,15 @@ impl World {
         self.a = Some(self.run("a.example").await);
     }
 
+    /// Ends the provider and starts it with something more in its configuration: keys at the top, or tables.
+    pub async fn configure(&mut self, more: &str) {
+        let path = self.folder.join("a.example/provider.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = if more.starts_with('[') { format!("{text}\n{more}") } else { format!("{more}{text}") };
+        std::fs::write(&path, text).unwrap();
+        self.restart().await;
+    }
+
     /// Starts the provider of b.example.
     pub async fn run_b(&self) -> Running {
         self.run("b.example").await
