@@ -17,6 +17,8 @@ mod limiter;
 mod local;
 mod log;
 mod outbox;
+mod pace;
+mod page;
 mod peers;
 mod provider;
 mod record;
