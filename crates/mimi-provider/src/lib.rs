@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod abuse;
+mod admin;
 mod clock;
 mod config;
 mod consent;
@@ -15,6 +16,9 @@ mod key_material;
 mod keys;
 mod local;
 mod log;
+mod metrics;
+mod news;
+pub mod operate;
 mod outbox;
 mod peers;
 mod provider;
@@ -25,9 +29,9 @@ mod wake;
 
 pub use abuse::explain;
 pub use clock::{OffsetClock, OsEntropy};
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, Setting};
 pub use keys::KeyFileError;
-pub use provider::{Options, Provider, StartError};
+pub use provider::{Options, Provider, Reloader, StartError};
 pub use store::StoreError;
 
 use ring::digest::{SHA256, digest};

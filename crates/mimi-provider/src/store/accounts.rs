@@ -35,17 +35,8 @@ pub(crate) struct AccountProfile {
 impl Store {
     /// Stores an account and its first device; `false` if the name is taken.
     pub(crate) fn register(&self, profile: &AccountProfile, device: &NewDevice) -> Result<bool, StoreError> {
-        let user = profile.user.as_str();
         self.write(|db| {
-            if db.row("SELECT id FROM accounts WHERE user_folded = ?1", [&user.to_lowercase()])?.is_some() {
-                return Ok(false);
-            }
-            let account = AccountId(next_number(db, "account")?);
-            db.execute(
-                "INSERT INTO accounts (id, user_uri, user_folded, display_name, email) VALUES (?1, ?2, ?3, ?4, ?5)",
-                (account.0, user, &user.to_lowercase(), &profile.display_name, &profile.email),
-            )?;
-            insert_default(db, account, &profile.user)?;
+            let Some(account) = insert_account(db, profile)? else { return Ok(false) };
             insert_device(db, account, device)?;
             Ok(true)
         })
@@ -161,6 +152,21 @@ impl Store {
     pub(crate) fn is_client_of(&self, device: &Device, client: &ClientUri) -> Result<bool, StoreError> {
         self.look(|db| Ok(device_of(db, client)? == Some(device.id)))
     }
+}
+
+/// Stores an account, unless its name is taken.
+pub(super) fn insert_account(db: Db<'_>, profile: &AccountProfile) -> Result<Option<AccountId>, StoreError> {
+    let user = profile.user.as_str();
+    if db.row("SELECT id FROM accounts WHERE user_folded = ?1", [&user.to_lowercase()])?.is_some() {
+        return Ok(None);
+    }
+    let account = AccountId(next_number(db, "account")?);
+    db.execute(
+        "INSERT INTO accounts (id, user_uri, user_folded, display_name, email) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (account.0, user, &user.to_lowercase(), &profile.display_name, &profile.email),
+    )?;
+    insert_default(db, account, &profile.user)?;
+    Ok(Some(account))
 }
 
 fn insert_device(db: Db<'_>, account: AccountId, device: &NewDevice) -> Result<(), StoreError> {

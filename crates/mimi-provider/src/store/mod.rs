@@ -10,6 +10,7 @@ mod delivery;
 mod error;
 mod franking;
 mod key_packages;
+mod operation;
 mod outbox;
 mod postgres;
 mod profiles;
@@ -35,8 +36,9 @@ use database::{Database, Db, Isolation, Work};
 pub(crate) use delivery::{Notification, NotifyOutcome};
 pub use error::StoreError;
 pub(crate) use key_packages::{Claim, ClaimedClient, Kind, StoredKeyPackage};
+pub(crate) use operation::Counts;
 pub(crate) use outbox::Parcel;
-pub(crate) use postgres::Address;
+pub(crate) use postgres::{Address, News};
 pub(crate) use rooms::{CommitRecord, MessageRecord, NewRoom};
 
 /// Number of a device in the database.
@@ -112,6 +114,11 @@ impl Store {
     /// Whether other processes may write to the database.
     pub(crate) fn is_shared(&self) -> bool {
         self.database.is_shared()
+    }
+
+    /// A connection to the other processes, where there may be some.
+    pub(crate) fn news(&self) -> Option<News> {
+        self.database.address().map(|address| News::new(address.clone(), self.courier))
     }
 
     fn away(&self) -> MutexGuard<'_, HashSet<(Domain, String)>> {

@@ -28,6 +28,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::{net::TcpStream, sync::oneshot};
 use tokio_rustls::TlsConnector;
 
+pub mod postgres;
+
 pub const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
 
 pub fn domain(text: &str) -> Domain {
@@ -80,7 +82,7 @@ impl Running {
 }
 
 /// An address of this machine at which nobody listens.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -121,6 +123,11 @@ fn pem(label: &str, der: &[u8]) -> String {
 impl World {
     /// A provider of a.example that knows b.example and c.example.
     pub async fn start(name: &str) -> Self {
+        Self::start_on(name, "").await
+    }
+
+    /// The same, with more lines for the configuration of a.example.
+    pub async fn start_on(name: &str, more: &str) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -148,7 +155,8 @@ impl World {
                 .replace("OTHER", names[1 - at])
                 .replace("LISTEN", &addresses[at].to_string())
                 .replace("PEER", &addresses[1 - at].to_string());
-            write("provider.toml", &config);
+            let more = if at == 0 { more } else { "" };
+            write("provider.toml", &format!("{config}\n{more}"));
         }
         // In PKCS#8 as rcgen writes it, the seed has a fixed place.
         let seed = keys[1].serialize_der()[16..48].try_into().unwrap();
@@ -181,13 +189,24 @@ impl World {
         self.a = Some(self.run("a.example").await);
     }
 
+    /// Starts another process of a.example, as it were, on the same files and database; where it listens.
+    pub async fn start_another(&self) -> (SocketAddr, Running) {
+        let address = free_address();
+        let mut config = Config::load(&self.folder.join("a.example").join("provider.toml")).unwrap();
+        config.set(mimi_provider::Setting::Listen, "the test", &address.to_string()).unwrap();
+        (address, Self::run_with(config).await)
+    }
+
     /// Starts the provider of b.example.
     pub async fn run_b(&self) -> Running {
         self.run("b.example").await
     }
 
     async fn run(&self, name: &str) -> Running {
-        let config = Config::load(&self.folder.join(name).join("provider.toml")).unwrap();
+        Self::run_with(Config::load(&self.folder.join(name).join("provider.toml")).unwrap()).await
+    }
+
+    async fn run_with(config: Config) -> Running {
         let provider = Provider::start(config, Options::default().quiet()).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(provider.serve(async {
@@ -211,39 +230,20 @@ impl World {
         media_type: &str,
         host: &str,
     ) -> (u16, Vec<u8>) {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.root.clone()).unwrap();
-        let builder = ClientConfig::builder_with_protocol_versions(&[&TLS13]).with_root_certificates(roots);
-        let mut config = match shown.certificate {
-            Some(tls) => {
-                let key = PrivateKeyDer::Pkcs8(tls.key.serialize_der().into());
-                builder.with_client_auth_cert(vec![tls.certificate.clone()], key).unwrap()
-            }
-            None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let to_b = shown.to_b;
-        let tcp = TcpStream::connect(if to_b { self.address_b } else { self.address }).await.unwrap();
-        let name = ServerName::try_from(if to_b { "b.example" } else { "a.example" }).unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(format!("https://{host}{path}"));
-        request = request.header("content-type", media_type);
-        if let Some(from) = shown.from {
-            request = request.header("from", from);
-        }
-        if let Some(token) = shown.token {
-            let token: String = token.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        if let Some(key) = shown.key {
-            request = request.header("idempotency-key", key);
-        }
-        let response = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
-        let status = response.status().as_u16();
-        (status, response.into_body().collect().await.unwrap().to_bytes().to_vec())
+        let (address, name) = if shown.to_b { (self.address_b, "b.example") } else { (self.address, "a.example") };
+        try_exchange(&self.root, address, name, shown, method, path, body, media_type, host).await.unwrap()
+    }
+
+    /// Sends a request to another process of a.example.
+    pub async fn send_to(
+        &self,
+        address: SocketAddr,
+        shown: Shown<'_>,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> (u16, Vec<u8>) {
+        exchange(&self.root, address, "a.example", shown, method, path, body).await
     }
 
     /// Sends a message and reads the answer.
@@ -308,6 +308,66 @@ impl Drop for World {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Sends a request to a provider of some name at some address, on a connection of its own.
+pub async fn exchange(
+    root: &CertificateDer<'static>,
+    address: SocketAddr,
+    name: &str,
+    shown: Shown<'_>,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+) -> (u16, Vec<u8>) {
+    try_exchange(root, address, name, shown, method, path, body, MEDIA_TYPE, name).await.unwrap()
+}
+
+/// As [`exchange`]; nothing if there is no answer.
+#[allow(clippy::too_many_arguments, reason = "one place where everything about a request meets")]
+pub async fn try_exchange(
+    root: &CertificateDer<'static>,
+    address: SocketAddr,
+    name: &str,
+    shown: Shown<'_>,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+    media_type: &str,
+    host: &str,
+) -> Option<(u16, Vec<u8>)> {
+    let mut roots = RootCertStore::empty();
+    roots.add(root.clone()).unwrap();
+    let builder = ClientConfig::builder_with_protocol_versions(&[&TLS13]).with_root_certificates(roots);
+    let mut config = match shown.certificate {
+        Some(tls) => {
+            let key = PrivateKeyDer::Pkcs8(tls.key.serialize_der().into());
+            builder.with_client_auth_cert(vec![tls.certificate.clone()], key).unwrap()
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let tcp = TcpStream::connect(address).await.ok()?;
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.ok()?;
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.ok()?;
+    tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(format!("https://{host}{path}"));
+    request = request.header("content-type", media_type);
+    if let Some(from) = shown.from {
+        request = request.header("from", from);
+    }
+    if let Some(token) = shown.token {
+        let token: String = token.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    if let Some(key) = shown.key {
+        request = request.header("idempotency-key", key);
+    }
+    let response = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.ok()?;
+    let status = response.status().as_u16();
+    Some((status, response.into_body().collect().await.ok()?.to_bytes().to_vec()))
 }
 
 /// The problem in an answer.
