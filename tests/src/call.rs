@@ -92,6 +92,8 @@ pub enum Kind {
     Question,
     /// The news that the hub has gone back to an earlier epoch.
     RolledBack,
+    /// Who of a provider's users gets messages.
+    Audience,
     /// The news that a room is gone.
     RoomDestroyed,
     /// Pseudonyms for the other devices of an account.
@@ -249,6 +251,7 @@ fn fanned_out(fanout: &FanoutMessage) -> Load {
         FanoutEvent::Proposal { proposal, .. } => Load::new(Kind::Proposal, proposal.message().as_bytes()),
         FanoutEvent::Commit { commit, .. } => Load::new(Kind::Commit, commit.message().as_bytes()),
         FanoutEvent::RolledBack { rollback } => Load::new(Kind::RolledBack, &rollback.encode()),
+        FanoutEvent::Audience { .. } => Load::new(Kind::Audience, &fanout.encode()),
     }
 }
 

@@ -215,6 +215,7 @@ fn kind_label(kind: Kind) -> &'static str {
         Kind::Message => "Message",
         Kind::Question => "Question",
         Kind::RolledBack => "Rolled back",
+        Kind::Audience => "Audience",
         Kind::RoomDestroyed => "Room destroyed",
         Kind::Pseudonyms => "Pseudonyms",
     }

@@ -172,6 +172,9 @@ fn route(call: &Call) -> (Method, String) {
         Call::IdentifierQuery => (Method::POST, local::IDENTIFIER_QUERY_PATH.to_owned()),
         Call::Update(room) => (Method::POST, with(local::UPDATE_PATH, room)),
         Call::SubmitMessage(room) => (Method::POST, with(local::SUBMIT_MESSAGE_PATH, room)),
+        Call::GroupInfo(room) => (Method::POST, with(local::GROUP_INFO_PATH, room)),
+        Call::JoinLinks(room) => (Method::POST, with(local::JOIN_LINKS_PATH, room)),
+        Call::ReportCommit(room) => (Method::POST, with(local::REPORT_COMMIT_PATH, room)),
         // A call this version does not know has no path.
         _ => (Method::POST, String::from("/")),
     }

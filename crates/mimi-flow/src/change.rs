@@ -48,6 +48,8 @@ pub(crate) enum What {
     Moderate { user: UserUri, action: Action },
     /// A client goes.
     Remove { client: ClientUri },
+    /// What others have proposed.
+    Proposed,
     /// Everybody goes but this client: the hub tells nobody else that a room is no more.
     Empty,
 }
@@ -102,6 +104,11 @@ impl Change {
 
     pub(crate) fn is_timed(&self) -> bool {
         matches!(self.step, Step::Pause(_))
+    }
+
+    /// Whether it commits what others have proposed.
+    pub(crate) fn is_for_others(&self) -> bool {
+        matches!(self.what, What::Proposed)
     }
 
     /// Whether it makes a room that nobody else is in yet.
@@ -233,6 +240,7 @@ impl Device {
             What::Empty => {
                 self.everyone_else(&flow.room).filter(|all| !all.remove.is_empty() || !all.updates.is_empty())
             }
+            What::Proposed => room.has_pending_proposals().then(Wanted::default),
             What::Moderate { user, action } => moderation(room, user, *action),
             What::Remove { client } => {
                 client_of(room, client).map(|_| Wanted { remove: vec![client.clone()], ..Wanted::default() })

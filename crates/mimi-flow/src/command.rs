@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use mimi_link::RoomLink;
 use mimi_pseudonym::{ClaimName, ClientUri, Content, DisclosureFormat, DisclosurePolicy, Domain, RoomUri, UserUri};
 
 use crate::{Action, FlowId, NewRoom};
@@ -72,6 +75,60 @@ pub enum Command {
         target: RoomUri,
         /// What is to be known of those who ask.
         disclosure: DisclosurePolicy,
+    },
+    /// Make a link by which others can join a room as participants: [`crate::Event::LinkCreated`] has it.
+    CreateLink {
+        /// The room.
+        room: RoomUri,
+        /// How many may join by it; none for any number.
+        uses: Option<u32>,
+        /// For how long it is valid, in whole seconds; none for always.
+        lifetime: Option<Duration>,
+    },
+    /// Ask the hub for the join links of a room: [`crate::Event::Links`] has them.
+    ListLinks {
+        /// The room.
+        room: RoomUri,
+    },
+    /// Take a join link back.
+    RevokeLink {
+        /// The room.
+        room: RoomUri,
+        /// SHA-256 of the link's code: [`mimi_link::JoinCode::hash`].
+        code_hash: [u8; 32],
+    },
+    /// Look at the room that a link leads to: [`crate::Event::RoomSeen`] shows it. The hub sees as whom.
+    Look {
+        /// The link.
+        link: RoomLink,
+        /// As the account, for a room that does not allow pseudonyms; else as a fresh pseudonym.
+        as_account: bool,
+    },
+    /// Join a room that was shown. The account's other devices are brought in.
+    JoinSeen {
+        /// The visit, as [`crate::Event::RoomSeen`] named it.
+        visit: FlowId,
+    },
+    /// Knock in a knock room that was shown: say to the moderators who this is, so that they may let a second, fresh
+    /// pseudonym into the room behind it, and leave again. One can knock once.
+    Knock {
+        /// The visit.
+        visit: FlowId,
+        /// What to disclose to the moderators.
+        disclose: Vec<ClaimName>,
+        /// A short note for them; at most 1,024 octets.
+        note: String,
+    },
+    /// Do not join a room that was shown.
+    TurnAway {
+        /// The visit.
+        visit: FlowId,
+    },
+    /// Leave a room, with all of the account's devices. [`crate::Event::Done`] says that the hub has taken it: from then on
+    /// nothing can be sent there, and nothing comes; [`crate::Event::Closed`] follows with the next commit.
+    Leave {
+        /// The room.
+        room: RoomUri,
     },
     /// Let someone in who has knocked.
     AdmitKnock {
@@ -150,6 +207,12 @@ pub enum CommandError {
     /// The KeyPackages that were given do not hold any more.
     #[error("the KeyPackages do not hold any more")]
     KeyPackages,
+    /// This device is in the room already, or about to come in.
+    #[error("this device is in the room already, or about to come in")]
+    AlreadyThere,
+    /// There is no such room that was shown and waits for a decision.
+    #[error("there is no such visit")]
+    NoSuchVisit,
     /// There is no such knock to admit or decline.
     #[error("there is no such knock")]
     NoSuchKnock,

@@ -50,6 +50,20 @@ impl fmt::Debug for Command {
             Self::RemoveClient { .. } => f.write_str("RemoveClient { .. }"),
             Self::AddOwnClients { .. } => f.write_str("AddOwnClients { .. }"),
             Self::DestroyRoom { .. } => f.write_str("DestroyRoom { .. }"),
+            Self::CreateLink { uses, lifetime, .. } => {
+                f.debug_struct("CreateLink").field("uses", uses).field("lifetime", lifetime).finish_non_exhaustive()
+            }
+            Self::ListLinks { .. } => f.write_str("ListLinks { .. }"),
+            Self::RevokeLink { .. } => f.write_str("RevokeLink { .. }"),
+            Self::Look { as_account, .. } => {
+                f.debug_struct("Look").field("as_account", as_account).finish_non_exhaustive()
+            }
+            Self::JoinSeen { visit } => f.debug_struct("JoinSeen").field("visit", visit).finish(),
+            Self::Knock { visit, disclose, .. } => {
+                f.debug_struct("Knock").field("visit", visit).field("disclose", disclose).finish_non_exhaustive()
+            }
+            Self::TurnAway { visit } => f.debug_struct("TurnAway").field("visit", visit).finish(),
+            Self::Leave { .. } => f.write_str("Leave { .. }"),
         }
     }
 }
@@ -78,6 +92,17 @@ impl fmt::Debug for Event {
             Self::RoomCreated { flow, .. } => f.debug_struct("RoomCreated").field("flow", flow).finish_non_exhaustive(),
             Self::Joined { .. } => f.write_str("Joined { .. }"),
             Self::Done { flow } => f.debug_struct("Done").field("flow", flow).finish(),
+            Self::LinkCreated { flow, .. } => f.debug_struct("LinkCreated").field("flow", flow).finish_non_exhaustive(),
+            Self::Links { flow, links, .. } => {
+                f.debug_struct("Links").field("flow", flow).field("links", &links.len()).finish_non_exhaustive()
+            }
+            Self::RoomSeen { visit, room } => {
+                f.debug_struct("RoomSeen").field("visit", visit).field("room", room).finish()
+            }
+            Self::KnockSent { knock } => f.debug_struct("KnockSent").field("knock", knock).finish(),
+            Self::LetIn { knock, .. } => f.debug_struct("LetIn").field("knock", knock).finish_non_exhaustive(),
+            Self::ChangeRefused { .. } => f.write_str("ChangeRefused { .. }"),
+            Self::RolledBack { .. } => f.write_str("RolledBack { .. }"),
             Self::KnockRoomOffered { .. } => f.write_str("KnockRoomOffered { .. }"),
             Self::Knocked { knock, from, .. } => {
                 f.debug_struct("Knocked").field("knock", knock).field("from", from).finish_non_exhaustive()

@@ -16,11 +16,14 @@ use crate::{
     connect::Connect,
     disclose::{Disclose, Disclosures},
     knocks::Knocked,
+    leave::Leave,
+    links::Links,
     moderate::Destroy,
     moderators::Volunteer,
     prepare::Prepare,
     respond::Respond,
     say::Say,
+    visit::Visit,
     wallet::Wallet,
 };
 
@@ -60,6 +63,9 @@ pub(crate) enum Flow {
     Destroy(Destroy),
     Knocked(Box<Knocked>),
     Volunteer(Volunteer),
+    Visit(Box<Visit>),
+    Leave(Leave),
+    Links(Links),
 }
 
 pub(crate) struct Outstanding {
@@ -85,6 +91,8 @@ pub struct Device {
     pub(crate) knocked: BTreeMap<RoomUri, BTreeSet<UserUri>>,
     /// Knock rooms that others have made, each for a room that this device keeps order in.
     pub(crate) offered: BTreeMap<RoomUri, RoomUri>,
+    /// Commits that this device does not go along with, until the hub has gone back behind them.
+    pub(crate) refused: BTreeMap<RoomUri, [u8; 32]>,
     pub(crate) disclosures: Disclosures,
     pub(crate) next: u64,
     /// What [`Device::poll`] has not handed out since the device was made or restored.
@@ -112,6 +120,7 @@ impl Device {
             asked_in: BTreeSet::new(),
             knocked: BTreeMap::new(),
             offered: BTreeMap::new(),
+            refused: BTreeMap::new(),
             disclosures: Disclosures::default(),
             next: 1,
             queue: VecDeque::new(),
@@ -176,8 +185,16 @@ impl Device {
             }
             Command::Accept { request, greeting } => self.accept(request, &greeting, cx).map(|()| Some(request)),
             Command::Decline { request } => self.decline(request).map(|()| None),
-            Command::Disclose { room, claims } => self.disclose(room, claims, cx).map(Some),
-            Command::Send { room, content } => self.say(room, content).map(Some),
+            Command::Disclose { room, claims } => {
+                let flow = self.disclose(room.clone(), claims, cx)?;
+                self.hasten(&room, cx);
+                Ok(Some(flow))
+            }
+            Command::Send { room, content } => {
+                let flow = self.say(room.clone(), content)?;
+                self.hasten(&room, cx);
+                Ok(Some(flow))
+            }
             Command::CreateRoom { room } => self.create_room(room, cx).map(Some),
             Command::CreateKnockRoom { target, disclosure } => self.create_knock_room(target, disclosure, cx).map(Some),
             Command::AdmitKnock { knock } => self.admit_knock(knock, cx).map(Some),
@@ -187,6 +204,16 @@ impl Device {
             Command::RemoveClient { room, client } => self.remove_client(room, client, cx).map(Some),
             Command::AddOwnClients { room } => self.add_own_clients(room, cx).map(Some),
             Command::DestroyRoom { room } => self.destroy(room, cx).map(Some),
+            Command::CreateLink { room, uses, lifetime } => self.create_link(room, uses, lifetime, cx).map(Some),
+            Command::ListLinks { room } => self.list_links(room).map(Some),
+            Command::RevokeLink { room, code_hash } => self.revoke_link(room, code_hash).map(Some),
+            Command::Look { link, as_account } => self.visit(&link, as_account, cx).map(Some),
+            Command::JoinSeen { visit } => self.join_seen(visit, cx).map(|()| Some(visit)),
+            Command::Knock { visit, disclose, note } => {
+                self.knock_seen(visit, disclose, note, cx).map(|()| Some(visit))
+            }
+            Command::TurnAway { visit } => self.turn_away(visit).map(|()| None),
+            Command::Leave { room } => self.leave(room, cx).map(Some),
         }
     }
 
@@ -231,6 +258,9 @@ impl Device {
             Some(Flow::Change(flow)) => self.change_answered(id, flow, call, body, cx),
             Some(Flow::Destroy(flow)) => self.destroy_answered(&flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_answered(&flow, body, cx),
+            Some(Flow::Visit(flow)) => self.visit_answered(id, flow, body, cx),
+            Some(Flow::Leave(flow)) => self.leave_answered(id, flow, body),
+            Some(Flow::Links(flow)) => self.links_answered(id, flow, body),
             Some(Flow::Knocked(_)) => Err(FailureReason::Internal),
             None => Ok(()),
         }
@@ -293,7 +323,9 @@ impl Device {
             Some(Flow::Change(flow)) => self.change_step(id, flow, cx),
             Some(Flow::Knocked(flow)) => self.knocked_step(id, flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_step(id, flow),
-            Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_))) => {
+            Some(Flow::Visit(flow)) => self.visit_step(id, flow, cx),
+            Some(Flow::Leave(flow)) => self.leave_step(id, flow),
+            Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_) | Flow::Links(_))) => {
                 self.flows.insert(id, flow);
                 Ok(())
             }

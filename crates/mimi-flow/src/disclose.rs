@@ -186,7 +186,7 @@ impl Device {
         mut flow: Disclose,
         cx: &Context<'_>,
     ) -> Result<(), FailureReason> {
-        flow.blocked = self.is_committing(&flow.room);
+        flow.blocked = self.must_wait(&flow.room);
         if !flow.blocked {
             let request = self.seal_presentation(&flow.room, &flow.claims, cx, Some)?;
             self.request(request, Some(id));

@@ -2,6 +2,8 @@ use mimi_pseudonym::{Claims, DecodeError, Domain, Reader, RoomUri, Timestamp, Us
 use mimi_wire::Problem;
 use serde::{Deserialize, Serialize};
 
+use crate::{LinkState, SeenRoom};
+
 /// What a device asks of its own provider. The paths are those of [`mimi_wire::local`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -26,6 +28,12 @@ pub enum Call {
     Update(RoomUri),
     /// An application message.
     SubmitMessage(RoomUri),
+    /// What an external join needs.
+    GroupInfo(RoomUri),
+    /// Join links: made, shown, taken back.
+    JoinLinks(RoomUri),
+    /// That a commit cannot be gone along with.
+    ReportCommit(RoomUri),
 }
 
 impl Call {
@@ -42,6 +50,9 @@ impl Call {
             Self::IdentifierQuery => "identifierQuery",
             Self::Update(_) => "update",
             Self::SubmitMessage(_) => "submitMessage",
+            Self::GroupInfo(_) => "groupInfo",
+            Self::JoinLinks(_) => "joinLinks",
+            Self::ReportCommit(_) => "reportCommit",
         }
     }
 
@@ -57,12 +68,20 @@ impl Call {
             Self::IdentifierQuery => 8,
             Self::Update(_) => 9,
             Self::SubmitMessage(_) => 10,
+            Self::GroupInfo(_) => 11,
+            Self::JoinLinks(_) => 12,
+            Self::ReportCommit(_) => 13,
         }
     }
 
     const fn room(&self) -> Option<&RoomUri> {
         match self {
-            Self::DestroyRoom(room) | Self::Update(room) | Self::SubmitMessage(room) => Some(room),
+            Self::DestroyRoom(room)
+            | Self::Update(room)
+            | Self::SubmitMessage(room)
+            | Self::GroupInfo(room)
+            | Self::JoinLinks(room)
+            | Self::ReportCommit(room) => Some(room),
             _ => None,
         }
     }
@@ -94,6 +113,9 @@ impl Wire for Request {
             (8, None) => Call::IdentifierQuery,
             (9, Some(room)) => Call::Update(room),
             (10, Some(room)) => Call::SubmitMessage(room),
+            (11, Some(room)) => Call::GroupInfo(room),
+            (12, Some(room)) => Call::JoinLinks(room),
+            (13, Some(room)) => Call::ReportCommit(room),
             _ => return Err(DecodeError::Value { field: "call", value: code.into() }),
         };
         Ok(Self { call, body: reader.vector()?.to_vec() })
@@ -222,6 +244,54 @@ pub enum Event {
         /// The room.
         room: RoomUri,
     },
+    /// A join link has been made. Whoever has it can join: it is for those it is meant for, and for nobody else.
+    LinkCreated {
+        /// The flow.
+        flow: FlowId,
+        /// The room.
+        room: RoomUri,
+        /// The link, for [`mimi_link::RoomLink`] to read.
+        link: String,
+    },
+    /// The join links of a room that are valid.
+    Links {
+        /// The flow.
+        flow: FlowId,
+        /// The room.
+        room: RoomUri,
+        /// The links.
+        links: Vec<LinkState>,
+    },
+    /// This is the room that a link leads to. Nothing has been joined yet.
+    RoomSeen {
+        /// The number to join, knock or turn away by.
+        visit: FlowId,
+        /// The room.
+        room: SeenRoom,
+    },
+    /// The moderators have been told who knocks; they may take their time.
+    KnockSent {
+        /// The flow of the knock.
+        knock: FlowId,
+    },
+    /// Someone has been let into the room that was knocked for.
+    LetIn {
+        /// The flow of the knock.
+        knock: FlowId,
+        /// The room.
+        room: RoomUri,
+    },
+    /// The room's hub has let a change through that does not hold, or that the room does not allow. This device does not go
+    /// along with it, and has told the hub.
+    ChangeRefused {
+        /// The room.
+        room: RoomUri,
+    },
+    /// The hub has taken back a change of a room that its members did not go along with.
+    RolledBack {
+        /// The room.
+        room: RoomUri,
+    },
     /// This device has come into a room.
     Joined {
         /// The room.
@@ -303,6 +373,9 @@ pub enum FailureReason {
         /// Which request.
         call: String,
     },
+    /// What the hub gave is not the room that the link leads to, or does not hold.
+    #[error("what came is not the room that was asked for")]
+    WrongRoom,
     /// Nobody was found, or more than one.
     #[error("the search found nobody, or more than one")]
     NotFound,

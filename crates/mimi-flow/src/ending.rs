@@ -3,7 +3,8 @@
 use mimi_pseudonym::{RoomUri, UserUri};
 
 use crate::{
-    Call, Context, Device, Event, FailureReason, FlowId, Request, connect::Connect, device::Flow, moderators::Volunteer,
+    Call, Context, Device, Event, FailureReason, FlowId, Request, connect::Connect, device::Flow, links::Links,
+    moderators::Volunteer,
 };
 
 /// What a flow leaves behind if its next step fails.
@@ -17,6 +18,8 @@ pub(crate) enum Remains {
     Room(RoomUri),
     /// A commit, perhaps.
     Commit(RoomUri),
+    /// A room that the hub has not let this device into.
+    Entry(RoomUri),
 }
 
 impl Flow {
@@ -31,6 +34,9 @@ impl Flow {
             Self::Destroy(_) => matches!(call, Call::DestroyRoom(_)),
             Self::Volunteer(_) => Volunteer::expects(call),
             Self::Knocked(_) => false,
+            Self::Visit(flow) => flow.expects(call),
+            Self::Leave(flow) => flow.expects(call),
+            Self::Links(_) => Links::expects(call),
         }
     }
 
@@ -40,6 +46,7 @@ impl Flow {
             Self::Connect(flow) => flow.is_timed(),
             Self::Change(flow) => flow.is_timed(),
             Self::Knocked(_) => true,
+            Self::Visit(flow) => flow.is_timed(),
             _ => false,
         }
     }
@@ -47,7 +54,9 @@ impl Flow {
     /// Whether it waits for its room to move.
     pub(crate) fn is_blocked(&self) -> bool {
         match self {
-            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) => false,
+            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) | Self::Links(_) => false,
+            Self::Visit(flow) => flow.is_blocked(),
+            Self::Leave(flow) => flow.is_blocked(),
             Self::Connect(flow) => flow.is_blocked(),
             Self::Respond(flow) => flow.is_blocked(),
             Self::Say(flow) => flow.is_blocked(),
@@ -68,13 +77,18 @@ impl Flow {
             Self::Destroy(flow) => Some(&flow.room),
             Self::Knocked(flow) => Some(flow.room()),
             Self::Volunteer(flow) => Some(flow.room()),
+            Self::Visit(flow) => Some(flow.room()),
+            Self::Leave(flow) => Some(flow.room()),
+            Self::Links(flow) => Some(flow.room()),
         }
     }
 
     /// Whether the flow was waiting for the room to move, and does so no longer.
     pub(crate) fn unblock(&mut self, room: &RoomUri) -> bool {
         match self {
-            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) => false,
+            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) | Self::Links(_) => false,
+            Self::Visit(flow) => flow.unblock(room),
+            Self::Leave(flow) => flow.unblock(room),
             Self::Connect(flow) => flow.unblock(room),
             Self::Respond(flow) => flow.unblock(room),
             Self::Say(flow) => flow.unblock(room),
@@ -92,12 +106,16 @@ impl Flow {
             Self::Change(flow) if flow.expects(&Call::Update(flow.room().clone())) => {
                 Remains::Commit(flow.room().clone())
             }
+            Self::Visit(flow) if flow.is_entering() => Remains::Entry(flow.room().clone()),
             Self::Say(_)
             | Self::Disclose(_)
             | Self::Change(_)
             | Self::Destroy(_)
             | Self::Knocked(_)
-            | Self::Volunteer(_) => Remains::Nothing,
+            | Self::Volunteer(_)
+            | Self::Visit(_)
+            | Self::Leave(_)
+            | Self::Links(_) => Remains::Nothing,
         }
     }
 }
@@ -131,6 +149,7 @@ impl Device {
                     self.give_up(&room);
                 }
             }
+            Remains::Entry(room) => drop(self.rooms.remove(&room)),
             Remains::Commit(room) => {
                 if let Some(room) = self.rooms.get_mut(&room) {
                     room.commit_refused();

@@ -9,7 +9,7 @@ use mimi_wire::{
     local::{InboxBody, InboxEvent},
 };
 
-use crate::{Call, Context, Device, Event, FailureReason, Request, device::Flow, notice::Notice, steps::mls_message};
+use crate::{Call, Context, Device, Event, FailureReason, Request, device::Flow, notice::Notice, steps::mls_messages};
 
 impl Device {
     /// Takes an event from the inbox. Taking it twice does no harm, and one that makes no sense changes nothing.
@@ -25,10 +25,12 @@ impl Device {
                     FanoutEvent::Welcome { welcome, ratchet_tree: RatchetTreeOption::Full(tree) } => {
                         self.welcomed(&room, &welcome, &tree, cx);
                     }
+                    FanoutEvent::RolledBack { rollback } => drop(self.rolled_back(&room, rollback, cx)),
                     event => {
-                        if let Some(message) = mls_message(event) {
+                        for message in mls_messages(event) {
                             self.opened(&room, &message, accepted, cx);
                         }
+                        self.look_at_proposals(&room, cx);
                     }
                 }
             }
@@ -51,6 +53,7 @@ impl Device {
         let held = self.wallet.key_packages.get(&reference)?;
         let identity = self.wallet.identity(&held.owner)?.clone();
         let owner = held.owner.clone();
+        let let_in = self.is_let_in(&owner, uri).ok()?;
         let room = Room::join(identity, &held.secret, uri, welcome, tree, cx.trust, cx.now).ok()?;
         // A KeyPackage for initial connections leads into connection rooms only.
         if !owner.is_pseudonym() && room.state().purpose() != RoomPurpose::Connection {
@@ -63,6 +66,12 @@ impl Device {
         let others: Vec<_> = room.state().participants().iter().map(|(user, _)| user.clone()).collect();
         let state = room.state().clone();
         self.rooms.insert(uri.clone(), room);
+        if let Some(knock) = let_in {
+            self.flows.remove(&knock);
+            self.forget_timers(knock);
+            self.tell(Event::LetIn { knock, room: uri.clone() });
+            return Some(());
+        }
         match state.purpose() {
             RoomPurpose::Connection => {}
             // Two pseudonyms who were not brought together by a link have been connected.
@@ -121,7 +130,10 @@ impl Device {
                 self.closed(uri, cx);
             }
             Ok(Opened::Commit { .. } | Opened::OwnCommit) => self.moved(uri, cx),
-            Ok(_) | Err(_) => {}
+            // Whoever was told that its commit lacks a proposal goes on.
+            Ok(Opened::Proposal { .. }) => self.unblock(uri, cx),
+            Err(error) => drop(self.not_followed(uri, message, &error)),
+            Ok(_) => {}
         }
     }
 
@@ -129,6 +141,11 @@ impl Device {
     pub(crate) fn moved(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
         self.forget_knockers(uri);
         self.look_who_owes(uri);
+        self.unblock(uri, cx);
+    }
+
+    /// Whoever waits for something in a room looks again.
+    fn unblock(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
         let waiting: Vec<_> = self.flows.iter_mut().filter_map(|(id, flow)| flow.unblock(uri).then_some(*id)).collect();
         for id in waiting {
             self.advance(id, cx);
@@ -173,6 +190,7 @@ impl Device {
         let Some(room) = self.rooms.remove(uri) else { return };
         self.asked_in.remove(uri);
         self.knocked.remove(uri);
+        self.refused.remove(uri);
         self.disclosures.forget(uri);
         self.offered.retain(|_, target| target != uri);
         // A connection room was never shown.
@@ -191,7 +209,10 @@ impl Device {
                     self.tell(Event::KnockLapsed { knock: id });
                 }
                 // This is what it wanted.
-                Some(Flow::Destroy(_)) => drop(self.flows.remove(&id)),
+                Some(Flow::Destroy(_) | Flow::Leave(_)) => drop(self.flows.remove(&id)),
+                // The knock room has done its part.
+                Some(Flow::Visit(visit)) if visit.is_waiting() => {}
+                Some(Flow::Visit(visit)) if visit.is_leaving() => self.knock_gone(id, cx),
                 _ => {
                     let remains = self.remains(id);
                     self.settle(id, remains, Err(FailureReason::RoomClosed), cx);

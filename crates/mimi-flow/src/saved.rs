@@ -59,6 +59,7 @@ struct Core {
     asked_in: Vec<RoomUri>,
     knocked: Vec<(RoomUri, BTreeSet<UserUri>)>,
     offered: Vec<(RoomUri, RoomUri)>,
+    refused: Vec<(RoomUri, [u8; 32])>,
     disclosures: Disclosures,
     next: u64,
 }
@@ -79,6 +80,7 @@ struct CoreRef<'a> {
     asked_in: Vec<&'a RoomUri>,
     knocked: Vec<(&'a RoomUri, &'a BTreeSet<UserUri>)>,
     offered: Vec<(&'a RoomUri, &'a RoomUri)>,
+    refused: Vec<(&'a RoomUri, &'a [u8; 32])>,
     disclosures: &'a Disclosures,
     next: u64,
 }
@@ -101,6 +103,7 @@ impl Device {
             asked_in: self.asked_in.iter().collect(),
             knocked: self.knocked.iter().collect(),
             offered: self.offered.iter().collect(),
+            refused: self.refused.iter().collect(),
             disclosures: &self.disclosures,
             next: self.next,
         };
@@ -194,6 +197,7 @@ impl Device {
             asked_in: core.asked_in.into_iter().collect(),
             knocked: core.knocked.into_iter().collect(),
             offered: core.offered.into_iter().collect(),
+            refused: core.refused.into_iter().collect(),
             disclosures: core.disclosures,
             next: core.next,
             queue,

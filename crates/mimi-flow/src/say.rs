@@ -33,11 +33,15 @@ impl Say {
 }
 
 impl Device {
-    /// Sends a message; where a commit of this device is on its way, as soon as the hub has answered.
+    /// Sends a message; where a commit of this device is on its way, as soon as the hub has answered, and where others have
+    /// proposed something, as soon as that is committed: MLS wants it so.
     pub(crate) fn say(&mut self, room: RoomUri, content: Content) -> Result<FlowId, CommandError> {
         let open = self.rooms.get_mut(&room).ok_or(CommandError::NoSuchRoom)?;
         open.state().may_send(open.identity().user()).map_err(|_| CommandError::NotAllowed)?;
-        let blocked = open.has_pending_commit();
+        let blocked = open.has_pending_commit() || open.has_pending_proposals();
+        if open.is_leaving() {
+            return Err(CommandError::NotAllowed);
+        }
         let request = if blocked { None } else { Some(sealed(open, &content).ok_or(CommandError::NotAllowed)?) };
         let id = FlowId(self.number());
         let Content { media_type, body } = content;
@@ -50,7 +54,7 @@ impl Device {
 
     /// Seals the message once more, in the room's present epoch.
     pub(crate) fn say_step(&mut self, id: FlowId, mut flow: Say) -> Result<(), FailureReason> {
-        if self.is_committing(&flow.room) {
+        if self.must_wait(&flow.room) {
             flow.blocked = true;
             self.flows.insert(id, Flow::Say(flow));
             return Ok(());
@@ -73,6 +77,11 @@ impl Device {
             }
             Submitted::Late { .. } => self.say_step(id, flow),
         }
+    }
+
+    /// Whether nothing can be sealed before something has been committed.
+    pub(crate) fn must_wait(&self, room: &RoomUri) -> bool {
+        self.rooms.get(room).is_some_and(|room| room.has_pending_commit() || room.has_pending_proposals())
     }
 
     /// Whether the room has not reached this epoch yet.

@@ -1,11 +1,11 @@
 //! What the flows of both sides have in common.
 
-use mimi_mls::{CommitError, KeyPackageRefusal, UnverifiedKeyPackage, VerifiedKeyPackage, Wanted};
+use mimi_mls::{CommitBundle, CommitError, KeyPackageRefusal, UnverifiedKeyPackage, VerifiedKeyPackage, Wanted};
 use mimi_pseudonym::{ClientUri, RoomUri, UserUri, Wire};
 use mimi_room::{ComponentId, ComponentUpdate, ParticipantListUpdate};
 use mimi_wire::{
-    ClientMaterial, CommitMessage, FanoutEvent, GroupInfoOption, KeyMaterialResponse, KeyPackage, RatchetTreeOption,
-    UpdateOutcome, UpdateRequest, UpdateRoomResponse,
+    ClientMaterial, CommitMessage, FanoutEvent, GroupInfoOption, KeyMaterialResponse, KeyPackage, MlsMessage,
+    ProposalMessage, RatchetTreeOption, UpdateOutcome, UpdateRequest, UpdateRoomResponse,
     local::{ClaimOwnRequest, CreateRoomRequest},
 };
 
@@ -41,14 +41,8 @@ impl Device {
             CommitError::NotAllowed(_) => FailureReason::NotAllowed,
             _ => FailureReason::Internal,
         })?;
-        let commit = CommitMessage::try_from(bundle.commit).map_err(|_| FailureReason::Internal)?;
-        let update = UpdateRequest::Commit {
-            commit,
-            welcome: bundle.welcome,
-            group_info: GroupInfoOption::Full(bundle.group_info),
-            ratchet_tree: RatchetTreeOption::DistributionService,
-        };
-        self.request(Request { call: Call::Update(room.clone()), body: update.encode() }, Some(id));
+        let request = send_update(room, bundle).ok_or(FailureReason::Internal)?;
+        self.request(request, Some(id));
         Ok(())
     }
 
@@ -69,6 +63,12 @@ impl Device {
             UpdateOutcome::WrongEpoch { current_epoch } => {
                 open.commit_refused();
                 Ok(if open.epoch() >= current_epoch { Committed::Again } else { Committed::Wait })
+            }
+            // Proposals had come before it that it does not hold: they are here, or on their way.
+            UpdateOutcome::InvalidProposal { .. } => {
+                let here = open.commit_lacks_proposals();
+                open.commit_refused();
+                Ok(if here { Committed::Again } else { Committed::Wait })
             }
             _ => {
                 open.commit_refused();
@@ -116,17 +116,34 @@ impl Device {
     }
 }
 
+/// The request that brings a commit to the hub.
+pub(crate) fn send_update(room: &RoomUri, bundle: CommitBundle) -> Option<Request> {
+    let update = UpdateRequest::Commit {
+        commit: CommitMessage::try_from(bundle.commit).ok()?,
+        welcome: bundle.welcome,
+        group_info: GroupInfoOption::Full(bundle.group_info),
+        ratchet_tree: RatchetTreeOption::DistributionService,
+    };
+    Some(Request { call: Call::Update(room.clone()), body: update.encode() })
+}
+
 /// Adds a user to a participant list.
 pub(crate) fn add_participant(user: &UserUri, role: u32) -> ComponentUpdate {
     let update = ParticipantListUpdate::add(user.clone(), role);
     ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, update.encode())
 }
 
-/// Whether a fan-out message is for the application or moves the room.
-pub(crate) fn mls_message(event: FanoutEvent) -> Option<mimi_wire::MlsMessage> {
+/// The MLS messages in what was fanned out, in order.
+pub(crate) fn mls_messages(event: FanoutEvent) -> Vec<MlsMessage> {
+    let proposals = |proposals: Vec<ProposalMessage>| proposals.into_iter().map(ProposalMessage::into_message);
     match event {
-        FanoutEvent::Application { message, .. } => Some(message.into_message()),
-        FanoutEvent::Commit { commit, .. } => Some(commit.into_message()),
-        _ => None,
+        FanoutEvent::Application { message, .. } => vec![message.into_message()],
+        FanoutEvent::Commit { commit, external_proposals } => {
+            std::iter::once(commit.into_message()).chain(proposals(external_proposals)).collect()
+        }
+        FanoutEvent::Proposal { proposal, more } => {
+            std::iter::once(proposal.into_message()).chain(proposals(more)).collect()
+        }
+        _ => Vec::new(),
     }
 }

@@ -36,6 +36,8 @@ pub struct HubRoom {
     pub(crate) info: Vec<u8>,
     /// Proposals that wait for the next commit.
     pub(crate) pending: Vec<Pending>,
+    /// How many times some were added in this epoch.
+    pub(crate) additions: u64,
     /// The users whom they take out of the room.
     pub(crate) leaving: BTreeSet<UserUri>,
 }
@@ -150,8 +152,19 @@ impl HubRoom {
         let snapshot = snapshot(room, &backend.save(), &roster, &info);
         let uri = room.clone();
         let (pending, leaving) = (Vec::new(), BTreeSet::new());
-        let room =
-            Self { crypto: Crypto::default(), group, uri, state, roster, suite, tree_len, info, pending, leaving };
+        let room = Self {
+            crypto: Crypto::default(),
+            group,
+            uri,
+            state,
+            roster,
+            suite,
+            tree_len,
+            info,
+            pending,
+            additions: 0,
+            leaving,
+        };
         Ok((room, snapshot))
     }
 
@@ -170,9 +183,9 @@ impl HubRoom {
         let group = group.ok_or(HubRestoreError::Damaged)?;
         let suite = CipherSuite::from_code(u16::from(group.ciphersuite())).ok_or(HubRestoreError::Damaged)?;
         let state = room_state(&uri, group.group_context().extensions()).map_err(|_| HubRestoreError::Damaged)?;
-        let (pending, leaving) = (Vec::new(), BTreeSet::new());
+        let (crypto, pending, leaving) = (Crypto::default(), Vec::new(), BTreeSet::new());
         let mut room =
-            Self { crypto: Crypto::default(), group, uri, state, roster, suite, tree_len: 0, info, pending, leaving };
+            Self { crypto, group, uri, state, roster, suite, tree_len: 0, info, pending, additions: 0, leaving };
         for entry in log {
             room.replay(entry)?;
         }

@@ -91,6 +91,9 @@ pub struct AcceptedCommit {
     pub joined: Option<Joined>,
     /// The clients that are removed.
     pub removed: Vec<ClientUri>,
+    /// The clients that were to be removed by proposals that an external commit has made void, and are still there. For
+    /// [`HubRoom::propose_removals`].
+    pub voided: Vec<ClientUri>,
     /// The ratchet tree of the new epoch, for the Welcome.
     pub ratchet_tree: RatchetTree,
     /// The new epoch.
@@ -164,7 +167,9 @@ impl HubRoom {
         let Checked { staged, next, effect, added, joined } = checked;
         let mut recipients = self.domains();
         recipients.extend(joined.iter().map(|joined| joined.client.domain().clone()));
-        let removed = effect.outgoing().map(|(_, client)| client.clone()).collect();
+        let removed: Vec<ClientUri> = effect.outgoing().map(|(_, client)| client.clone()).collect();
+        let waited = self.pending.iter().flat_map(|pending| &pending.part.outgoing).map(|(_, client)| client.clone());
+        let voided = waited.filter(|client| !removed.contains(client)).collect();
         let info = hub_info::tail_of(&bundle.group_info, &staged).ok_or(CommitRefusal::GroupInfo)?;
         let known = Box::new(KnownCommit { commit: bundle.commit.clone(), added: effect.added.clone() });
         let log_entry = LogEntry::Commit { known, info: info.clone() }.encode();
@@ -173,7 +178,7 @@ impl HubRoom {
         let ratchet_tree = self.ratchet_tree().ok_or(CommitRefusal::Mls)?;
         self.tree_len = ratchet_tree.as_bytes().len();
         let epoch = self.epoch();
-        Ok(AcceptedCommit { log_entry, recipients, added, joined, removed, ratchet_tree, epoch, snapshot })
+        Ok(AcceptedCommit { log_entry, recipients, added, joined, removed, voided, ratchet_tree, epoch, snapshot })
     }
 
     /// The leaf that says it made the commit: a member, in the right group and epoch, of the right provider.
@@ -250,6 +255,7 @@ impl HubRoom {
         // Whatever waited is in the commit, or of an epoch that is over.
         self.pending.clear();
         self.leaving.clear();
+        self.additions = 0;
         update_roster(&mut self.roster, effect, self.group.members());
         Ok(backend.map(|backend| snapshot(&self.uri, &backend.save(), &self.roster, &self.info)))
     }

@@ -171,8 +171,14 @@ impl HubRoom {
             self.group.add_proposal(&Forgetful, queued).map_err(|_| ProposalRefusal::Mls)?;
             self.pending.push(Pending { message: PendingProposal { proposal, hub_accepted: accepted }, part });
         }
+        self.additions += 1;
         self.leaving = self.compute_leaving();
         Ok(())
+    }
+
+    /// How many times proposals were added to those that wait in the present epoch.
+    pub fn additions(&self) -> u64 {
+        self.additions
     }
 
     /// The proposals that wait for the next commit, in the order in which they came.

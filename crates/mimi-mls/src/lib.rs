@@ -13,6 +13,7 @@ mod hub_info;
 mod hub_join;
 mod hub_log;
 mod hub_propose;
+mod hub_remove;
 mod hub_restore;
 mod identity;
 mod key_package;
@@ -21,6 +22,7 @@ mod message;
 mod part;
 mod preview;
 mod proposal;
+mod recovery;
 #[cfg(feature = "count")]
 mod rehearsal;
 mod room;
@@ -34,6 +36,7 @@ pub use hub::{HubCreateError, HubRestoreError, HubRoom, Snapshot};
 pub use hub_commit::{AcceptedCommit, CommitRefusal, Joined};
 pub use hub_join::Admission;
 pub use hub_propose::{AcceptedProposals, ProposalRefusal};
+pub use hub_remove::HubProposals;
 pub use identity::{Identity, IdentityError};
 pub use key_package::{
     KeyPackageError, KeyPackageRefusal, KeyPackageSecret, MAX_LIFETIME_SECS, NewKeyPackage, UnverifiedKeyPackage,

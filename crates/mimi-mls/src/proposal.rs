@@ -50,19 +50,21 @@ impl Room {
         }
         let own = self.identity.user().clone();
         let place = self.state.participants().index_of(&own).ok_or(Refusal::NotParticipant)?;
+        self.judge_leave(place)?;
+        let leaves = self.roster.iter().filter(|(_, leaf)| leaf.user == own);
+        let indexes: Vec<u32> = leaves.map(|(index, _)| index).collect();
         let list = ParticipantListUpdate { removed: vec![place], ..ParticipantListUpdate::default() };
-        let update = ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, list.encode());
-        let leaves: Vec<_> = self.roster.iter().filter(|(_, leaf)| leaf.user == own).collect();
-        let mut part = Part::new(Actor::client(own.clone(), self.identity.client().clone()), How::Proposal);
-        part.outgoing = leaves.iter().map(|(_, leaf)| (leaf.user.clone(), leaf.client.clone())).collect();
-        part.updates.push(update);
-        judge(self.state.at(Timestamp::default()), &[part], &self.roster.clients())?;
-        let indexes: Vec<u32> = leaves.into_iter().map(|(index, _)| index).collect();
         let made = self.propose_all(&indexes, list.encode());
         if made.is_none() {
             self.leave_refused();
         }
         made.ok_or(LeaveError::Mls)
+    }
+
+    /// Whether the room's policy lets this member's user leave now.
+    pub fn may_leave(&self) -> bool {
+        let place = self.state.participants().index_of(self.identity.user());
+        place.is_some_and(|place| self.judge_leave(place).is_ok())
     }
 
     /// The hub has refused to let this member leave, or the proposals are lost: they are forgotten.
@@ -91,6 +93,13 @@ impl Room {
         users
     }
 
+    /// Whether the commit that waits does not hold all proposals that have come.
+    pub fn commit_lacks_proposals(&self) -> bool {
+        let Some(commit) = self.group.pending_commit() else { return false };
+        let held: Vec<_> = commit.queued_proposals().map(QueuedProposal::proposal_reference_ref).collect();
+        self.group.pending_proposals().any(|queued| !held.contains(&queued.proposal_reference_ref()))
+    }
+
     /// Whether there are proposals that the next commit has to hold.
     pub fn has_pending_proposals(&self) -> bool {
         self.group.pending_proposals().next().is_some()
@@ -112,6 +121,17 @@ impl Room {
     /// Whether a proposal removes the leaf.
     fn goes(&self, index: u32) -> bool {
         self.group.pending_proposals().any(|queued| removed_by(queued.proposal(), queued.sender()) == Some(index))
+    }
+
+    /// Asks the room's policy about this member's user leaving, who stands at this place of the participant list.
+    fn judge_leave(&self, place: u32) -> Result<(), Refusal> {
+        let own = self.identity.user();
+        let list = ParticipantListUpdate { removed: vec![place], ..ParticipantListUpdate::default() };
+        let mut part = Part::new(Actor::client(own.clone(), self.identity.client().clone()), How::Proposal);
+        part.updates.push(ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, list.encode()));
+        let clients = self.roster.clients();
+        part.outgoing = clients.iter().filter(|(user, _)| user == own).cloned().collect();
+        judge(self.state.at(Timestamp::default()), &[part], &clients).map(drop)
     }
 
     fn propose_all(&mut self, leaves: &[u32], list: Vec<u8>) -> Option<Vec<MlsMessage>> {

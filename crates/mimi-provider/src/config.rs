@@ -42,6 +42,8 @@ pub struct Config {
     #[serde(default)]
     pub(crate) log: LogEntry,
     #[serde(default)]
+    pub(crate) rooms: RoomRules,
+    #[serde(default)]
     pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) abuse: Abuse,
@@ -71,6 +73,22 @@ impl Abuse {
     pub(crate) fn periods(&self) -> Periods {
         let days = |days: u16| Duration::from_secs(u64::from(days) * 86_400);
         Periods { secret: days(self.secret_days), remember: days(self.remember_days), signer: days(self.signer_days) }
+    }
+}
+
+/// What holds in every room of this hub.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RoomRules {
+    /// Seconds after which the hub has somebody removed who came into a knock room and does not leave.
+    pub(crate) guest_seconds: u64,
+    /// The most guests of a knock room at one time.
+    pub(crate) guests: u32,
+}
+
+impl Default for RoomRules {
+    fn default() -> Self {
+        Self { guest_seconds: 3600, guests: 1000 }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     hash,
     provider::Inner,
     server::{Peer, Reply},
-    store::{Device, Notification, NotifyOutcome},
+    store::{Device, Notification, NotificationKind as Kind, NotifyOutcome},
 };
 
 /// The most events of one answer, as [`mimi_wire::local::InboxResponse`] has it.
@@ -96,13 +96,15 @@ pub(crate) async fn notify(
 }
 
 fn notification(room: &RoomUri, message: FanoutMessage) -> Notification {
-    let welcome = match &message.event {
-        FanoutEvent::Welcome { welcome, .. } => Some(welcome.key_package_refs().to_vec()),
-        _ => None,
+    let kind = match &message.event {
+        FanoutEvent::Welcome { welcome, .. } => Kind::Welcome(welcome.key_package_refs().to_vec()),
+        FanoutEvent::Application { .. } => Kind::Application,
+        FanoutEvent::Audience { receivers } => Kind::Audience(receivers.clone()),
+        _ => Kind::Handshake,
     };
     let hash = hash(&[room.as_str().as_bytes(), &message.encode()]);
     let body = InboxBody::Fanout { room: room.clone(), message }.encode();
-    Notification { hash, body, welcome }
+    Notification { hash, body, kind }
 }
 
 #[cfg(test)]

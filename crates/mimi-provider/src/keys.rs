@@ -117,22 +117,27 @@ pub(crate) fn trust(config: &Config) -> Result<TrustStore, KeyFileError> {
     Ok(trust)
 }
 
+/// What the hub is in the rooms of a cipher suite, and signs with.
+pub(crate) struct HubKey {
+    pub(crate) suite: CipherSuite,
+    pub(crate) sender: ExternalSender,
+    pub(crate) key: SigningKey,
+}
+
 /// The hub as it stands in the list of external senders of its groups: one key for each suite, made at the first start.
 /// The credential is a basic one that names the provider.
-pub(crate) fn hub_senders(
-    store: &Store,
-    domain: &Domain,
-) -> Result<Vec<(CipherSuite, ExternalSender)>, crate::StartError> {
-    let mut senders = Vec::new();
+pub(crate) fn hub_keys(store: &Store, domain: &Domain) -> Result<Vec<HubKey>, crate::StartError> {
+    let mut keys = Vec::new();
     for suite in CipherSuite::ALL {
         let scheme = suite.signature_scheme();
         let fresh = SigningKey::generate(scheme, &mut OsEntropy).map_err(|_| KeyFileError::Tls)?;
         let secret = store.hub_key(suite.code(), fresh.secret())?;
         let key = SigningKey::from_secret(scheme, &secret).map_err(|_| KeyFileError::Tls)?;
         let credential = Credential::basic(format!("mimi://{domain}").as_bytes());
-        senders.push((suite, ExternalSender { signature_key: key.public_key().as_bytes().to_vec(), credential }));
+        let sender = ExternalSender { signature_key: key.public_key().as_bytes().to_vec(), credential };
+        keys.push(HubKey { suite, sender, key });
     }
-    Ok(senders)
+    Ok(keys)
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -14,6 +14,7 @@ mod identifier;
 mod inbox;
 mod key_material;
 mod keys;
+mod limiter;
 mod local;
 mod log;
 mod metrics;

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use mimi_pseudonym::{ClientUri, Entropy, RoomUri, UserUri, Wire};
+use mimi_credential::LeafIdentity;
+use mimi_pseudonym::{CipherSuite, ClientUri, Entropy, PublicKey, RoomUri, UserUri, Wire};
 use mimi_wire::{
-    Endpoint, Problem, SubmitMessageRequest, SubmitMessageResponse, UpdateRequest, UpdateRoomResponse,
+    Credential, Endpoint, Problem, SubmitMessageRequest, SubmitMessageResponse, UnverifiedGroupInfoRequest,
+    UnverifiedGroupInfoResponse, UpdateOutcome, UpdateRequest, UpdateRoomResponse,
     local::{
-        AddDeviceRequest, DeviceToken, EnrolmentCode, HubSender, ProviderInfo, PseudonymsRequest, PseudonymsResponse,
-        RegisterAccountRequest, RegisterResponse,
+        AddDeviceRequest, DeviceToken, EnrolmentCode, HubSender, JoinLinksRequest, JoinLinksResponse, ProviderInfo,
+        PseudonymsRequest, PseudonymsResponse, RegisterAccountRequest, RegisterResponse,
     },
 };
 
@@ -29,9 +31,7 @@ pub(crate) fn info(inner: &Inner) -> ProviderInfo {
     let senders = inner.senders.iter();
     ProviderInfo {
         domain: inner.domain().clone(),
-        hub_senders: senders
-            .map(|(suite, sender)| HubSender { cipher_suite: *suite, sender: sender.clone() })
-            .collect(),
+        hub_senders: senders.map(|hub| HubSender { cipher_suite: hub.suite, sender: hub.sender.clone() }).collect(),
         issuer_certificates: inner.issuer.certificates().to_vec(),
         franking_agents: inner.franking.agents(inner.domain()),
     }
@@ -156,12 +156,101 @@ pub(crate) async fn update(
     room: RoomUri,
     request: UpdateRequest,
 ) -> Result<Reply, Fail> {
-    check_in_room(inner, device, &room).await?;
-    if room.domain() == inner.domain() {
-        let response = hub::update(inner, Requester::Own, room, request).await?;
-        return Ok(Reply::message(&response));
+    if let UpdateRequest::Commit { commit, .. } = &request
+        && let Some((key, credential)) = commit.message().joiner()
+    {
+        let joiner = joiner(inner, key, credential).ok_or(Problem::SignatureInvalid)?;
+        return join(inner, device, room, joiner, request).await;
     }
-    forward::<UpdateRoomResponse>(inner, Endpoint::Update, &room, request.encode()).await
+    check_in_room(inner, device, &room).await?;
+    let response = update_at_hub(inner, &room, request).await?;
+    Ok(Reply::message(&response))
+}
+
+async fn update_at_hub(inner: &Arc<Inner>, room: &RoomUri, request: UpdateRequest) -> Result<UpdateRoomResponse, Fail> {
+    if room.domain() == inner.domain() {
+        return hub::update(inner, Requester::Own, room.clone(), request).await;
+    }
+    forward(inner, Endpoint::Update, room, request.encode()).await
+}
+
+/// The client that says it makes an external commit, if its credential holds.
+fn joiner(inner: &Inner, key: &[u8], credential: &Credential) -> Option<LeafIdentity> {
+    let schemes = CipherSuite::ALL.map(CipherSuite::signature_scheme);
+    let scheme = schemes.into_iter().find(|scheme| scheme.public_key_length() == key.len())?;
+    hub::identity(inner, credential, &PublicKey::new(scheme, key).ok()?, inner.now())
+}
+
+/// An external commit of one of the device's clients. What the hub fans out after it may arrive before its answer does:
+/// the client is in the room from the start, and no longer if the hub refuses.
+async fn join(
+    inner: &Arc<Inner>,
+    device: Device,
+    room: RoomUri,
+    joiner: LeafIdentity,
+    request: UpdateRequest,
+) -> Result<Reply, Fail> {
+    let client = joiner.client().clone();
+    let (name, expected) = (room.clone(), client.clone());
+    let new = inner.blocking(move |inner| {
+        if !inner.store.is_client_of(&device, &expected)? {
+            return Err(Problem::ForeignUser.into());
+        }
+        Ok(inner.store.expect_in_room(&device, &name, &expected)?)
+    });
+    let new = new.await?;
+    let answer = update_at_hub(inner, &room, request).await;
+    let refused = match &answer {
+        Ok(response) => !matches!(response.outcome, UpdateOutcome::Accepted { .. }),
+        // Whether it was accepted is not known.
+        Err(Fail::Problem(Problem::Unavailable)) | Err(Fail::Store(_) | Fail::Fault(_)) => false,
+        Err(Fail::Problem(_)) => true,
+    };
+    if new && refused {
+        inner.blocking(move |inner| Ok(inner.store.not_in_room(&room, &client)?)).await?;
+    }
+    Ok(Reply::message(&answer?))
+}
+
+/// The GroupInfo of a room, for one of the device's users, at whichever hub.
+pub(crate) async fn group_info(
+    inner: &Arc<Inner>,
+    device: Device,
+    room: RoomUri,
+    request: UnverifiedGroupInfoRequest,
+) -> Result<Reply, Fail> {
+    let visit = inner.blocking(move |inner| {
+        let visit = hub::Visit::verify(inner, request)?;
+        let owned = inner.store.owns(device.account, visit.who().user())?;
+        if owned { Ok(visit) } else { Err(Problem::ForeignUser.into()) }
+    });
+    let visit = visit.await?;
+    let response: UnverifiedGroupInfoResponse = if room.domain() == inner.domain() {
+        hub::group_info(inner, Requester::Own, room, visit).await?
+    } else {
+        forward(inner, Endpoint::GroupInfo, &room, visit.encode()).await?
+    };
+    Ok(Reply::message(&response))
+}
+
+/// The join links of a room, for one of the device's users in it, at whichever hub.
+pub(crate) async fn links(
+    inner: &Arc<Inner>,
+    device: Device,
+    room: RoomUri,
+    request: JoinLinksRequest,
+) -> Result<Reply, Fail> {
+    let (account, user) = (device.account, request.participant.clone());
+    check_in_room(inner, device, &room).await?;
+    if !inner.blocking(move |inner| Ok(inner.store.owns(account, &user)?)).await? {
+        return Err(Problem::ForeignUser.into());
+    }
+    let response: JoinLinksResponse = if room.domain() == inner.domain() {
+        hub::links(inner, Requester::Own, room, request).await?
+    } else {
+        forward(inner, Endpoint::JoinLinks, &room, request.encode()).await?
+    };
+    Ok(Reply::message(&response))
 }
 
 /// A message to a room, by a device that has a client in it, at whichever hub.
@@ -180,7 +269,8 @@ pub(crate) async fn submit(
         let response = hub::submit(inner, Requester::Own, room, request).await?;
         return Ok(Reply::message(&response));
     }
-    forward::<SubmitMessageResponse>(inner, Endpoint::SubmitMessage, &room, request.encode()).await
+    let response: SubmitMessageResponse = forward(inner, Endpoint::SubmitMessage, &room, request.encode()).await?;
+    Ok(Reply::message(&response))
 }
 
 async fn check_in_room(inner: &Arc<Inner>, device: Device, room: &RoomUri) -> Result<(), Fail> {
@@ -190,13 +280,7 @@ async fn check_in_room(inner: &Arc<Inner>, device: Device, room: &RoomUri) -> Re
 }
 
 /// Brings a request to the room's hub, and its answer back.
-async fn forward<R: Wire>(
-    inner: &Arc<Inner>,
-    endpoint: Endpoint,
-    room: &RoomUri,
-    body: Vec<u8>,
-) -> Result<Reply, Fail> {
+async fn forward<R: Wire>(inner: &Arc<Inner>, endpoint: Endpoint, room: &RoomUri, body: Vec<u8>) -> Result<R, Fail> {
     let answer = inner.peers.post(room.domain(), endpoint, room.as_str(), body, R::MAX_LEN).await?;
-    let response = R::decode(&answer).map_err(|_| Problem::Unavailable)?;
-    Ok(Reply::message(&response))
+    R::decode(&answer).map_err(|_| Problem::Unavailable.into())
 }

@@ -3,12 +3,12 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use mimi_abuse::signal::TableError;
 use mimi_credential::{Issuer, TrustStore};
-use mimi_pseudonym::{CipherSuite, Clock, Domain, Timestamp};
-use mimi_wire::ExternalSender;
+use mimi_pseudonym::{Clock, Domain, Timestamp};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -23,8 +23,9 @@ use crate::{
     fail::Fail,
     forget,
     franking::{self, Franking},
-    hub::Rooms,
-    keys,
+    hub::{self, Rooms},
+    keys::{self, HubKey},
+    limiter::Limiter,
     log::Logger,
     news, outbox,
     peers::Peers,
@@ -33,6 +34,9 @@ use crate::{
     store::{Store, Wake},
     wake::Wakers,
 };
+
+/// In which refusals of a GroupInfo are counted.
+const REFUSAL_PERIOD: Duration = Duration::from_secs(600);
 
 /// What a provider is told besides its configuration.
 #[derive(Clone)]
@@ -119,7 +123,10 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) trust: TrustStore,
     pub(crate) issuer: Issuer,
-    pub(crate) senders: Vec<(CipherSuite, ExternalSender)>,
+    /// What this provider is as a hub, for each suite.
+    pub(crate) senders: Vec<HubKey>,
+    /// How often somebody may be refused a GroupInfo.
+    pub(crate) limiter: Limiter,
     pub(crate) store: Store,
     pub(crate) franking: Franking,
     pub(crate) abuse: Abuse,
@@ -155,6 +162,7 @@ impl Provider {
             franking,
             abuse,
             store,
+            limiter: Limiter::new(REFUSAL_PERIOD),
             rooms: Rooms::default(),
             untold: news::Untold::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
@@ -195,6 +203,8 @@ impl Provider {
         let (telling, hearing) = (news::tell(Arc::clone(&inner)), news::hear(Arc::clone(&inner)));
         workers.spawn(async { match telling.await {} });
         workers.spawn(async { match hearing.await {} });
+        let guests = hub::guests::run(Arc::clone(&inner));
+        workers.spawn(async { match guests.await {} });
         let turning = franking::run(Arc::clone(&inner));
         workers.spawn(async { match turning.await {} });
         for peer in &inner.config.peers {
@@ -221,7 +231,7 @@ impl Provider {
 /// What is read from the database at the start.
 struct Opened {
     store: Store,
-    senders: Vec<(CipherSuite, ExternalSender)>,
+    senders: Vec<HubKey>,
     franking: Franking,
     abuse: Abuse,
 }
@@ -258,7 +268,7 @@ async fn open_store(config: &Config, now: Timestamp) -> Result<Opened, StartErro
     let opened = tokio::task::spawn_blocking(move || {
         let store = Store::of(&config)?;
         Ok(Opened {
-            senders: keys::hub_senders(&store, &config.domain)?,
+            senders: keys::hub_keys(&store, &config.domain)?,
             franking: Franking::load(&store, config.abuse.periods(), now)?,
             abuse: Abuse::load(&config, &store)?,
             store,

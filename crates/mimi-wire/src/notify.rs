@@ -1,4 +1,4 @@
-use mimi_pseudonym::{DecodeError, Reader, Timestamp, Wire, Writer};
+use mimi_pseudonym::{DecodeError, Reader, Timestamp, UserUri, Wire, Writer};
 
 use crate::{
     codec::check_count,
@@ -45,10 +45,20 @@ pub enum FanoutEvent {
         /// The hub's word.
         rollback: UnverifiedRollback,
     },
+    /// From now on not every participant of the provider that gets this receives the room's application messages, or all
+    /// do again: for the provider, not for its clients. Our own convention, framed as an MLSMessage of the wire format
+    /// 0xF4A2.
+    Audience {
+        /// The provider's users who receive them, if not all do; at most 65,536.
+        receivers: Option<Vec<UserUri>>,
+    },
 }
 
 /// Version and wire format of the frame of [`FanoutEvent::RolledBack`].
 const ROLLED_BACK: [u8; 4] = [0, 1, 0xF4, 0xA1];
+
+/// Version and wire format of the frame of [`FanoutEvent::Audience`].
+const AUDIENCE: [u8; 4] = [0, 1, 0xF4, 0xA2];
 
 /// `FanoutMessage` (section 5.5).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,6 +77,12 @@ impl Wire for FanoutMessage {
         if reader.rest().starts_with(&ROLLED_BACK) {
             reader.take(ROLLED_BACK.len())?;
             return Ok(Self { timestamp, event: FanoutEvent::RolledBack { rollback: Wire::read(reader)? } });
+        }
+        if reader.rest().starts_with(&AUDIENCE) {
+            reader.take(AUDIENCE.len())?;
+            let receivers = if reader.flag("receivers")? { Some(reader.list()?) } else { None };
+            check_count(receivers.as_deref().unwrap_or_default(), 0..=65_536, "receivers")?;
+            return Ok(Self { timestamp, event: FanoutEvent::Audience { receivers } });
         }
         let message = MlsMessage::read(reader)?;
         let wrong = |_| DecodeError::Rule { field: "message", rule: "wire format and content type do not go together" };
@@ -117,6 +133,13 @@ impl Wire for FanoutMessage {
             FanoutEvent::RolledBack { rollback } => {
                 writer.raw(&ROLLED_BACK);
                 rollback.write(writer);
+            }
+            FanoutEvent::Audience { receivers } => {
+                writer.raw(&AUDIENCE);
+                writer.flag(receivers.is_some());
+                if let Some(receivers) = receivers {
+                    writer.list(receivers);
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 pub mod bring;
+pub mod door;
 pub mod provider;
 pub mod rogue;
 
@@ -15,9 +16,12 @@ use mimi_credential::TrustStore;
 use mimi_flow::{
     Answer, Command, CommandError, Context, Delays, Device, Effect, Entry, Event, FlowId, Profile, Request, RequestId,
 };
-use mimi_mls::CommitRefusal;
+use mimi_mls::{CommitRefusal, ProposalRefusal};
 use mimi_pseudonym::{CipherSuite, ClaimName, ClientUri, Content, Domain, Entropy, SeededEntropy, Timestamp, UserUri};
-use mimi_wire::local::{InboxBody, InboxEvent};
+use mimi_wire::{
+    GroupInfoRatchetTreeTbe,
+    local::{InboxBody, InboxEvent},
+};
 
 pub use provider::Provider;
 
@@ -60,6 +64,9 @@ pub struct World {
     pub told: Vec<Vec<Event>>,
     pub wake: Vec<Option<Timestamp>>,
     pub refusals: Vec<CommitRefusal>,
+    pub proposals_refused: Vec<ProposalRefusal>,
+    /// What a hub gives in place of the room that was asked for.
+    pub swap: Option<GroupInfoRatchetTreeTbe>,
     pub trouble: Trouble,
     /// Draws the order of steps; without one they are done in a fixed order.
     pub order: Option<SeededEntropy>,
@@ -114,6 +121,8 @@ impl World {
             told: Vec::new(),
             wake: Vec::new(),
             refusals: Vec::new(),
+            proposals_refused: Vec::new(),
+            swap: None,
             trouble: Trouble::default(),
             order: None,
             hold_request: None,

@@ -15,10 +15,10 @@ use mimi_pseudonym::{
 };
 use mimi_room::KeyPackagePurpose;
 use mimi_wire::{
-    ClientKeyMaterial, ClientMaterial, Credential, ExternalSender, FanoutEvent, FanoutMessage, GroupInfoOption,
-    IdentifierQueryCode, IdentifierResponse, KeyMaterialResponse, KeyMaterialUserCode, KeyPackage, KeyPackageRef,
-    Problem, RatchetTreeOption, SubmitMessageRequest, SubmitMessageResponse, UpdateOutcome, UpdateRequest,
-    UpdateRoomResponse,
+    ClientKeyMaterial, ClientMaterial, CommitReportTbs, Credential, ExternalSender, FanoutEvent, FanoutMessage,
+    GroupInfoOption, IdentifierQueryCode, IdentifierResponse, KeyMaterialResponse, KeyMaterialUserCode, KeyPackage,
+    KeyPackageRef, Problem, RatchetTreeOption, SubmitMessageRequest, SubmitMessageResponse, UpdateOutcome,
+    UpdateRequest, UpdateRoomResponse,
     local::{
         Accepted, ClaimOwnRequest, CreateRoomRequest, CredentialsRequest, CredentialsResponse, HubKeyMaterialRequest,
         InboxBody, IssuedCredential, IssuedDisclosure, LocalIdentifierQuery, PseudonymsRequest, PseudonymsResponse,
@@ -50,6 +50,15 @@ pub struct Provider {
     pub domain: Domain,
     pub issuer: Issuer,
     pub sender: ExternalSender,
+    pub hub_key: SigningKey,
+    /// Join links of its rooms: the role, and how many may still join.
+    pub links: BTreeMap<(RoomUri, [u8; 32]), (u32, Option<u32>)>,
+    /// Who has shown which code.
+    pub visitors: BTreeMap<(RoomUri, Vec<u8>), [u8; 32]>,
+    /// What members do not go along with.
+    pub reports: Vec<CommitReportTbs>,
+    /// How many messages somebody has sent, where that is counted.
+    pub counted: BTreeMap<(RoomUri, UserUri), u32>,
     /// Account, and its devices.
     pub accounts: BTreeMap<UserUri, Vec<usize>>,
     pub pseudonyms: BTreeMap<UserUri, UserUri>,
@@ -59,7 +68,7 @@ pub struct Provider {
     /// Own clients in rooms of any hub.
     pub members: BTreeMap<RoomUri, BTreeMap<ClientUri, usize>>,
     /// Messages that were accepted.
-    seen: BTreeMap<(RoomUri, Vec<u8>), Timestamp>,
+    pub(super) seen: BTreeMap<(RoomUri, Vec<u8>), Timestamp>,
     /// Answers to claims, given once more to the same request.
     claims: BTreeMap<(usize, Vec<u8>), Vec<u8>>,
 }
@@ -98,6 +107,11 @@ impl Provider {
             domain: name.parse().unwrap(),
             issuer,
             sender,
+            hub_key: key,
+            links: BTreeMap::new(),
+            visitors: BTreeMap::new(),
+            reports: Vec::new(),
+            counted: BTreeMap::new(),
             accounts: BTreeMap::new(),
             pseudonyms: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -119,7 +133,7 @@ impl Provider {
         *user == account || self.pseudonyms.get(user) == Some(&account)
     }
 
-    fn is_in_room(&self, device: usize, room: &RoomUri) -> bool {
+    pub(super) fn is_in_room(&self, device: usize, room: &RoomUri) -> bool {
         self.members.get(room).is_some_and(|clients| clients.values().any(|other| *other == device))
     }
 
@@ -160,7 +174,7 @@ impl Provider {
     }
 }
 
-type Served = Result<Vec<u8>, Problem>;
+pub(super) type Served = Result<Vec<u8>, Problem>;
 
 impl World {
     /// What the device's provider answers.
@@ -176,7 +190,10 @@ impl World {
             Call::DestroyRoom(room) => self.destroy_room(device, &own, room),
             Call::KeyMaterial => self.key_material(device, &own, body),
             Call::IdentifierQuery => self.identifier_query(body),
-            Call::Update(room) if self.providers[&own].is_in_room(device, room) => self.update(&own, room, body),
+            Call::Update(room) => self.update_by(device, &own, room, body),
+            Call::GroupInfo(room) => self.group_info(room, body),
+            Call::JoinLinks(room) => self.join_links(room, body),
+            Call::ReportCommit(room) => self.report(room, body),
             Call::SubmitMessage(room) if self.providers[&own].is_in_room(device, room) => {
                 let request = SubmitMessageRequest::decode(body).unwrap();
                 assert!(self.providers[&own].owns(device, &request.sending_user));
@@ -369,10 +386,13 @@ impl World {
 
     /// A commit at the room's hub.
     pub fn update(&mut self, from: &Domain, room: &RoomUri, body: &[u8]) -> Served {
-        let UpdateRequest::Commit { commit, welcome, group_info: GroupInfoOption::Full(group_info), .. } =
-            UpdateRequest::decode(body).map_err(|_| Problem::Malformed)?
-        else {
-            return Err(Problem::Malformed);
+        let request = UpdateRequest::decode(body).map_err(|_| Problem::Malformed)?;
+        let (commit, welcome, group_info) = match request {
+            UpdateRequest::Commit { commit, welcome, group_info: GroupInfoOption::Full(group_info), .. } => {
+                (commit, welcome, group_info)
+            }
+            UpdateRequest::Proposal { proposal, more } => return self.propose(from, room, proposal, more),
+            _ => return Err(Problem::Malformed),
         };
         let (trust, now) = (self.trust.clone(), self.now);
         let provider = self.providers.get_mut(room.domain()).unwrap();
@@ -387,6 +407,9 @@ impl World {
             Ok(accepted) => accepted,
             Err(CommitRefusal::WrongEpoch { current }) => {
                 return answer(UpdateOutcome::WrongEpoch { current_epoch: current });
+            }
+            Err(CommitRefusal::Omits) => {
+                return answer(UpdateOutcome::InvalidProposal { proposals: Vec::new() });
             }
             Err(refusal) => {
                 self.refusals.push(refusal);
@@ -437,18 +460,35 @@ impl World {
         if request.message.message().epoch() != Some(hub.epoch()) {
             return Ok(SubmitMessageResponse::EpochTooOld { current_epoch: hub.epoch() }.encode());
         }
-        if hub.state().may_send(&request.sending_user).is_err() {
+        let limit = hub.state().message_limit(&request.sending_user);
+        let sent = provider.counted.get(&(room.clone(), request.sending_user.clone())).copied().unwrap_or_default();
+        let over = limit.is_some_and(|limit| sent >= limit) || hub.is_user_leaving(&request.sending_user);
+        if over || hub.state().may_send(&request.sending_user).is_err() {
             return Ok(SubmitMessageResponse::NotAllowed.encode());
         }
         let domains = hub.domains();
+        let hears = |user: &UserUri| hub.state().may_receive(user).is_ok() && !hub.is_user_leaving(user);
+        let deaf = hub.clients().into_iter().filter(|(user, _)| !hears(user)).map(|(_, client)| client).collect();
+        *provider.counted.entry((room.clone(), request.sending_user.clone())).or_default() += 1;
         provider.seen.insert(key, now);
-        self.fan_out(room, FanoutEvent::Application { message: request.message, frank: None }, &domains);
+        self.fan_out_but(room, FanoutEvent::Application { message: request.message, frank: None }, &domains, &deaf);
         Ok(SubmitMessageResponse::Accepted { accepted: now, frank: None }.encode())
     }
 
-    fn fan_out(&mut self, room: &RoomUri, event: FanoutEvent, domains: &BTreeSet<Domain>) {
+    pub fn fan_out(&mut self, room: &RoomUri, event: FanoutEvent, domains: &BTreeSet<Domain>) {
+        self.fan_out_but(room, event, domains, &BTreeSet::new());
+    }
+
+    fn fan_out_but(
+        &mut self,
+        room: &RoomUri,
+        event: FanoutEvent,
+        domains: &BTreeSet<Domain>,
+        deaf: &BTreeSet<ClientUri>,
+    ) {
         let members = domains.iter().filter_map(|domain| self.providers[domain].members.get(room));
-        let devices: BTreeSet<usize> = members.flat_map(|clients| clients.values().copied()).collect();
+        let clients = members.flatten().filter(|(client, _)| !deaf.contains(client));
+        let devices: BTreeSet<usize> = clients.map(|(_, device)| *device).collect();
         for device in devices {
             let message = FanoutMessage { timestamp: self.now, event: event.clone() };
             self.put(device, InboxBody::Fanout { room: room.clone(), message });

@@ -26,7 +26,7 @@ pub(crate) async fn create(inner: &Arc<Inner>, device: Device, request: CreateRo
             return Ok(Reply::message(&Accepted { accepted }));
         }
         let suite = CipherSuite::from_code(group_info.cipher_suite_code()).ok_or(Problem::Malformed)?;
-        let sender = inner.senders.iter().find(|(known, _)| *known == suite).map(|(_, sender)| sender);
+        let sender = inner.senders.iter().find(|hub| hub.suite == suite).map(|hub| &hub.sender);
         let sender = sender.ok_or(Problem::Malformed)?;
         let now = inner.now();
         let created = HubRoom::create(&room, &group_info, &ratchet_tree, sender, &inner.trust, now);

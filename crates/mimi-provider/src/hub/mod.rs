@@ -1,6 +1,11 @@
 //! The hub of this provider's rooms: checks, orders, stores, fans out.
 
+mod audience;
 mod create;
+mod group_info;
+pub(crate) mod guests;
+mod links;
+mod propose;
 mod rooms;
 mod submit;
 mod update;
@@ -11,6 +16,8 @@ use mimi_pseudonym::{Domain, RoomUri, UserUri};
 use mimi_wire::{FanoutMessage, Problem, Wire, local::InboxBody};
 
 pub(crate) use create::{create, destroy};
+pub(crate) use group_info::{Visit, group_info, identity};
+pub(crate) use links::links;
 pub(crate) use rooms::Rooms;
 pub(crate) use submit::submit;
 pub(crate) use update::update;
@@ -22,7 +29,7 @@ use crate::{fail::Fail, provider::Inner, server::Peer};
 pub(crate) enum Requester {
     /// Another provider, for one of its users.
     Peer(Peer),
-    /// A device of this provider, of which it is known that it has a client in the room.
+    /// A device of this provider, of which it is known that it has a client in the room, or is the one that joins it.
     Own,
 }
 

@@ -50,8 +50,8 @@ where
         .blocking(move |inner| {
             if inner.store.is_shared() {
                 // Another process may have taken the room further, or destroyed it.
-                let newest = inner.store.room_epoch(&room)?;
-                slot.take_if(|hub| newest != Some(hub.epoch()));
+                let newest = inner.store.room_version(&room)?;
+                slot.take_if(|hub| newest != Some((hub.epoch(), hub.additions())));
             }
             if slot.is_none() {
                 *slot = load(inner, &room)?;

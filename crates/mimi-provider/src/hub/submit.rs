@@ -4,7 +4,11 @@ use mimi_mls::HubRoom;
 use mimi_pseudonym::{RoomUri, Wire};
 use mimi_wire::{FanoutEvent, FanoutMessage, Problem, SubmitMessageRequest, SubmitMessageResponse};
 
-use super::{Requester, for_inbox, for_peers, rooms};
+use super::{
+    Requester,
+    audience::{domains, receivers},
+    for_inbox, for_peers, rooms,
+};
 use crate::{
     abuse,
     fail::Fail,
@@ -48,7 +52,14 @@ pub(crate) async fn submit(
             _ => return Ok(SubmitMessageResponse::NotAllowed),
         }
         let present = hub.clients().iter().any(|(user, _)| *user == request.sending_user);
-        if !present || hub.state().may_send(&request.sending_user).is_err() {
+        let sender = &request.sending_user;
+        if !present || hub.state().may_send(sender).is_err() || hub.is_user_leaving(sender) {
+            return Ok(SubmitMessageResponse::NotAllowed);
+        }
+        let limit = hub.state().message_limit(sender);
+        if let (Some(limit), Some(sent)) = (limit, inner.store.sent_by_guest(&room, sender)?)
+            && sent >= u64::from(limit)
+        {
             return Ok(SubmitMessageResponse::NotAllowed);
         }
         let accepted = inner.now();
@@ -56,9 +67,18 @@ pub(crate) async fn submit(
         abuse::sent(inner, &room, &request.sending_user, accepted)?;
         let event = FanoutEvent::Application { message: request.message, frank: frank.clone() };
         let fanout = FanoutMessage { timestamp: accepted, event };
-        let outbox = for_peers(inner, &hub.domains(), &fanout);
-        let body = for_inbox(&room, fanout);
-        let record = MessageRecord { room: &room, hash, accepted, epoch: current, outbox: &outbox, body: &body };
+        let receivers = receivers(hub);
+        let outbox = for_peers(inner, &domains(hub), &fanout);
+        let record = MessageRecord {
+            room: &room,
+            hash,
+            accepted,
+            epoch: current,
+            outbox: &outbox,
+            body: &for_inbox(&room, fanout),
+            receivers: receivers.as_deref(),
+            limited: limit.map(|limit| (sender, limit)),
+        };
         match inner.store.accept_message(&record) {
             Ok(wake) => inner.wake(&wake),
             Err(error) if error.is_stale() => return overtaken(inner, &room, &hash, &stamp, slot),

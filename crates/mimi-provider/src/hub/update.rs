@@ -1,18 +1,26 @@
 use std::{collections::BTreeSet, sync::Arc};
 
-use mimi_mls::{AcceptedCommit, CommitBundle, CommitRefusal};
-use mimi_pseudonym::{Domain, RoomUri, Timestamp, Wire};
+use mimi_mls::{AcceptedCommit, Admission, CommitBundle, CommitRefusal, HubProposals, HubRoom};
+use mimi_pseudonym::{Domain, PublicKey, RoomUri, Timestamp, UserUri, Wire};
 use mimi_wire::{
     CommitMessage, FanoutEvent, FanoutMessage, GroupInfoOption, Problem, RatchetTree, RatchetTreeOption, UpdateOutcome,
     UpdateRequest, UpdateRoomResponse, Welcome,
 };
 
-use super::{Requester, for_inbox, for_peers, rooms};
+use super::{
+    Requester,
+    audience::{Audience, audience, changes},
+    for_inbox, for_peers,
+    group_info::key_hash,
+    guests,
+    propose::{proposals_hash, propose},
+    rooms,
+};
 use crate::{
     fail::Fail,
     hash,
     provider::Inner,
-    store::{CommitRecord, Hash},
+    store::{CommitRecord, Hash, JoinRecord},
 };
 
 /// The most commits between two snapshots of a room.
@@ -37,20 +45,23 @@ pub(crate) async fn update(
     rooms::with(inner, room.clone(), move |inner, slot| {
         let hub = slot.as_mut().ok_or(Problem::UnknownRoom)?;
         let from = requester.domain(inner);
-        let offered = match offered(request) {
-            Ok(offered) if hub.domains().contains(from) => offered,
-            Err(word) if hub.domains().contains(from) => return Ok(refused(word)),
-            // The last client of a provider may have removed itself and ask again for the answer.
-            Ok(offered) => match inner.store.accepted_at(&room, &commit_hash(&offered))? {
-                Some(accepted) => return Ok(taken(accepted)),
-                None => return Err(Problem::UnknownRoom.into()),
-            },
-            Err(_) => return Err(Problem::UnknownRoom.into()),
-        };
-        let hash = commit_hash(&offered);
+        let hash = request_hash(&request);
         if let Some(accepted) = inner.store.accepted_at(&room, &hash)? {
             return Ok(taken(accepted));
         }
+        let arrival = arrival(inner, hub, &room, &request)?;
+        // Who is no member of the room, and was not given what it needs to join, is told nothing about it.
+        if !hub.domains().contains(from) && arrival.is_none() {
+            return Err(Problem::UnknownRoom.into());
+        }
+        if let UpdateRequest::Proposal { proposal, more } = request {
+            let proposals = std::iter::once(proposal).chain(more).collect();
+            return propose(inner, hub, from, proposals).or_else(|error| behind(inner, slot, &room, &hash, error));
+        }
+        let offered = match offered(request) {
+            Ok(offered) => offered,
+            Err(word) => return Ok(refused(word)),
+        };
         // A commit that adds clients is never replayed from the log: KeyPackages are checked again then, and would be found
         // expired one day.
         let with_snapshot = offered.bundle.welcome.is_some() || (hub.epoch() + 1).is_multiple_of(SNAPSHOT_EVERY);
@@ -59,7 +70,15 @@ pub(crate) async fn update(
         if !references.is_empty() && inner.store.were_used(references, now)? {
             return Ok(refused("a KeyPackage was used before"));
         }
-        let accepted = match hub.accept(&offered.bundle, from, with_snapshot, &inner.trust, now) {
+        let before = Before { waiting: hub.additions(), users: users(hub), audience: audience(hub) };
+        let accepted = match &arrival {
+            Some(_) if guests::is_full(inner, hub) => return Ok(refused("the room is full")),
+            Some(arrival) => {
+                hub.accept_join(&offered.bundle, from, &arrival.admission, with_snapshot, &inner.trust, now)
+            }
+            None => hub.accept(&offered.bundle, from, with_snapshot, &inner.trust, now),
+        };
+        let accepted = match accepted {
             Ok(accepted) => accepted,
             Err(refusal) => return Ok(response(&refusal)),
         };
@@ -68,19 +87,63 @@ pub(crate) async fn update(
             *slot = None;
             return Ok(refused("the ratchet tree is not the group's"));
         }
-        match store(inner, &room, hash, now, offered, &accepted) {
+        let again = match again(inner, hub, &accepted, now) {
+            Ok(again) => again,
+            Err(error) => return behind(inner, slot, &room, &hash, error),
+        };
+        let stored = store(inner, hub, Taken { again, hash, now, offered, accepted: &accepted, before, arrival });
+        match stored {
             Ok(()) => Ok(taken(now)),
-            Err(error) => {
-                *slot = None;
-                if matches!(&error, Fail::Store(error) if error.is_stale()) {
-                    overtaken(inner, &room, &hash)
-                } else {
-                    Err(error)
-                }
-            }
+            Err(error) => behind(inner, slot, &room, &hash, error),
         }
     })
     .await
+}
+
+/// What could not be stored: the room is read again, and if somebody else was faster, the requester is told so.
+fn behind(
+    inner: &Inner,
+    slot: &mut Option<HubRoom>,
+    room: &RoomUri,
+    hash: &Hash,
+    error: Fail,
+) -> Result<UpdateRoomResponse, Fail> {
+    *slot = None;
+    if matches!(&error, Fail::Store(error) if error.is_stale()) { overtaken(inner, room, hash) } else { Err(error) }
+}
+
+/// How the client comes that joins by an external commit.
+struct Arrival {
+    admission: Admission,
+    key_hash: Hash,
+    code_hash: Option<Hash>,
+}
+
+/// What is known of a client that joins: whether it was given the GroupInfo, and which code it has shown; none if it is
+/// no external commit, or one of somebody who was not given anything.
+fn arrival(inner: &Inner, hub: &HubRoom, room: &RoomUri, request: &UpdateRequest) -> Result<Option<Arrival>, Fail> {
+    let UpdateRequest::Commit { commit, .. } = request else { return Ok(None) };
+    let Some((key, _)) = commit.message().joiner() else { return Ok(None) };
+    let Ok(key) = PublicKey::new(hub.suite().signature_scheme(), key) else { return Ok(None) };
+    let (key_hash, now) = (key_hash(&key), inner.now());
+    let Some(visitor) = inner.store.visitor(room, &key_hash, now)? else { return Ok(None) };
+    let link = match &visitor.code_hash {
+        Some(code) => inner.store.link(room, code, now)?,
+        None => None,
+    };
+    let admission = link.as_ref().map_or(Admission::Open, |link| Admission::Code { key, role: link.role });
+    Ok(Some(Arrival { admission, key_hash, code_hash: link.map(|link| link.code_hash) }))
+}
+
+fn users(hub: &HubRoom) -> BTreeSet<UserUri> {
+    hub.clients().into_iter().map(|(user, _)| user).collect()
+}
+
+/// The room before a commit.
+struct Before {
+    waiting: u64,
+    users: BTreeSet<UserUri>,
+    audience: Audience,
 }
 
 /// Another process was faster: it has accepted the same commit, or another one, or used one of the KeyPackages.
@@ -92,14 +155,19 @@ fn overtaken(inner: &Inner, room: &RoomUri, hash: &Hash) -> Result<UpdateRoomRes
     Ok(response(&CommitRefusal::WrongEpoch { current }))
 }
 
-fn commit_hash(offered: &Offered) -> Hash {
-    hash(&[b"commit", &offered.bundle.commit.encode()])
+fn request_hash(request: &UpdateRequest) -> Hash {
+    match request {
+        UpdateRequest::Commit { commit, .. } => hash(&[b"commit", &commit.encode()]),
+        UpdateRequest::Proposal { proposal, more } => {
+            proposals_hash(&std::iter::once(proposal.clone()).chain(more.iter().cloned()).collect::<Vec<_>>())
+        }
+    }
 }
 
 /// What a request offers, or a word why that is not taken.
 fn offered(request: UpdateRequest) -> Result<Offered, &'static str> {
     let UpdateRequest::Commit { commit, welcome, group_info, ratchet_tree } = request else {
-        return Err("proposals on their own are not taken");
+        return Err("no commit");
     };
     let GroupInfoOption::Full(group_info) = group_info else { return Err("a partial GroupInfo is not taken") };
     let tree = match ratchet_tree {
@@ -113,22 +181,54 @@ fn offered(request: UpdateRequest) -> Result<Offered, &'static str> {
     Ok(Offered { commit, bundle, tree })
 }
 
-/// Stores the commit and everything that follows from it, and wakes those whom it concerns.
-fn store(
+/// What an external commit has made void, the hub proposes again.
+fn again(
     inner: &Inner,
-    room: &RoomUri,
+    hub: &mut HubRoom,
+    accepted: &AcceptedCommit,
+    now: Timestamp,
+) -> Result<Option<HubProposals>, Fail> {
+    if accepted.voided.is_empty() {
+        return Ok(None);
+    }
+    let key = inner.senders.iter().find(|key| key.suite == hub.suite()).ok_or(Fail::Fault("no key of the hub"))?;
+    let proposed = hub.propose_removals(&accepted.voided, &key.key, now);
+    proposed.map_err(|_| Fail::Fault("the hub cannot propose again what was made void"))
+}
+
+/// A commit that the hub has taken, and what is known of it.
+struct Taken<'a> {
+    again: Option<HubProposals>,
     hash: Hash,
     now: Timestamp,
     offered: Offered,
-    accepted: &AcceptedCommit,
-) -> Result<(), Fail> {
-    let event = FanoutEvent::Commit { commit: offered.commit, external_proposals: Vec::new() };
+    accepted: &'a AcceptedCommit,
+    before: Before,
+    arrival: Option<Arrival>,
+}
+
+/// Stores the commit and everything that follows from it, and wakes those whom it concerns.
+fn store(inner: &Inner, hub: &HubRoom, taken: Taken<'_>) -> Result<(), Fail> {
+    let Taken { again, hash, now, offered, accepted, before, arrival } = taken;
+    let room = hub.uri();
+    let external_proposals = again.as_ref().map(|again| again.proposals.clone()).unwrap_or_default();
+    let event = FanoutEvent::Commit { commit: offered.commit, external_proposals };
     let commit = FanoutMessage { timestamp: now, event };
     let mut outbox = for_peers(inner, &accepted.recipients, &commit);
     let welcome = offered.bundle.welcome.map(|welcome| welcome_message(welcome, now, accepted));
     if let Some(welcome) = &welcome {
         outbox.extend(for_peers(inner, &providers_of_added(inner, accepted)?, welcome));
     }
+    outbox.extend(changes(inner, &before.audience, hub, now));
+    let present = users(hub);
+    let gone: Vec<_> = before.users.difference(&present).cloned().collect();
+    let joined = accepted.joined.as_ref().zip(arrival.as_ref()).map(|(joined, arrival)| JoinRecord {
+        user: &joined.user,
+        client: &joined.client,
+        key_hash: &arrival.key_hash,
+        code_hash: arrival.code_hash.as_ref().filter(|_| joined.by_code),
+        is_guest: hub.state().message_limit(&joined.user).is_some(),
+    });
     let welcome = welcome.map(|welcome| for_inbox(room, welcome));
     let record = CommitRecord {
         room,
@@ -142,6 +242,10 @@ fn store(
         welcome: welcome.as_ref(),
         added: &accepted.added,
         removed: &accepted.removed,
+        waiting: before.waiting,
+        again: again.as_ref().map(|again| again.accepted.log_entry.as_slice()),
+        joined,
+        gone: &gone,
     };
     inner.wake(&inner.store.accept_commit(&record)?);
     Ok(())
@@ -166,7 +270,7 @@ fn taken(accepted: Timestamp) -> UpdateRoomResponse {
     UpdateRoomResponse { description: String::new(), outcome: UpdateOutcome::Accepted { accepted } }
 }
 
-fn refused(word: &str) -> UpdateRoomResponse {
+pub(super) fn refused(word: &str) -> UpdateRoomResponse {
     UpdateRoomResponse { description: word.into(), outcome: UpdateOutcome::NotAllowed }
 }
 
@@ -178,7 +282,7 @@ fn response(refusal: &CommitRefusal) -> UpdateRoomResponse {
             outcome: UpdateOutcome::WrongEpoch { current_epoch: *current },
         },
         CommitRefusal::OtherRoom => refused("the commit is another room's"),
-        CommitRefusal::Kind => refused("not a member's commit in a PublicMessage"),
+        CommitRefusal::Kind => refused("not a commit of the right kind in a PublicMessage"),
         CommitRefusal::Signature => refused("a signature does not verify"),
         CommitRefusal::Mls => refused("MLS refuses the commit"),
         CommitRefusal::ForeignCommitter => refused("the committer is no user of the provider"),
@@ -186,6 +290,8 @@ fn response(refusal: &CommitRefusal) -> UpdateRoomResponse {
         CommitRefusal::CredentialReplaced => refused("a credential was replaced"),
         CommitRefusal::Credential(_) => refused("a credential does not hold"),
         CommitRefusal::NotAllowed(_) => refused("the room's policy does not allow it"),
+        CommitRefusal::Omits => refused("a proposal that waits is missing"),
+        CommitRefusal::Leaving => refused("the committer is about to leave"),
         CommitRefusal::Welcome => refused("the Welcome is not for exactly the clients that are added"),
         CommitRefusal::GroupInfo => refused("the GroupInfo does not describe the new epoch"),
         _ => refused("refused"),

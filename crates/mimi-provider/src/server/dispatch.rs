@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use mimi_pseudonym::{DecodeError, Wire};
-use mimi_wire::Problem;
+use mimi_wire::{Problem, UnverifiedGroupInfoRequest};
 
 use super::{
     Peer, Reply,
@@ -61,6 +61,15 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
             let response = hub::submit(inner, Requester::Peer(peer), room, Wire::decode(body)?).await?;
             Ok(Reply::message(&response))
         }
+        PeerRoute::GroupInfo(room) => {
+            let request: UnverifiedGroupInfoRequest = Wire::decode(body)?;
+            let visit = inner.blocking(move |inner| hub::Visit::verify(inner, request)).await?;
+            Ok(Reply::message(&hub::group_info(inner, Requester::Peer(peer), room, visit).await?))
+        }
+        PeerRoute::JoinLinks(room) => {
+            let response = hub::links(inner, Requester::Peer(peer), room, Wire::decode(body)?).await?;
+            Ok(Reply::message(&response))
+        }
         PeerRoute::RequestConsent(target) => consent::requested(inner, &peer, target, Wire::decode(body)?).await,
         PeerRoute::UpdateConsent(requester) => consent::updated(inner, &peer, requester, Wire::decode(body)?).await,
         PeerRoute::IdentifierQuery(domain) => {
@@ -92,6 +101,8 @@ async fn for_device(
         DeviceRoute::KeyMaterial => key_material::from_device(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Update(room) => local::update(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::SubmitMessage(room) => local::submit(inner, device, room, Wire::decode(body)?).await,
+        DeviceRoute::GroupInfo(room) => local::group_info(inner, device, room, Wire::decode(body)?).await,
+        DeviceRoute::JoinLinks(room) => local::links(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::IdentifierQuery => identifier::for_device(inner, Wire::decode(body)?).await,
         DeviceRoute::ReportAbuse(room) => abuse::from_device(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::Profile => identifier::set_profile(inner, device, Wire::decode(body)?).await,

@@ -4,12 +4,12 @@ use http::Method;
 use mimi_pseudonym::{Domain, RoomUri, UserUri, Wire};
 use mimi_wire::{
     AbuseReport, ConsentEntry, Endpoint, FanoutMessages, IdentifierRequest, Problem, SubmitMessageRequest,
-    UnverifiedKeyMaterialRequest, UpdateRequest,
+    UnverifiedGroupInfoRequest, UnverifiedKeyMaterialRequest, UpdateRequest,
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
         self, AckRequest, AddDeviceRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest,
-        HubKeyMaterialRequest, LocalIdentifierQuery, PseudonymsRequest, RegisterAccountRequest, SetProfile,
-        UploadKeyPackages,
+        HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery, PseudonymsRequest, RegisterAccountRequest,
+        SetProfile, UploadKeyPackages,
     },
 };
 
@@ -17,7 +17,7 @@ use mimi_wire::{
 pub(super) const PEER_BASE: &str = "/mimi/v1";
 
 /// The endpoints for other providers that there are.
-pub(super) const ENDPOINTS: [Endpoint; 8] = [
+pub(super) const ENDPOINTS: [Endpoint; 10] = [
     Endpoint::KeyMaterial,
     Endpoint::Update,
     Endpoint::Notify,
@@ -26,6 +26,8 @@ pub(super) const ENDPOINTS: [Endpoint; 8] = [
     Endpoint::UpdateConsent,
     Endpoint::IdentifierQuery,
     Endpoint::ReportAbuse,
+    Endpoint::GroupInfo,
+    Endpoint::JoinLinks,
 ];
 
 /// The longest that an inbox is waited for.
@@ -55,6 +57,8 @@ pub(super) enum PeerRoute {
     Update(RoomUri),
     Notify(RoomUri),
     SubmitMessage(RoomUri),
+    GroupInfo(RoomUri),
+    JoinLinks(RoomUri),
     RequestConsent(UserUri),
     UpdateConsent(UserUri),
     IdentifierQuery(Domain),
@@ -73,6 +77,8 @@ pub(super) enum DeviceRoute {
     KeyMaterial,
     Update(RoomUri),
     SubmitMessage(RoomUri),
+    GroupInfo(RoomUri),
+    JoinLinks(RoomUri),
     IdentifierQuery,
     ReportAbuse(RoomUri),
     Profile,
@@ -127,6 +133,12 @@ impl Route {
             local::REPORT_ABUSE_PATH => {
                 only(Method::POST, method, || variable(value).map(DeviceRoute::ReportAbuse).map(Self::Device))
             }
+            local::GROUP_INFO_PATH => {
+                only(Method::POST, method, || variable(value).map(DeviceRoute::GroupInfo).map(Self::Device))
+            }
+            local::JOIN_LINKS_PATH => {
+                only(Method::POST, method, || variable(value).map(DeviceRoute::JoinLinks).map(Self::Device))
+            }
             _ => Err(Problem::NotFound),
         }
     }
@@ -143,6 +155,8 @@ impl Route {
                 PeerRoute::Update(_) => "update",
                 PeerRoute::Notify(_) => "notify",
                 PeerRoute::SubmitMessage(_) => "submitMessage",
+                PeerRoute::GroupInfo(_) => "groupInfo",
+                PeerRoute::JoinLinks(_) => "joinLinks",
                 PeerRoute::RequestConsent(_) => "requestConsent",
                 PeerRoute::UpdateConsent(_) => "updateConsent",
                 PeerRoute::IdentifierQuery(_) => "identifierQuery",
@@ -158,6 +172,8 @@ impl Route {
                 DeviceRoute::KeyMaterial => "client.keyMaterial",
                 DeviceRoute::Update(_) => "client.update",
                 DeviceRoute::SubmitMessage(_) => "client.submitMessage",
+                DeviceRoute::GroupInfo(_) => "client.groupInfo",
+                DeviceRoute::JoinLinks(_) => "client.joinLinks",
                 DeviceRoute::IdentifierQuery => "client.identifierQuery",
                 DeviceRoute::ReportAbuse(_) => "client.reportAbuse",
                 DeviceRoute::Profile => "client.profile",
@@ -180,6 +196,8 @@ impl Route {
                 PeerRoute::Update(_) => UpdateRequest::MAX_LEN,
                 PeerRoute::Notify(_) => FanoutMessages::MAX_LEN,
                 PeerRoute::SubmitMessage(_) => SubmitMessageRequest::MAX_LEN,
+                PeerRoute::GroupInfo(_) => UnverifiedGroupInfoRequest::MAX_LEN,
+                PeerRoute::JoinLinks(_) => JoinLinksRequest::MAX_LEN,
                 PeerRoute::RequestConsent(_) | PeerRoute::UpdateConsent(_) => ConsentEntry::MAX_LEN,
                 PeerRoute::IdentifierQuery(_) => IdentifierRequest::MAX_LEN,
                 PeerRoute::ReportAbuse(_) => AbuseReport::MAX_LEN,
@@ -194,6 +212,8 @@ impl Route {
                 DeviceRoute::KeyMaterial => Some(HubKeyMaterialRequest::MAX_LEN),
                 DeviceRoute::Update(_) => Some(UpdateRequest::MAX_LEN),
                 DeviceRoute::SubmitMessage(_) => Some(SubmitMessageRequest::MAX_LEN),
+                DeviceRoute::GroupInfo(_) => Some(UnverifiedGroupInfoRequest::MAX_LEN),
+                DeviceRoute::JoinLinks(_) => Some(JoinLinksRequest::MAX_LEN),
                 DeviceRoute::IdentifierQuery => Some(LocalIdentifierQuery::MAX_LEN),
                 DeviceRoute::ReportAbuse(_) => Some(AbuseReport::MAX_LEN),
                 DeviceRoute::Profile => Some(SetProfile::MAX_LEN),
@@ -215,6 +235,8 @@ fn peer_route(endpoint: Endpoint, value: &str) -> Result<PeerRoute, Problem> {
         Endpoint::Update => variable(value).map(PeerRoute::Update),
         Endpoint::Notify => variable(value).map(PeerRoute::Notify),
         Endpoint::SubmitMessage => variable(value).map(PeerRoute::SubmitMessage),
+        Endpoint::GroupInfo => variable(value).map(PeerRoute::GroupInfo),
+        Endpoint::JoinLinks => variable(value).map(PeerRoute::JoinLinks),
         Endpoint::RequestConsent => variable(value).map(PeerRoute::RequestConsent),
         Endpoint::UpdateConsent => variable(value).map(PeerRoute::UpdateConsent),
         Endpoint::IdentifierQuery => variable(value).map(PeerRoute::IdentifierQuery),
@@ -271,7 +293,7 @@ mod tests {
     #[test]
     fn other_paths_methods_and_variables_are_refused() {
         for path in
-            ["/", "", "/mimi/v1/", "/mimi/v1/groupInfo/x", "/mimi/v1/proxyDownload/x", "/client/v1/nothing", "/x/y"]
+            ["/", "", "/mimi/v1/", "/mimi/v1/nothing/x", "/mimi/v1/proxyDownload/x", "/client/v1/nothing", "/x/y"]
         {
             assert_eq!(parse(Method::POST, path), Err(Problem::NotFound), "{path}");
         }

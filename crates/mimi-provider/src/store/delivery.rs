@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use mimi_pseudonym::{Domain, RoomUri, Timestamp};
+use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, UserUri};
 use mimi_wire::KeyPackageRef;
 
 use super::{
@@ -17,8 +17,20 @@ pub(crate) struct Notification {
     pub(crate) hash: Hash,
     /// What our clients get.
     pub(crate) body: Vec<u8>,
-    /// For a Welcome: whom it lets in.
-    pub(crate) welcome: Option<Vec<KeyPackageRef>>,
+    pub(crate) kind: NotificationKind,
+}
+
+/// What a fan-out message is, as far as it decides who gets it.
+#[derive(Debug, Clone)]
+pub(crate) enum NotificationKind {
+    /// For those whom it lets in.
+    Welcome(Vec<KeyPackageRef>),
+    /// For those who hear the room.
+    Application,
+    /// For everybody in the room.
+    Handshake,
+    /// For nobody: who hears the room from now on, if not everybody does.
+    Audience(Option<Vec<UserUri>>),
 }
 
 /// What became of fan-out messages.
@@ -84,20 +96,31 @@ impl Store {
                 if db.execute(insert, (room.domain().as_str(), &message.hash))? == 0 {
                     continue;
                 }
-                let devices = match &message.welcome {
-                    Some(references) => {
+                let devices = match &message.kind {
+                    NotificationKind::Audience(users) => {
+                        set_audience(db, room, users.as_deref())?;
+                        continue;
+                    }
+                    NotificationKind::Application if restricted(db, room)? => {
+                        for device in hearers(db, room)? {
+                            put_in_inbox(db, device, Some(room), &message.body)?;
+                            wake.devices.insert(device);
+                        }
+                        continue;
+                    }
+                    NotificationKind::Welcome(references) => {
                         let devices = welcomed(db, room, references)?;
                         for device in &devices {
                             put_in_inbox(db, *device, Some(room), &message.body)?;
                         }
                         devices
                     }
-                    None => put_in_inboxes(db, room, &message.body)?,
+                    _ => put_in_inboxes(db, room, &message.body)?,
                 };
                 if devices.is_empty() {
-                    return Err(Stop::Outcome(match message.welcome {
-                        Some(_) => NotifyOutcome::UnknownKeyPackageRef,
-                        None => NotifyOutcome::UnknownRoom,
+                    return Err(Stop::Outcome(match message.kind {
+                        NotificationKind::Welcome(_) => NotifyOutcome::UnknownKeyPackageRef,
+                        _ => NotifyOutcome::UnknownRoom,
                     }));
                 }
                 wake.devices.extend(devices);
@@ -110,6 +133,38 @@ impl Store {
             Err(Stop::Store(error)) => Err(error),
         }
     }
+}
+
+/// Who of our users hears a room of another hub from now on; none for everybody.
+fn set_audience(db: Db<'_>, room: &RoomUri, users: Option<&[UserUri]>) -> Result<(), StoreError> {
+    db.execute("DELETE FROM audiences WHERE room = ?1", [room.as_str()])?;
+    db.execute("DELETE FROM audience_users WHERE room = ?1", [room.as_str()])?;
+    let Some(users) = users else { return Ok(()) };
+    db.execute("INSERT INTO audiences (room) VALUES (?1)", [room.as_str()])?;
+    for user in users {
+        let insert = "INSERT INTO audience_users (room, hearer) VALUES (?1, ?2) ON CONFLICT (room, hearer) DO NOTHING";
+        db.execute(insert, (room.as_str(), user.as_str()))?;
+    }
+    Ok(())
+}
+
+/// Whether not everybody in a room of another hub hears it.
+fn restricted(db: Db<'_>, room: &RoomUri) -> Result<bool, StoreError> {
+    Ok(db.row("SELECT room FROM audiences WHERE room = ?1", [room.as_str()])?.is_some())
+}
+
+/// The devices with a client in the room whose user hears it.
+fn hearers(db: Db<'_>, room: &RoomUri) -> Result<BTreeSet<DeviceId>, StoreError> {
+    let question = "SELECT room_clients.device FROM room_clients \
+                    JOIN client_pseudonyms ON client_pseudonyms.client = room_clients.client \
+                    JOIN audience_users ON audience_users.room = room_clients.room \
+                    AND audience_users.hearer = client_pseudonyms.user_uri WHERE room_clients.room = ?1 \
+                    UNION SELECT room_clients.device FROM room_clients \
+                    JOIN devices ON devices.client = room_clients.client \
+                    JOIN accounts ON accounts.id = devices.account \
+                    JOIN audience_users ON audience_users.room = room_clients.room \
+                    AND audience_users.hearer = accounts.user_uri WHERE room_clients.room = ?1";
+    Ok(db.column(question, [room.as_str()])?.into_iter().map(DeviceId).collect())
 }
 
 /// The number of the last of some rows with numbers and lengths that are no longer than so many octets together, or the
@@ -182,6 +237,24 @@ pub(super) fn put_in_inboxes(db: Db<'_>, room: &RoomUri, body: &[u8]) -> Result<
     let insert = "INSERT INTO inbox (device, sequence, room, body) SELECT id, last_sequence, ?1, ?2 FROM devices \
                   WHERE id IN (SELECT device FROM room_clients WHERE room = ?1)";
     db.execute(insert, (room.as_str(), body))?;
+    Ok(devices)
+}
+
+/// As [`put_in_inboxes`], for these clients alone.
+pub(super) fn put_in_inboxes_of(
+    db: Db<'_>,
+    room: &RoomUri,
+    clients: &[ClientUri],
+    body: &[u8],
+) -> Result<BTreeSet<DeviceId>, StoreError> {
+    let mut devices = BTreeSet::new();
+    for client in clients {
+        let question = "SELECT device FROM room_clients WHERE room = ?1 AND client = ?2";
+        devices.extend(db.value(question, (room.as_str(), client.as_str()))?.map(DeviceId));
+    }
+    for device in &devices {
+        put_in_inbox(db, *device, Some(room), body)?;
+    }
     Ok(devices)
 }
 

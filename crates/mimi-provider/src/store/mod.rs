@@ -10,6 +10,7 @@ mod delivery;
 mod error;
 mod franking;
 mod key_packages;
+mod links;
 mod operation;
 mod outbox;
 mod postgres;
@@ -19,6 +20,7 @@ mod schema;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -33,13 +35,15 @@ pub(crate) use abuse::Evidence;
 pub(crate) use accounts::{AccountProfile, NewDevice};
 pub(crate) use consents::Consent;
 use database::{Database, Db, Isolation, Work};
-pub(crate) use delivery::{Notification, NotifyOutcome};
+pub(crate) use delivery::{Notification, NotificationKind, NotifyOutcome};
 pub use error::StoreError;
 pub(crate) use key_packages::{Claim, ClaimedClient, Kind, StoredKeyPackage};
+pub(crate) use links::{JoinLink, Visitor};
 pub(crate) use operation::Counts;
 pub(crate) use outbox::Parcel;
 pub(crate) use postgres::{Address, News};
-pub(crate) use rooms::{CommitRecord, MessageRecord, NewRoom};
+pub(crate) use rooms::{CommitRecord, JoinRecord, MessageRecord, NewRoom};
+pub(crate) use waiting::{Guest, ProposalsRecord};
 
 /// Number of a device in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

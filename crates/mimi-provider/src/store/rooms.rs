@@ -1,16 +1,32 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use mimi_mls::MAX_LIFETIME_SECS;
-use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, Wire};
+use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, UserUri, Wire};
 use mimi_wire::{KeyPackageRef, local::InboxBody};
 
 use super::{
     Device, DeviceId, Hash, Store, StoreError, Wake,
     accounts::device_of,
     database::Db,
-    delivery::{devices_in_room, devices_with_mail, put_in_inbox, put_in_inboxes, put_in_outbox},
+    delivery::{devices_in_room, devices_with_mail, put_in_inbox, put_in_inboxes, put_in_inboxes_of, put_in_outbox},
+    links::arrived,
     millis, timestamp,
+    waiting::{add_guest, count_message, forget_guest, waiting},
 };
+
+/// The tables in which something of a room of this hub stands.
+const TABLES: [&str; 10] = [
+    "hub_rooms",
+    "hub_snapshots",
+    "hub_past",
+    "hub_log",
+    "hub_seen",
+    "join_links",
+    "visitors",
+    "guests",
+    "room_clients",
+    "inbox",
+];
 
 /// A room that is about to be stored.
 pub(crate) struct NewRoom<'a> {
@@ -47,6 +63,27 @@ pub(crate) struct CommitRecord<'a> {
     pub(crate) welcome: Option<&'a InboxBody>,
     pub(crate) added: &'a [(KeyPackageRef, ClientUri)],
     pub(crate) removed: &'a [ClientUri],
+    /// How many times proposals were added in the epoch before.
+    pub(crate) waiting: u64,
+    /// The log entry of proposals of the hub's own for the new epoch.
+    pub(crate) again: Option<&'a [u8]>,
+    /// Who has joined by itself.
+    pub(crate) joined: Option<JoinRecord<'a>>,
+    /// Users who are in the room no longer.
+    pub(crate) gone: &'a [UserUri],
+}
+
+/// What has to be stored when a client has joined by an external commit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct JoinRecord<'a> {
+    pub(crate) user: &'a UserUri,
+    pub(crate) client: &'a ClientUri,
+    /// Of its signature key.
+    pub(crate) key_hash: &'a Hash,
+    /// Of the join code of which one use is gone.
+    pub(crate) code_hash: Option<&'a Hash>,
+    /// Whether the room limits how many messages it may send.
+    pub(crate) is_guest: bool,
 }
 
 /// What has to be stored before a message is acknowledged.
@@ -58,6 +95,10 @@ pub(crate) struct MessageRecord<'a> {
     pub(crate) epoch: u64,
     pub(crate) outbox: &'a [(Domain, Vec<u8>)],
     pub(crate) body: &'a InboxBody,
+    /// Those of our clients in the room who get it, if not all do.
+    pub(crate) receivers: Option<&'a [ClientUri]>,
+    /// Who sends it, and how many it may send, if there is a limit.
+    pub(crate) limited: Option<(&'a UserUri, u32)>,
 }
 
 impl Store {
@@ -83,17 +124,24 @@ impl Store {
     /// A room's snapshot and log.
     pub(crate) fn room(&self, room: &RoomUri) -> Result<Option<StoredRoom>, StoreError> {
         self.read(|db| {
-            let snapshot = db.value("SELECT snapshot FROM hub_snapshots WHERE room = ?1", [room.as_str()])?;
-            let Some(snapshot) = snapshot else { return Ok(None) };
-            let log = db.column("SELECT entry FROM hub_log WHERE room = ?1 ORDER BY seq", [room.as_str()])?;
-            Ok(Some(StoredRoom { snapshot, log }))
+            let row = db.row("SELECT snapshot, seq FROM hub_snapshots WHERE room = ?1", [room.as_str()])?;
+            let Some(row) = row else { return Ok(None) };
+            let log = "SELECT entry FROM hub_log WHERE room = ?1 AND seq > ?2 ORDER BY seq";
+            let log = db.column(log, (room.as_str(), row.get::<i64>(1)?))?;
+            Ok(Some(StoredRoom { snapshot: row.get(0)?, log }))
         })
     }
 
-    /// The epoch of a room. Where other processes write to the database, what this one has of a room is worth something
-    /// only if it is of the same epoch.
+    /// The epoch of a room.
     pub(crate) fn room_epoch(&self, room: &RoomUri) -> Result<Option<u64>, StoreError> {
         self.look(|db| db.value("SELECT epoch FROM hub_rooms WHERE room = ?1", [room.as_str()]))
+    }
+
+    /// The epoch of a room, and how many times proposals were added in it. Where other processes write to the database,
+    /// what this one has of a room is worth something only if it is the same there.
+    pub(crate) fn room_version(&self, room: &RoomUri) -> Result<Option<(u64, u64)>, StoreError> {
+        let row = self.look(|db| db.row("SELECT epoch, waiting FROM hub_rooms WHERE room = ?1", [room.as_str()]))?;
+        row.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
     }
 
     /// When a message was accepted, if it was.
@@ -136,16 +184,27 @@ impl Store {
         self.write(|db| {
             let position = advance(db, room, epoch - 1, epoch, record.outbox.len())?;
             see(db, room, &record.hash, record.accepted)?;
-            match record.snapshot {
-                Some(snapshot) => {
-                    db.execute("DELETE FROM hub_log WHERE room = ?1", [room.as_str()])?;
-                    let set = "UPDATE hub_snapshots SET snapshot = ?2 WHERE room = ?1";
-                    db.execute(set, (room.as_str(), snapshot))?;
+            waiting(db, room, record.waiting, u64::from(record.again.is_some()))?;
+            let seq = append(db, room, record.log_entry, Some(&record.hash))?;
+            if let Some(snapshot) = record.snapshot {
+                take_snapshot(db, room, seq, snapshot)?;
+            }
+            if let Some(again) = record.again {
+                append(db, room, again, None)?;
+            }
+            if let Some(joined) = &record.joined {
+                arrived(db, room, joined.key_hash, joined.code_hash, record.accepted)?;
+                if joined.is_guest {
+                    add_guest(db, room, joined.user, record.accepted)?;
                 }
-                None => {
-                    let insert = "INSERT INTO hub_log (room, seq, entry) VALUES (?1, ?2, ?3)";
-                    db.execute(insert, (room.as_str(), epoch, record.log_entry))?;
+                if joined.client.domain() == room.domain()
+                    && let Some(device) = device_of(db, joined.client)?
+                {
+                    join(db, room, joined.client, device)?;
                 }
+            }
+            for user in record.gone {
+                forget_guest(db, room, user)?;
             }
             for (reference, _) in record.added {
                 let insert =
@@ -176,8 +235,14 @@ impl Store {
         self.write_holding(|db| {
             let position = advance(db, record.room, epoch, epoch, record.outbox.len())?;
             see(db, record.room, &record.hash, record.accepted)?;
+            if let Some((user, limit)) = record.limited {
+                count_message(db, record.room, user, limit)?;
+            }
             let peers = put_in_outbox(db, record.room, position, record.outbox, record.accepted)?;
-            let devices = put_in_inboxes(db, record.room, &body)?;
+            let devices = match record.receivers {
+                Some(receivers) => put_in_inboxes_of(db, record.room, receivers, &body)?,
+                None => put_in_inboxes(db, record.room, &body)?,
+            };
             Ok(Wake { devices, peers })
         })
     }
@@ -189,7 +254,7 @@ impl Store {
             // Those who were removed shortly before, and have not read of it, are told as well.
             let mut devices = devices_in_room(db, room)?;
             devices.extend(devices_with_mail(db, room)?);
-            for table in ["hub_rooms", "hub_snapshots", "hub_log", "hub_seen", "room_clients", "inbox"] {
+            for table in TABLES {
                 db.execute(&format!("DELETE FROM {table} WHERE room = ?1"), [room.as_str()])?;
             }
             let body = InboxBody::RoomDestroyed { room: room.clone() }.encode();
@@ -226,6 +291,24 @@ impl Store {
         Ok(forgotten > 0)
     }
 
+    /// A client of a device is about to come into a room; `false` if it is in there already.
+    pub(crate) fn expect_in_room(
+        &self,
+        device: &Device,
+        room: &RoomUri,
+        client: &ClientUri,
+    ) -> Result<bool, StoreError> {
+        let insert = "INSERT INTO room_clients (room, client, device) VALUES (?1, ?2, ?3) \
+                      ON CONFLICT (room, client) DO NOTHING";
+        self.write_holding(|db| Ok(db.execute(insert, (room.as_str(), client.as_str(), device.id.0))? > 0))
+    }
+
+    /// A client did not come into a room.
+    pub(crate) fn not_in_room(&self, room: &RoomUri, client: &ClientUri) -> Result<(), StoreError> {
+        let delete = "DELETE FROM room_clients WHERE room = ?1 AND client = ?2";
+        self.write_holding(|db| db.execute(delete, (room.as_str(), client.as_str())).map(|_| ()))
+    }
+
     /// A device no longer wants the messages of a room.
     pub(crate) fn leave_room(&self, device: &Device, room: &RoomUri) -> Result<bool, StoreError> {
         self.write(|db| {
@@ -237,7 +320,7 @@ impl Store {
 
 /// Takes a room from one epoch to another, which may be the same, and returns the position of the first of so many
 /// events. Whoever has done so decides alone what comes next in the room until the end of the transaction.
-fn advance(db: Db<'_>, room: &RoomUri, from: i64, to: i64, events: usize) -> Result<i64, StoreError> {
+pub(super) fn advance(db: Db<'_>, room: &RoomUri, from: i64, to: i64, events: usize) -> Result<i64, StoreError> {
     let events = i64::try_from(events).map_err(|_| StoreError::damaged("position"))?;
     let update =
         "UPDATE hub_rooms SET epoch = ?3, position = position + ?4 WHERE room = ?1 AND epoch = ?2 RETURNING position";
@@ -245,7 +328,31 @@ fn advance(db: Db<'_>, room: &RoomUri, from: i64, to: i64, events: usize) -> Res
     Ok(last.ok_or_else(StoreError::stale)? - events + 1)
 }
 
-fn see(db: Db<'_>, room: &RoomUri, hash: &Hash, accepted: Timestamp) -> Result<(), StoreError> {
+/// Appends an entry to a room's log, with the hash of the commit if it is one, and returns its number.
+pub(super) fn append(db: Db<'_>, room: &RoomUri, entry: &[u8], hash: Option<&Hash>) -> Result<i64, StoreError> {
+    let newest = "SELECT MAX(seq) FROM (SELECT seq FROM hub_log WHERE room = ?1 \
+                  UNION ALL SELECT seq FROM hub_snapshots WHERE room = ?1) AS entries";
+    let newest: Option<i64> = db.one(newest, [room.as_str()])?.get(0)?;
+    let seq = newest.unwrap_or_default() + 1;
+    let insert = "INSERT INTO hub_log (room, seq, entry, hash) VALUES (?1, ?2, ?3, ?4)";
+    db.execute(insert, (room.as_str(), seq, entry, hash.map(|hash| hash.as_slice())))?;
+    Ok(seq)
+}
+
+/// Stores a snapshot of a room that goes up to a log entry. The one before it is kept, and the log from there on.
+fn take_snapshot(db: Db<'_>, room: &RoomUri, seq: i64, snapshot: &[u8]) -> Result<(), StoreError> {
+    let room = room.as_str();
+    db.execute("DELETE FROM hub_past WHERE room = ?1", [room])?;
+    let keep =
+        "INSERT INTO hub_past (room, seq, snapshot) SELECT room, seq, snapshot FROM hub_snapshots WHERE room = ?1";
+    db.execute(keep, [room])?;
+    db.execute("UPDATE hub_snapshots SET snapshot = ?2, seq = ?3 WHERE room = ?1", (room, snapshot, seq))?;
+    let forget = "DELETE FROM hub_log WHERE room = ?1 AND seq <= (SELECT seq FROM hub_past WHERE room = ?1)";
+    db.execute(forget, [room])?;
+    Ok(())
+}
+
+pub(super) fn see(db: Db<'_>, room: &RoomUri, hash: &Hash, accepted: Timestamp) -> Result<(), StoreError> {
     let insert =
         "INSERT INTO hub_seen (room, hash, accepted_at) VALUES (?1, ?2, ?3) ON CONFLICT (room, hash) DO NOTHING";
     let new = db.execute(insert, (room.as_str(), hash, accepted))? > 0;

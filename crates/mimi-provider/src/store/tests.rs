@@ -267,7 +267,11 @@ fn the_same_request_gets_the_same_key_package_until_it_is_used(place: &Place) {
     assert_eq!(ask(1), given(3));
     assert_eq!(ask(2), given(4));
     assert_eq!(ask(1), given(3), "its answer may have been lost");
-    let welcome = Notification { hash: [9; 32], body: vec![1], welcome: Some(vec![KeyPackageRef::new(&[3; 32])]) };
+    let welcome = Notification {
+        hash: [9; 32],
+        body: vec![1],
+        kind: NotificationKind::Welcome(vec![KeyPackageRef::new(&[3; 32])]),
+    };
     let room = RoomUri::new(&domain("b.example"), "club").unwrap();
     assert!(matches!(store.notify(&room, &[welcome]).unwrap(), NotifyOutcome::Taken(_)));
     assert_eq!(ask(1), given(5), "it has been used");
@@ -328,7 +332,16 @@ fn message(store: &Store, name: &str, epoch: u64, number: u16) -> Result<Wake, S
     hash[..2].copy_from_slice(&number.to_be_bytes());
     let outbox = [(domain("b.example"), format!("message {number}").into_bytes())];
     let body = InboxBody::RoomDestroyed { room: room.clone() };
-    let record = MessageRecord { room: &room, hash, accepted: NOW, epoch, outbox: &outbox, body: &body };
+    let record = MessageRecord {
+        room: &room,
+        hash,
+        accepted: NOW,
+        epoch,
+        outbox: &outbox,
+        body: &body,
+        receivers: None,
+        limited: None,
+    };
     store.accept_message(&record)
 }
 
@@ -360,6 +373,10 @@ fn try_commit(
         welcome: Some(&body),
         added,
         removed: &[],
+        waiting: 0,
+        again: None,
+        joined: None,
+        gone: &[],
     };
     store.accept_commit(&record)
 }
@@ -413,8 +430,9 @@ fn the_outbox_gives_the_oldest_room_first_within_bounds(place: &Place) {
 }
 
 fn notification(number: u8, welcome: Option<u8>) -> Notification {
-    let welcome = welcome.map(|reference| vec![KeyPackageRef::new(&[99]), KeyPackageRef::new(&[reference; 32])]);
-    Notification { hash: [number; 32], body: vec![number], welcome }
+    let references = |reference| vec![KeyPackageRef::new(&[99]), KeyPackageRef::new(&[reference; 32])];
+    let kind = welcome.map_or(NotificationKind::Handshake, |one| NotificationKind::Welcome(references(one)));
+    Notification { hash: [number; 32], body: vec![number], kind }
 }
 
 fn notifications_are_taken_once_and_all_or_none(place: &Place) {

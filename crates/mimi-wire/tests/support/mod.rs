@@ -456,11 +456,12 @@ sample! {
         1 => SubmitMessageResponse::NotAllowed,
         _ => SubmitMessageResponse::EpochTooOld { current_epoch: from.u64() },
     };
-    FanoutMessage: |from| FanoutMessage { timestamp: any(from), event: match from.below(5) {
+    FanoutMessage: |from| FanoutMessage { timestamp: any(from), event: match from.below(6) {
         0 => FanoutEvent::Application { message: any(from), frank: from.maybe(any) },
         1 => FanoutEvent::Welcome { welcome: any(from), ratchet_tree: any(from) },
         2 => FanoutEvent::Proposal { proposal: any(from), more: from.many(0, 2, any) },
         3 => FanoutEvent::RolledBack { rollback: rollback(from) },
+        4 => FanoutEvent::Audience { receivers: from.maybe(|from| from.many(0, 2, any)) },
         _ => FanoutEvent::Commit { commit: any(from), external_proposals: from.many(0, 2, any) },
     } };
     FanoutMessages: |from| any::<FanoutMessage>(from).into();
