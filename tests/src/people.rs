@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use mimi_client::{Account, Client, ProviderAddress, StoreKey, Surroundings, SystemClock, SystemEntropy};
 use mimi_credential::TrustStore;
 use mimi_flow::{Command, Delays, Event, FlowId};
-use mimi_pseudonym::{CipherSuite, ClaimName, Clock, Content, RoomUri, Timestamp, UserUri};
+use mimi_pseudonym::{CipherSuite, ClaimName, Clock, Content, DisclosureFormat, RoomUri, Timestamp, UserUri};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use crate::fixture::Fixture;
@@ -328,6 +328,14 @@ impl People {
             }
         }
         Ok(())
+    }
+
+    /// From now on, all ask for identities in this format.
+    ///
+    /// # Errors
+    /// If a device refuses.
+    pub fn prefer(&mut self, format: DisclosureFormat) -> Result<()> {
+        (0..self.devices.len()).try_for_each(|device| self.command(device, Command::Prefer { format }).map(drop))
     }
 
     /// The first diagram: both get pseudonyms and credentials, and store KeyPackages.

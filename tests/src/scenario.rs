@@ -7,7 +7,7 @@ mod world;
 use std::{fmt, path::PathBuf, time::Duration};
 
 use anyhow::Result;
-use mimi_pseudonym::CipherSuite;
+use mimi_pseudonym::{CipherSuite, DisclosureFormat};
 
 pub use self::world::{THREE, TWO, World};
 use crate::{
@@ -40,11 +40,13 @@ pub struct Report {
     pub kept: Option<PathBuf>,
 }
 
-/// Runs scenarios with these suites.
+/// How a scenario is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variant {
     /// The MLS suite.
     pub suite: CipherSuite,
+    /// The format in which identities are disclosed.
+    pub format: DisclosureFormat,
     /// Whether databases and logs are left.
     pub keep: Keep,
 }

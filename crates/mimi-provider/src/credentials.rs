@@ -80,7 +80,8 @@ fn issue_one(
     let claims = claims(profile, &wanted.disclose);
     let fresh = ClientUri::pseudonym(inner.domain(), entropy.bits128());
     let client = inner.store.client_for(device, &wanted.subject, &wanted.public_key, &fresh)?;
-    let client = client.ok_or(Problem::ForeignUser)?;
+    // Whose the subject is has been looked at: the key is another pseudonym's.
+    let client = client.ok_or(Problem::Forbidden)?;
     let validity = validity(inner.now());
     let key = &wanted.public_key;
     let leaf = inner.issuer.issue_leaf(&wanted.subject, &client, key, serial(&mut entropy), validity);

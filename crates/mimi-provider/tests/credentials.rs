@@ -57,6 +57,16 @@ async fn a_key_is_for_one_subject() {
         let items = subjects.map(|subject| item(subject, suite, &one, &[], x509));
         assert_eq!(refused(&world, &alice.device_token, items.into()).await, Problem::Forbidden);
     }
+    // Nor in two requests.
+    let shown = Shown { token: Some(&alice.device_token), ..Shown::default() };
+    let items = vec![item(&pseudonyms[0], suite, &one, &[], x509)];
+    let request = CredentialsRequest { items };
+    for _ in 0..2 {
+        let issued: CredentialsResponse = world.post(shown, local::CREDENTIALS_PATH, &request).await.unwrap();
+        assert_eq!(issued.items.len(), 1);
+    }
+    let items = vec![item(&pseudonyms[1], suite, &one, &[], x509)];
+    assert_eq!(refused(&world, &alice.device_token, items).await, Problem::Forbidden);
 }
 
 #[cfg(not(feature = "authority"))]

@@ -9,7 +9,7 @@ use mimi_e2e::{
     fixture::Keep,
     scenario::{Report, Variant, connection, crash},
 };
-use mimi_pseudonym::CipherSuite;
+use mimi_pseudonym::{CipherSuite, DisclosureFormat};
 
 const HELP: &str = "\
 Usage: e2e [scenario] [options]
@@ -20,6 +20,8 @@ Scenarios; all of them without a name:
   bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
 
 Options:
+  --format F    of connection: identities are disclosed as x509, sd-jwt or sd-cwt; without it in all three, and where
+                all scenarios run, as x509 with both suites and as a token with one
   --suite 1|2   with one MLS suite: 1 (X25519, Ed25519) or 2 (P-256); both without
   --rounds N    of bench-flow: so many flows, of which the mean is printed; 5 without
   --seed N      of crash: says when providers and clients are killed; 1 without
@@ -45,6 +47,7 @@ enum Command {
 struct Arguments {
     command: Command,
     suites: Vec<CipherSuite>,
+    format: Option<DisclosureFormat>,
     rounds: u32,
     seed: u64,
     keep: Keep,
@@ -69,7 +72,8 @@ async fn main() -> ExitCode {
 
 fn parse(words: &[String]) -> Result<Arguments> {
     let suites = CipherSuite::ALL.to_vec();
-    let mut arguments = Arguments { command: Command::Scenarios, suites, rounds: ROUNDS, seed: 1, keep: Keep::No };
+    let mut arguments =
+        Arguments { command: Command::Scenarios, suites, format: None, rounds: ROUNDS, seed: 1, keep: Keep::No };
     let mut named = false;
     let mut words = words.iter().map(String::as_str);
     while let Some(word) = words.next() {
@@ -84,6 +88,10 @@ fn parse(words: &[String]) -> Result<Arguments> {
                 None => bail!("--seed is a number"),
             },
             "--keep" => arguments.keep = Keep::Yes,
+            "--format" => match words.next().map(str::parse) {
+                Some(Ok(format)) => arguments.format = Some(format),
+                _ => bail!("--format is x509, sd-jwt or sd-cwt"),
+            },
             "--suite" => {
                 let code = words.next().and_then(|code| code.parse().ok());
                 match code.and_then(CipherSuite::from_code) {
@@ -114,21 +122,32 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             println!("Connection flow, suite {}\n\n{costs}", suite.code());
             continue;
         }
-        let variant = Variant { suite: *suite, keep: arguments.keep };
-        if arguments.command != Command::Crash {
-            eprintln!("e2e: connection with suite {}: two providers, two clients each", suite.code());
-            let report = connection::run(variant).await?;
+        let variant = |format| Variant { suite: *suite, format, keep: arguments.keep };
+        for format in formats(arguments, *suite) {
+            eprintln!("e2e: connection with suite {} and {format}: two providers, two clients each", suite.code());
+            let report = connection::run(variant(format)).await?;
             println!("{}\n\n{report}", report.name);
             passed &= verdict(&report)?;
         }
         if arguments.command != Command::Connection {
             eprintln!("e2e: the same with suite {}, killed over and over", suite.code());
-            let report = crash::run(variant, arguments.seed).await?;
+            let report = crash::run(variant(arguments.format.unwrap_or_default()), arguments.seed).await?;
             println!("{}\n\n{report}", report.name);
             passed &= judge(&report.name, &report.failures(), report.elapsed, report.kept.as_deref());
         }
     }
     Ok(passed)
+}
+
+/// The formats in which the connection flow is gone through with a suite.
+fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
+    match (arguments.command, arguments.format) {
+        (Command::Crash, _) => Vec::new(),
+        (_, Some(format)) => vec![format],
+        (Command::Connection, None) => DisclosureFormat::ALL.to_vec(),
+        _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
+        _ => vec![DisclosureFormat::X509, DisclosureFormat::SdCwt],
+    }
 }
 
 /// Prints the verdict and says whether it is a good one.
@@ -171,10 +190,29 @@ mod tests {
     }
 
     #[test]
+    fn every_format_is_gone_through() {
+        let formats = |text: &str| CipherSuite::ALL.map(|suite| formats(&parsed(text).unwrap(), suite));
+        use DisclosureFormat::{SdCwt, SdJwt, X509};
+        assert_eq!(formats(""), [[X509, SdJwt], [X509, SdCwt]]);
+        assert_eq!(formats("connection"), [DisclosureFormat::ALL; 2]);
+        assert_eq!(formats("connection --format sd-cwt"), [[SdCwt]; 2]);
+        assert_eq!(formats("crash --format sd-jwt"), [[]; 2]);
+    }
+
+    #[test]
     fn wrong_arguments_are_refused() {
-        for wrong in
-            ["knock", "--suite", "--suite 3", "--suite x", "connection connection", "--keeps", "--rounds 0", "--seed x"]
-        {
+        for wrong in [
+            "--format",
+            "--format jwt",
+            "knock",
+            "--suite",
+            "--suite 3",
+            "--suite x",
+            "connection connection",
+            "--keeps",
+            "--rounds 0",
+            "--seed x",
+        ] {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,17 +1,22 @@
 //! The connection flow: section 3.1 of the pseudonyms draft.
 
 mod expected;
+mod format;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use mimi_pseudonym::{ClientUri, UserUri};
 
-pub use self::expected::{Met, sight};
+pub use self::{
+    expected::{Met, sight},
+    format::issued,
+};
 use super::{Report, Story, TWO, Variant, World, report};
 use crate::{
     ladder::{CONNECTION, Mark},
     people::{MovedClock, People},
+    record::read,
 };
 
 /// Runs the flow between two providers.
@@ -19,7 +24,7 @@ use crate::{
 /// # Errors
 /// If it cannot be run to its end. What it finds wrong is in the report.
 pub async fn run(variant: Variant) -> Result<Report> {
-    let name = format!("connection-{}", variant.suite.code());
+    let name = format!("connection-{}-{}", variant.suite.code(), variant.format);
     let mut world = World::start(&name, &TWO, variant.keep).await?;
     let story = story(&mut world, variant).await.with_context(|| format!("{name} broke off"))?;
     report(name, CONNECTION, world, story, variant.keep).await
@@ -42,6 +47,7 @@ async fn story(world: &mut World, variant: Variant) -> Result<Story> {
     let mut people = People::register(world.fixture(), variant.suite, clock).await?;
     let mut story = Story::default();
 
+    people.prefer(variant.format)?;
     people.prepare().await?;
     story.marks.push(Mark::now("time passes"));
     let request = people.connect().await?;
@@ -64,6 +70,13 @@ async fn story(world: &mut World, variant: Variant) -> Result<Story> {
         story.failures.push("the hub of the first room has not forgotten it".into());
     }
 
+    // Whatever the clients say, the providers know what they issued.
+    for site in world.fixture().sites() {
+        let issued = issued(&read(&site.exchanges())?)?;
+        if issued.keys().ne([&variant.format]) {
+            story.failures.push(format!("{} issued {issued:?} instead of {}", site.domain(), variant.format));
+        }
+    }
     let [alice, alice_clients, bob, bob_clients] = people.accounts();
     let user = |users: Vec<String>| -> Result<UserUri> { Ok(users.first().context("an account")?.parse()?) };
     let clients = |clients: Vec<String>| -> Result<[ClientUri; 2]> {

@@ -88,7 +88,8 @@ async fn round(variant: Variant, name: &str, seed: u64, report: &mut CrashReport
     let (fixture, processes) = world.into_parts();
     let recordings = processes.iter().map(|process| Ok(fixture.site(process.domain())?.exchanges()));
     let recordings = recordings.collect::<Result<Vec<_>>>()?;
-    let people = People::register(&fixture, variant.suite, Arc::new(MovedClock::new(0))).await?;
+    let mut people = People::register(&fixture, variant.suite, Arc::new(MovedClock::new(0))).await?;
+    people.prefer(variant.format)?;
     let dice = |what| Dice::new(seed, [report.rounds, what]);
     let chaos = Chaos::start(processes, recordings, dice(1));
     let title = format!("{name}, round {}", report.rounds);

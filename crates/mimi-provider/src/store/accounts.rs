@@ -122,7 +122,8 @@ impl Store {
     }
 
     /// The client that a device is for a subject and key: its own one for the account, and for a pseudonym the one it was
-    /// given before or else `fresh`. `None` if the subject is not the account's.
+    /// given before or else `fresh`. `None` if the subject is not the account's, or if the key is that of another pseudonym
+    /// or of another device: a key is for one leaf.
     pub(crate) fn client_for(
         &self,
         device: &Device,
@@ -139,12 +140,12 @@ impl Store {
             }
             db.execute(
                 "INSERT INTO client_pseudonyms (client, device, user_uri, public_key) VALUES (?1, ?2, ?3, ?4) \
-                 ON CONFLICT (device, user_uri, public_key) DO NOTHING",
+                 ON CONFLICT (public_key) DO NOTHING",
                 (fresh.as_str(), device.id.0, subject.as_str(), key.as_bytes()),
             )?;
             let given = "SELECT client FROM client_pseudonyms WHERE device = ?1 AND user_uri = ?2 AND public_key = ?3";
-            let client: String = db.one(given, (device.id.0, subject.as_str(), key.as_bytes()))?.get(0)?;
-            parsed(&client, "client").map(Some)
+            let client: Option<String> = db.value(given, (device.id.0, subject.as_str(), key.as_bytes()))?;
+            client.map(|client| parsed(&client, "client")).transpose()
         })
     }
 

@@ -64,8 +64,8 @@ CREATE TABLE client_pseudonyms (
     client TEXT PRIMARY KEY,
     device BIGINT NOT NULL REFERENCES devices (id),
     user_uri TEXT NOT NULL,
-    public_key BLOB NOT NULL,
-    UNIQUE (device, user_uri, public_key)
+    -- A key is for one pseudonym: two leaves with one key would be tied together for all to see.
+    public_key BLOB NOT NULL UNIQUE
 ) WITHOUT ROWID;
 
 -- KeyPackages of our clients. A claimed one stays until it has expired: a Welcome may still name it. Until it has been
