@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::{
     franking::Periods,
     store::{Address, StoreError},
+    ties::TiesConfig,
 };
 
 /// How a provider is set up. Read from a TOML file; paths in it are relative to the file.
@@ -45,6 +46,8 @@ pub struct Config {
     pub(crate) rooms: RoomRules,
     #[serde(default)]
     pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) ties: TiesConfig,
     #[serde(default)]
     pub(crate) abuse: Abuse,
 }
@@ -287,6 +290,9 @@ pub enum ConfigError {
     /// A peer is listed twice, or is this provider itself.
     #[error("peers: {0} is listed twice or is this provider itself")]
     Peer(Domain),
+    /// The way of tying pseudonyms to accounts lacks something.
+    #[error("ties: {0}")]
+    Ties(&'static str),
     /// A number of days is out of range.
     #[error("abuse: days are 1 to 3650")]
     Days,
@@ -330,6 +336,9 @@ impl Config {
             if twice || peer.domain == config.domain {
                 return Err(ConfigError::Peer(peer.domain.clone()));
             }
+        }
+        if let Some(fault) = config.ties.fault() {
+            return Err(ConfigError::Ties(fault));
         }
         let limits = &config.limits;
         match (limits.body, limits.header_seconds, limits.body_seconds, limits.connections) {
@@ -392,11 +401,12 @@ impl Config {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Self { data, database, tls, issuer, anchors, abuse, .. } = self;
+        let Self { data, database, tls, issuer, anchors, abuse, ties, .. } = self;
         let password = database.as_mut().and_then(|database| database.password_file.as_mut());
         [data, &mut tls.certificate, &mut tls.key, &mut tls.roots, &mut issuer.certificate, &mut issuer.key]
             .into_iter()
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
+            .chain(&mut ties.key)
             .chain(password)
             .chain(&mut abuse.signals)
     }

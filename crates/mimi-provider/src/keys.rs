@@ -38,6 +38,9 @@ pub enum KeyFileError {
     /// The authority for users' certificates cannot be used.
     #[error("issuer: {0}")]
     Issuer(#[from] IssueError),
+    /// The key of the way of tying pseudonyms to accounts.
+    #[error("{}: not the key that this way of tying needs", .0.display())]
+    Tie(PathBuf),
     /// Certificate and key for TLS do not fit each other, or cannot be used.
     #[error("tls: certificate, key or roots cannot be used")]
     Tls,

@@ -26,6 +26,7 @@ mod provider;
 mod record;
 mod server;
 mod store;
+mod ties;
 mod wake;
 
 pub use abuse::explain;

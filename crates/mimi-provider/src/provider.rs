@@ -32,6 +32,7 @@ use crate::{
     record::Recorder,
     server,
     store::{Store, Wake},
+    ties::Ties,
     wake::Wakers,
 };
 
@@ -128,6 +129,7 @@ pub(crate) struct Inner {
     /// How often somebody may be refused a GroupInfo.
     pub(crate) limiter: Limiter,
     pub(crate) store: Store,
+    pub(crate) ties: Ties,
     pub(crate) franking: Franking,
     pub(crate) abuse: Abuse,
     pub(crate) rooms: Rooms,
@@ -162,6 +164,7 @@ impl Provider {
             franking,
             abuse,
             store,
+            ties: Ties::load(&config.ties, &config.domain)?,
             limiter: Limiter::new(REFUSAL_PERIOD),
             rooms: Rooms::default(),
             untold: news::Untold::default(),

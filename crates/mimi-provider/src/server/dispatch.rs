@@ -16,6 +16,7 @@ use crate::{
     identifier, inbox, key_material, local,
     provider::Inner,
     store::{Device, Hash},
+    ties,
 };
 
 /// Decodes the body and calls the function that answers. `key` is what makes two requests of a device one.
@@ -32,6 +33,12 @@ pub(super) async fn dispatch(
         (Route::Info, _) => Ok(Reply::message(&local::info(inner))),
         (Route::Register, _) => local::register(inner, Wire::decode(body)?, key).await,
         (Route::AddDevice, _) => local::add_device(inner, Wire::decode(body)?, key).await,
+        (Route::TokenKey, _) => ties::token_key(inner),
+        (Route::Redeem, _) => ties::redeem(inner, Wire::decode(body)?, key).await,
+        // By the key alone, which is a secret of the new device, as when an account is opened.
+        (Route::Device(DeviceRoute::Detach), Caller::Device(device)) => {
+            ties::detach(inner, device, Wire::decode(body)?, key).await
+        }
         (Route::Peer(route), Caller::Peer(peer)) => for_peer(inner, route, peer, body).await,
         (Route::Device(route), Caller::Device(device)) => {
             let client = device.client.to_string();
@@ -93,6 +100,8 @@ async fn for_device(
 ) -> Result<Reply, Fail> {
     match route {
         DeviceRoute::Pseudonyms => local::pseudonyms(inner, device, Wire::decode(body)?, repeatable).await,
+        DeviceRoute::Tokens => ties::tokens(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::Detach => Err(Problem::NotFound.into()),
         DeviceRoute::Credentials => credentials::issue(inner, device, Wire::decode(body)?).await,
         DeviceRoute::KeyPackages => key_material::upload(inner, device, Wire::decode(body)?).await,
         DeviceRoute::ClaimOwn => key_material::claim_own(inner, device, Wire::decode(body)?, repeatable).await,

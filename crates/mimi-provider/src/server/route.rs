@@ -8,8 +8,8 @@ use mimi_wire::{
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
         self, AckRequest, AddDeviceRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest,
-        HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery, PseudonymsRequest, RegisterAccountRequest,
-        SetProfile, UploadKeyPackages,
+        DetachRequest, HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery, PseudonymsRequest, RedeemRequest,
+        RegisterAccountRequest, SetProfile, TokensRequest, UploadKeyPackages,
     },
 };
 
@@ -44,6 +44,10 @@ pub(super) enum Route {
     Register,
     /// Whoever has an enrolment code may ask.
     AddDevice,
+    /// Anybody may ask.
+    TokenKey,
+    /// Whoever has a token may ask.
+    Redeem,
     /// A provider asks.
     Peer(PeerRoute),
     /// A device asks.
@@ -69,6 +73,8 @@ pub(super) enum PeerRoute {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DeviceRoute {
     Pseudonyms,
+    Tokens,
+    Detach,
     Credentials,
     KeyPackages,
     ClaimOwn,
@@ -105,6 +111,10 @@ impl Route {
             local::INFO_PATH => return only(Method::GET, method, || Ok(Self::Info)),
             local::REGISTER_PATH => return post(Self::Register),
             local::DEVICE_PATH => return post(Self::AddDevice),
+            local::TOKEN_KEY_PATH => return only(Method::GET, method, || Ok(Self::TokenKey)),
+            local::REDEEM_PATH => return post(Self::Redeem),
+            local::TOKENS_PATH => return device(DeviceRoute::Tokens),
+            local::DETACH_PATH => return device(DeviceRoute::Detach),
             local::PSEUDONYMS_PATH => return device(DeviceRoute::Pseudonyms),
             local::CREDENTIALS_PATH => return device(DeviceRoute::Credentials),
             local::KEY_PACKAGES_PATH => return device(DeviceRoute::KeyPackages),
@@ -150,6 +160,8 @@ impl Route {
             Self::Info => "info",
             Self::Register => "register",
             Self::AddDevice => "device",
+            Self::TokenKey => "tokenKey",
+            Self::Redeem => "redeem",
             Self::Peer(route) => match route {
                 PeerRoute::KeyMaterial(_) => "keyMaterial",
                 PeerRoute::Update(_) => "update",
@@ -164,6 +176,8 @@ impl Route {
             },
             Self::Device(route) => match route {
                 DeviceRoute::Pseudonyms => "client.pseudonyms",
+                DeviceRoute::Tokens => "client.tokens",
+                DeviceRoute::Detach => "client.detachedPseudonym",
                 DeviceRoute::Credentials => "client.credentials",
                 DeviceRoute::KeyPackages => "client.keyPackages",
                 DeviceRoute::ClaimOwn => "client.claimOwn",
@@ -188,9 +202,10 @@ impl Route {
     /// The most octets its body may have; `None` if it has none.
     pub(super) fn body_limit(&self) -> Option<usize> {
         match self {
-            Self::Directory | Self::Info => None,
+            Self::Directory | Self::Info | Self::TokenKey => None,
             Self::Register => Some(RegisterAccountRequest::MAX_LEN),
             Self::AddDevice => Some(AddDeviceRequest::MAX_LEN),
+            Self::Redeem => Some(RedeemRequest::MAX_LEN),
             Self::Peer(route) => Some(match route {
                 PeerRoute::KeyMaterial(_) => UnverifiedKeyMaterialRequest::MAX_LEN,
                 PeerRoute::Update(_) => UpdateRequest::MAX_LEN,
@@ -205,6 +220,8 @@ impl Route {
             Self::Device(route) => match route {
                 DeviceRoute::DestroyRoom(_) | DeviceRoute::Inbox { .. } => None,
                 DeviceRoute::Pseudonyms => Some(PseudonymsRequest::MAX_LEN),
+                DeviceRoute::Tokens => Some(TokensRequest::MAX_LEN),
+                DeviceRoute::Detach => Some(DetachRequest::MAX_LEN),
                 DeviceRoute::Credentials => Some(CredentialsRequest::MAX_LEN),
                 DeviceRoute::KeyPackages => Some(UploadKeyPackages::MAX_LEN),
                 DeviceRoute::ClaimOwn => Some(ClaimOwnRequest::MAX_LEN),

@@ -4,12 +4,13 @@ use mimi_pseudonym::{ClientUri, PublicKey, UserUri, Wire};
 use mimi_wire::local::InboxBody;
 
 use super::{
-    AccountId, Device, DeviceId, Hash, Store, StoreError, Wake,
+    AccountId, Device, DeviceId, Draw, Hash, Store, StoreError, Wake,
     database::{Db, Row},
     delivery::put_in_inbox,
     next_number, parsed,
     profiles::insert_default,
 };
+use crate::fail::Fail;
 
 /// How many devices are kept in memory besides.
 const KNOWN_DEVICES: usize = 1 << 16;
@@ -36,7 +37,7 @@ impl Store {
     /// Stores an account and its first device; `false` if the name is taken.
     pub(crate) fn register(&self, profile: &AccountProfile, device: &NewDevice) -> Result<bool, StoreError> {
         self.write(|db| {
-            let Some(account) = insert_account(db, profile)? else { return Ok(false) };
+            let Some(account) = insert_unless_taken(db, profile)? else { return Ok(false) };
             insert_device(db, account, device)?;
             Ok(true)
         })
@@ -83,13 +84,15 @@ impl Store {
     }
 
     /// Ties fresh pseudonyms to the device's account, and tells the account's other devices. If the same request has done
-    /// so before, nothing happens. Returns those that the request stands for, in ascending order.
+    /// so before, nothing happens. Returns those that the request stands for, in ascending order. Fails if the account may
+    /// not draw so many.
     pub(crate) fn assign_pseudonyms(
         &self,
         device: &Device,
         fresh: &[UserUri],
         request: Option<&Hash>,
-    ) -> Result<(Vec<UserUri>, Wake), StoreError> {
+        draw: Draw,
+    ) -> Result<(Vec<UserUri>, Wake), Fail> {
         let mut fresh = fresh.to_vec();
         fresh.sort();
         let body = InboxBody::PseudonymsAssigned { pseudonyms: fresh.clone() }.encode();
@@ -102,6 +105,8 @@ impl Store {
                     return Ok((before?, Wake::default()));
                 }
             }
+            let count = u32::try_from(fresh.len()).unwrap_or(u32::MAX);
+            super::ties::draw(db, device.account, count, draw)?;
             for pseudonym in &fresh {
                 let insert = "INSERT INTO pseudonyms (pseudonym, account, request) VALUES (?1, ?2, ?3)";
                 db.execute(insert, (pseudonym.as_str(), device.account.0, request))?;
@@ -156,21 +161,33 @@ impl Store {
 }
 
 /// Stores an account, unless its name is taken.
-pub(super) fn insert_account(db: Db<'_>, profile: &AccountProfile) -> Result<Option<AccountId>, StoreError> {
-    let user = profile.user.as_str();
-    if db.row("SELECT id FROM accounts WHERE user_folded = ?1", [&user.to_lowercase()])?.is_some() {
+pub(super) fn insert_unless_taken(db: Db<'_>, profile: &AccountProfile) -> Result<Option<AccountId>, StoreError> {
+    let AccountProfile { user, display_name, email } = profile;
+    let folded = user.as_str().to_lowercase();
+    if db.row("SELECT id FROM accounts WHERE user_folded = ?1", [&folded])?.is_some() {
         return Ok(None);
     }
-    let account = AccountId(next_number(db, "account")?);
-    db.execute(
-        "INSERT INTO accounts (id, user_uri, user_folded, display_name, email) VALUES (?1, ?2, ?3, ?4, ?5)",
-        (account.0, user, &user.to_lowercase(), &profile.display_name, &profile.email),
-    )?;
-    insert_default(db, account, &profile.user)?;
+    let account = insert_account(db, user, display_name, email)?;
+    insert_default(db, account, user)?;
     Ok(Some(account))
 }
 
-fn insert_device(db: Db<'_>, account: AccountId, device: &NewDevice) -> Result<(), StoreError> {
+pub(super) fn insert_account(
+    db: Db<'_>,
+    user: &UserUri,
+    display_name: &str,
+    email: &str,
+) -> Result<AccountId, StoreError> {
+    let account = AccountId(next_number(db, "account")?);
+    let folded = user.as_str().to_lowercase();
+    db.execute(
+        "INSERT INTO accounts (id, user_uri, user_folded, display_name, email) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (account.0, user.as_str(), &folded, display_name, email),
+    )?;
+    Ok(account)
+}
+
+pub(super) fn insert_device(db: Db<'_>, account: AccountId, device: &NewDevice) -> Result<(), StoreError> {
     let id = next_number(db, "device")?;
     db.execute(
         "INSERT INTO devices (id, account, client, token_hash, name) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -180,7 +197,7 @@ fn insert_device(db: Db<'_>, account: AccountId, device: &NewDevice) -> Result<(
     Ok(())
 }
 
-fn profile(db: Db<'_>, account: AccountId) -> Result<AccountProfile, StoreError> {
+pub(super) fn profile(db: Db<'_>, account: AccountId) -> Result<AccountProfile, StoreError> {
     let row = db.one("SELECT user_uri, display_name, email FROM accounts WHERE id = ?1", [account.0])?;
     let user = parsed(&row.get::<String>(0)?, "user")?;
     Ok(AccountProfile { user, display_name: row.get(1)?, email: row.get(2)? })

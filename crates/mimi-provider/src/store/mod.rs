@@ -20,6 +20,7 @@ mod schema;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod ties;
 mod waiting;
 
 use std::{
@@ -43,6 +44,7 @@ pub(crate) use operation::Counts;
 pub(crate) use outbox::Parcel;
 pub(crate) use postgres::{Address, News};
 pub(crate) use rooms::{CommitRecord, JoinRecord, MessageRecord, NewRoom};
+pub(crate) use ties::{Draw, TieEntry};
 pub(crate) use waiting::{Guest, ProposalsRecord};
 
 /// Number of a device in the database.

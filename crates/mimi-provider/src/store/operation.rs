@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mimi_pseudonym::UserUri;
 
-use super::{AccountId, AccountProfile, Hash, Store, StoreError, accounts::insert_account, parsed};
+use super::{AccountId, AccountProfile, Hash, Store, StoreError, accounts::insert_unless_taken, parsed};
 
 /// An account, as an operator sees it: nothing of its pseudonyms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Store {
     /// Stores an account without a device, and the hash of a code that lets the first one in; `false` if the name is taken.
     pub(crate) fn open_account(&self, profile: &AccountProfile, code: &Hash) -> Result<bool, StoreError> {
         self.write(|db| {
-            let Some(AccountId(account)) = insert_account(db, profile)? else { return Ok(false) };
+            let Some(AccountId(account)) = insert_unless_taken(db, profile)? else { return Ok(false) };
             db.execute("INSERT INTO enrolments (code_hash, account) VALUES (?1, ?2)", (code, account))?;
             Ok(true)
         })

@@ -105,6 +105,7 @@ contract! {
     what_fails_changes_nothing,
 }
 
+const ANY: Draw = Draw { period: 0, allowed: None };
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
 fn domain(name: &str) -> Domain {
@@ -193,7 +194,7 @@ fn pseudonyms_are_the_accounts_and_other_devices_hear_of_them(place: &Place) {
     let store = place.open();
     let (first, second) = (alice(&store), second(&store));
     let pseudonym = UserUri::pseudonym(&domain("a.example"), [7; 16]);
-    let (assigned, wake) = store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym), None).unwrap();
+    let (assigned, wake) = store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym), None, ANY).unwrap();
     assert_eq!(assigned, std::slice::from_ref(&pseudonym));
     assert_eq!(wake.devices, [second.id].into());
     assert!(store.owns(first.account, &pseudonym).unwrap() && store.owns(first.account, &user("alice")).unwrap());
@@ -202,7 +203,7 @@ fn pseudonyms_are_the_accounts_and_other_devices_hear_of_them(place: &Place) {
     assert_eq!(store.inbox(second.id, 0, 10, 1000).unwrap(), [(1, body)]);
     assert!(store.inbox(first.id, 0, 10, 1000).unwrap().is_empty());
     store.ack(second.id, 1).unwrap();
-    store.assign_pseudonyms(&first, &[UserUri::pseudonym(&domain("a.example"), [9; 16])], None).unwrap();
+    store.assign_pseudonyms(&first, &[UserUri::pseudonym(&domain("a.example"), [9; 16])], None, ANY).unwrap();
     let after_ack = store.inbox(second.id, 0, 10, 1000).unwrap();
     assert_eq!(after_ack.first().unwrap().0, 2, "numbers go on after they were deleted");
 }
@@ -211,7 +212,7 @@ fn a_client_is_the_same_for_the_same_subject_and_key(place: &Place) {
     let store = place.open();
     let (first, second) = (alice(&store), second(&store));
     let pseudonym = UserUri::pseudonym(&domain("a.example"), [7; 16]);
-    store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym), None).unwrap();
+    store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym), None, ANY).unwrap();
     let mut entropy = SeededEntropy::new([3; 32]);
     let scheme = CipherSuite::X25519Aes128Ed25519.signature_scheme();
     let mut key = || -> PublicKey { SigningKey::generate(scheme, &mut entropy).unwrap().public_key().clone() };

@@ -94,7 +94,7 @@ impl SealedAccount {
         Ok(CheckedSeal {
             ephemeral: powers.0,
             sealed: self.sealed.clone(),
-            owner: OwnerMark::new(self.mark, pseudonym.clone()),
+            owner: OwnerMark::restore(self.mark, pseudonym.clone()),
             pseudonym: pseudonym.clone(),
             key: key.clone(),
         })
@@ -102,7 +102,7 @@ impl SealedAccount {
 
     /// What the owner of the pseudonym is given at registration, to recognise an opening.
     pub fn owner_mark(&self, pseudonym: &UserUri) -> OwnerMark {
-        OwnerMark::new(self.mark, pseudonym.clone())
+        OwnerMark::restore(self.mark, pseudonym.clone())
     }
 }
 
