@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::{
     franking::Periods,
+    pace::Rate,
     store::{Address, StoreError},
     ties::TiesConfig,
 };
@@ -42,6 +43,8 @@ pub struct Config {
     pub(crate) admin: Option<AdminEntry>,
     #[serde(default)]
     pub(crate) log: LogEntry,
+    /// The file with the operator's token, for what it does to rooms; without it, nothing of that can be done.
+    pub(crate) operator_token: Option<PathBuf>,
     #[serde(default)]
     pub(crate) rooms: RoomRules,
     #[serde(default)]
@@ -227,17 +230,51 @@ pub(crate) struct Limits {
     body_seconds: u64,
     /// Connections at the same time.
     pub(crate) connections: u16,
+    /// Queries for users in a minute, of one device.
+    device_queries: u32,
+    /// Of one other provider.
+    peer_queries: u32,
+    /// Requests, grants and the like about consent in a minute, of one device.
+    device_consents: u32,
+    /// Of one other provider.
+    peer_consents: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 1 << 26, header_seconds: 10, body_seconds: 60, connections: 4096 }
+        Self {
+            body: 1 << 26,
+            header_seconds: 10,
+            body_seconds: 60,
+            connections: 4096,
+            device_queries: 30,
+            peer_queries: 600,
+            device_consents: 60,
+            peer_consents: 600,
+        }
     }
 }
 
 impl Limits {
+    fn rates(&self) -> [(&'static str, u32); 4] {
+        [
+            ("device_queries", self.device_queries),
+            ("peer_queries", self.peer_queries),
+            ("device_consents", self.device_consents),
+            ("peer_consents", self.peer_consents),
+        ]
+    }
+
     pub(crate) fn header_timeout(&self) -> Duration {
         Duration::from_secs(self.header_seconds)
+    }
+
+    pub(crate) fn queries(&self) -> Rate {
+        Rate { device: self.device_queries, peer: self.peer_queries }
+    }
+
+    pub(crate) fn consents(&self) -> Rate {
+        Rate { device: self.device_consents, peer: self.peer_consents }
     }
 
     pub(crate) fn body_timeout(&self) -> Duration {
@@ -349,7 +386,10 @@ impl Config {
             _ if config.database.as_ref().is_some_and(|database| database.connections < 2) => {
                 Err(ConfigError::DatabaseConnections)
             }
-            _ => Ok(()),
+            _ => match config.limits.rates().into_iter().find(|(_, rate)| *rate == 0) {
+                Some((name, _)) => Err(ConfigError::Limit(name)),
+                None => Ok(()),
+            },
         }?;
         let Abuse { secret_days, remember_days, signer_days, .. } = config.abuse;
         if [secret_days, remember_days, signer_days].iter().any(|days| !(1..=3650).contains(days)) {
@@ -401,13 +441,14 @@ impl Config {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Self { data, database, tls, issuer, anchors, abuse, ties, .. } = self;
+        let Self { data, database, operator_token, tls, issuer, anchors, abuse, ties, .. } = self;
         let password = database.as_mut().and_then(|database| database.password_file.as_mut());
         [data, &mut tls.certificate, &mut tls.key, &mut tls.roots, &mut issuer.certificate, &mut issuer.key]
             .into_iter()
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
             .chain(&mut ties.key)
             .chain(password)
+            .chain(operator_token.as_mut())
             .chain(&mut abuse.signals)
     }
 }
@@ -480,7 +521,8 @@ address = "127.0.0.1:9443"
         assert_eq!(refused(&twice), "peers: b.example is listed twice or is this provider itself");
         let itself = format!("{GOOD}[[peers]]\ndomain = \"a.example\"\n");
         assert_eq!(refused(&itself), "peers: a.example is listed twice or is this provider itself");
-        for limit in ["body", "header_seconds", "body_seconds", "connections"] {
+        let limits = ["body", "header_seconds", "body_seconds", "connections"];
+        for limit in limits.into_iter().chain(Limits::default().rates().map(|(name, _)| name)) {
             assert_eq!(refused(&format!("{GOOD}[limits]\n{limit} = 0\n")), format!("limits: {limit} must not be 0"));
         }
         let database = format!("{GOOD}[database]\npostgres = \"host=/run/postgresql\"\nconnections = 1\n");

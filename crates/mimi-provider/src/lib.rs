@@ -21,6 +21,8 @@ mod metrics;
 mod news;
 pub mod operate;
 mod outbox;
+mod pace;
+mod page;
 mod peers;
 mod provider;
 mod record;

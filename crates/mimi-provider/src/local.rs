@@ -6,8 +6,8 @@ use std::sync::Arc;
 use mimi_credential::LeafIdentity;
 use mimi_pseudonym::{CipherSuite, ClientUri, Entropy, PublicKey, RoomUri, UserUri, Wire};
 use mimi_wire::{
-    Credential, Endpoint, Problem, SubmitMessageRequest, SubmitMessageResponse, UnverifiedGroupInfoRequest,
-    UnverifiedGroupInfoResponse, UpdateOutcome, UpdateRequest, UpdateRoomResponse,
+    Credential, Endpoint, Problem, SubmitMessageRequest, SubmitMessageResponse, UnverifiedCommitReport,
+    UnverifiedGroupInfoRequest, UnverifiedGroupInfoResponse, UpdateOutcome, UpdateRequest, UpdateRoomResponse,
     local::{
         AddDeviceRequest, DeviceToken, EnrolmentCode, HubSender, JoinLinksRequest, JoinLinksResponse, ProviderInfo,
         PseudonymsRequest, PseudonymsResponse, RegisterAccountRequest, RegisterResponse,
@@ -236,6 +236,26 @@ pub(crate) async fn group_info(
         forward(inner, Endpoint::GroupInfo, &room, visit.encode()).await?
     };
     Ok(Reply::message(&response))
+}
+
+/// One of the device's clients says that it cannot go along with a commit.
+pub(crate) async fn report(
+    inner: &Arc<Inner>,
+    device: Device,
+    room: RoomUri,
+    report: UnverifiedCommitReport,
+) -> Result<Reply, Fail> {
+    let client = report.unverified().client.clone();
+    check_in_room(inner, device.clone(), &room).await?;
+    if !inner.blocking(move |inner| Ok(inner.store.is_client_of(&device, &client)?)).await? {
+        return Err(Problem::ForeignUser.into());
+    }
+    if room.domain() == inner.domain() {
+        hub::report(inner, Requester::Own, room, report).await?;
+    } else {
+        inner.peers.post(room.domain(), Endpoint::ReportCommit, room.as_str(), report.encode(), 0).await?;
+    }
+    Ok(Reply::Nothing)
 }
 
 /// The join links of a room, for one of the device's users in it, at whichever hub.

@@ -28,6 +28,7 @@ use crate::{
     limiter::Limiter,
     log::Logger,
     news, outbox,
+    pace::Pace,
     peers::Peers,
     record::Recorder,
     server,
@@ -126,6 +127,8 @@ pub(crate) struct Inner {
     pub(crate) issuer: Issuer,
     /// What this provider is as a hub, for each suite.
     pub(crate) senders: Vec<HubKey>,
+    /// The hash of the operator's token, if it has one.
+    pub(crate) operator: Option<[u8; 32]>,
     /// How often somebody may be refused a GroupInfo.
     pub(crate) limiter: Limiter,
     pub(crate) store: Store,
@@ -139,6 +142,10 @@ pub(crate) struct Inner {
     pub(crate) log: Logger,
     pub(crate) recorder: Recorder,
     pub(crate) stopping: watch::Receiver<bool>,
+    /// Of queries for users.
+    pub(crate) queries: Pace,
+    /// Of what is sent about consent.
+    pub(crate) consents: Pace,
     /// One permit for each connection there may be.
     pub(crate) connections: Arc<Semaphore>,
     /// For new connections; another one after the certificates were read again.
@@ -165,6 +172,7 @@ impl Provider {
             abuse,
             store,
             ties: Ties::load(&config.ties, &config.domain)?,
+            operator: keys::operator(&config)?,
             limiter: Limiter::new(REFUSAL_PERIOD),
             rooms: Rooms::default(),
             untold: news::Untold::default(),
@@ -173,6 +181,8 @@ impl Provider {
             log,
             recorder: options.recorder,
             stopping,
+            queries: Pace::new(config.limits.queries()),
+            consents: Pace::new(config.limits.consents()),
             connections: Arc::new(Semaphore::new(config.limits.connections.into())),
             tls: RwLock::new(tls),
             clock: options.clock,

@@ -12,7 +12,7 @@ use mimi_tie::{
     ActKey, TieRow,
     blind::{Issuer, IssuerKey, PendingToken, Token, TokenChallenge, TokenRequest, TokenResponse},
     break_glass::{Entry, Log, OwnerMark, Witness, open},
-    operators::{Committing, Operator, Threshold},
+    operators::{Committing, Operator, Purpose, Threshold},
     score::CohortSize,
 };
 use mimi_wire::{
@@ -137,10 +137,10 @@ fn finish(pending: Vec<PendingToken>, response: &TokensResponse) -> Vec<Token> {
 }
 
 /// A key of one operator, and the file for the provider.
-fn operator() -> Operator {
+fn operator(purpose: Purpose) -> Operator {
     let threshold = Threshold::new(1, 1).unwrap();
     let index = threshold.index(0).unwrap();
-    let committing = Committing::new(threshold, index, &mut OsEntropy).unwrap();
+    let committing = Committing::new(threshold, purpose, index, &mut OsEntropy).unwrap();
     committing.hear(&[]).unwrap().hear(&[]).unwrap().hear(&[]).unwrap()
 }
 
@@ -150,7 +150,8 @@ fn hex(octets: &[u8]) -> String {
 
 /// A provider with the key of an operator.
 async fn start_with_operator(name: &str, ties: &str) -> (World, Operator) {
-    let operator = operator();
+    let purpose = if ties.contains("score") { Purpose::Scores } else { Purpose::Opening };
+    let operator = operator(purpose);
     let file = std::env::temp_dir().join(format!("mimi-provider-{}-{name}.key", std::process::id()));
     std::fs::write(&file, hex(&operator.key().encode())).unwrap();
     let world = World::start_tied(name, &format!("{ties}\nkey = \"{}\"", file.display())).await;

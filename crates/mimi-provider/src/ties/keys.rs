@@ -4,7 +4,7 @@ use mimi_pseudonym::{Domain, Entropy, Wire};
 use mimi_tie::{
     ActKey, Tie, Way,
     blind::{Issuer, TokenChallenge},
-    operators::OperatorsKey,
+    operators::{OperatorsKey, Purpose},
 };
 
 use super::{Ties, TiesConfig};
@@ -16,7 +16,10 @@ impl Ties {
         let quota = config.quota();
         let Some(path) = &config.key else { return Ok(Self { tie: Tie::Direct, quota, tokens: None }) };
         let unusable = || KeyFileError::Tie(path.clone());
-        let operators = || OperatorsKey::decode(&read(path)?).map_err(|_| unusable());
+        let operators = |purpose: Purpose| {
+            let key = OperatorsKey::decode(&read(path)?).map_err(|_| unusable())?;
+            if key.purpose() == purpose { Ok(key) } else { Err(unusable()) }
+        };
         let (tie, tokens) = match config.way {
             Way::Direct => (Tie::Direct, None),
             Way::ActOnly => {
@@ -29,8 +32,8 @@ impl Ties {
                 let issuer = Issuer::from_secret(&secret.try_into().map_err(|_| unusable())?);
                 (Tie::Blind, Some((issuer.map_err(|_| unusable())?, TokenChallenge::for_pseudonyms(domain))))
             }
-            Way::BreakGlass => (Tie::BreakGlass(operators()?), None),
-            Way::Score => (Tie::Score(operators()?, config.cohort().ok_or_else(unusable)?), None),
+            Way::BreakGlass => (Tie::BreakGlass(operators(Purpose::Opening)?), None),
+            Way::Score => (Tie::Score(operators(Purpose::Scores)?, config.cohort().ok_or_else(unusable)?), None),
         };
         Ok(Self { tie, quota, tokens })
     }

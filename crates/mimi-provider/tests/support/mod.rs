@@ -148,6 +148,7 @@ impl World {
             write("tls.pem", &pem("CERTIFICATE", &certificates[at].certificate));
             write("tls.key", &certificates[at].key.serialize_pem());
             write("issuer.key", &keys[at].serialize_pem());
+            write("operator.token", &format!("{}\n", "5a".repeat(32)));
             write("a.example.pem", &pem("CERTIFICATE", issuer_a.der()));
             write("b.example.pem", &pem("CERTIFICATE", issuer_b.der()));
             let config = CONFIG
@@ -197,6 +198,15 @@ impl World {
         (address, Self::run_with(config).await)
     }
 
+    /// Ends the provider and starts it with something more in its configuration: keys at the top, or tables.
+    pub async fn configure(&mut self, more: &str) {
+        let path = self.folder.join("a.example/provider.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = if more.starts_with('[') { format!("{text}\n{more}") } else { format!("{more}{text}") };
+        std::fs::write(&path, text).unwrap();
+        self.restart().await;
+    }
+
     /// Starts the provider of b.example.
     pub async fn run_b(&self) -> Running {
         self.run("b.example").await
@@ -230,8 +240,8 @@ impl World {
         media_type: &str,
         host: &str,
     ) -> (u16, Vec<u8>) {
-        let (address, name) = if shown.to_b { (self.address_b, "b.example") } else { (self.address, "a.example") };
-        try_exchange(&self.root, address, name, shown, method, path, body, media_type, host).await.unwrap()
+        let (status, _, body) = self.exchange(shown, method, path, body, media_type, host).await;
+        (status, body)
     }
 
     /// Sends a request to another process of a.example.
@@ -244,6 +254,58 @@ impl World {
         body: Vec<u8>,
     ) -> (u16, Vec<u8>) {
         exchange(&self.root, address, "a.example", shown, method, path, body).await
+    }
+
+    /// Status, headers and body of the answer to a request.
+    pub async fn exchange(
+        &self,
+        shown: Shown<'_>,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        media_type: &str,
+        host: &str,
+    ) -> (u16, http::HeaderMap, Vec<u8>) {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).unwrap();
+        let builder = ClientConfig::builder_with_protocol_versions(&[&TLS13]).with_root_certificates(roots);
+        let mut config = match shown.certificate {
+            Some(tls) => {
+                let key = PrivateKeyDer::Pkcs8(tls.key.serialize_der().into());
+                builder.with_client_auth_cert(vec![tls.certificate.clone()], key).unwrap()
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let to_b = shown.to_b;
+        let tcp = TcpStream::connect(if to_b { self.address_b } else { self.address }).await.unwrap();
+        let name = ServerName::try_from(if to_b { "b.example" } else { "a.example" }).unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::builder().method(method).uri(format!("https://{host}{path}"));
+        request = request.header("content-type", media_type);
+        if let Some(from) = shown.from {
+            request = request.header("from", from);
+        }
+        if let Some(token) = shown.token {
+            let token: String = token.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if let Some(key) = shown.key {
+            request = request.header("idempotency-key", key);
+        }
+        let response = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        (parts.status.as_u16(), parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
+    }
+
+    /// What the operator orders to be done in a room of a.example.
+    pub async fn order(&self, token: &DeviceToken, room: &mimi_pseudonym::RoomUri, order: &str) -> (u16, Vec<u8>) {
+        let shown = Shown { token: Some(token), ..Shown::default() };
+        let path = format!("/admin/v1/rooms/{}", mimi_wire::directory::percent_encode(room.as_str()));
+        self.send_as(shown, Method::POST, &path, order.into(), "application/json", "a.example").await
     }
 
     /// Sends a message and reads the answer.
@@ -383,6 +445,7 @@ domain = "OWN"
 listen = "LISTEN"
 data = "data"
 registration = "open"
+operator_token = "operator.token"
 
 [tls]
 certificate = "tls.pem"

@@ -22,8 +22,8 @@ pub use inbox::{AckRequest, InboxBody, InboxEvent, InboxResponse};
 pub use links::{JoinLinkEntry, JoinLinkOperation, JoinLinksRequest, JoinLinksResponse};
 pub use profile::{ConsentSettings, ProfileEntry, SetProfile, Visibility};
 pub use rooms::{
-    Accepted, ClaimOwnRequest, CreateRoomRequest, HubKeyMaterialRequest, LocalIdentifierQuery, UploadKeyPackages,
-    UploadResponse,
+    Accepted, ClaimOwnRequest, CreateRoomRequest, HubKeyMaterialRequest, LocalIdentifierQuery, UploadBatch,
+    UploadKeyPackages, UploadResponse,
 };
 pub use secret::{DeviceToken, EnrolmentCode};
 pub use ties::{DetachRequest, DetachResponse, RedeemRequest, TokenKey, TokensRequest, TokensResponse};
@@ -48,6 +48,8 @@ pub const DETACH_PATH: &str = "/client/v1/detachedPseudonym";
 pub const CREDENTIALS_PATH: &str = "/client/v1/credentials";
 /// POST [`UploadKeyPackages`] -> [`UploadResponse`].
 pub const KEY_PACKAGES_PATH: &str = "/client/v1/keyPackages";
+/// POST [`UploadBatch`] -> [`UploadResponse`].
+pub const KEY_PACKAGE_BATCH_PATH: &str = "/client/v1/keyPackageBatch";
 /// POST [`ClaimOwnRequest`] -> [`crate::KeyMaterialResponse`].
 pub const CLAIM_OWN_PATH: &str = "/client/v1/claimOwn";
 /// POST [`CreateRoomRequest`] -> [`Accepted`]; DELETE with `/{roomId}` destroys a room.
