@@ -58,13 +58,14 @@ pub enum Call {
 }
 
 /// Paths of [`local`], without what follows them.
-const LOCAL: [(&str, Call); 16] = [
+const LOCAL: [(&str, Call); 17] = [
     (local::REGISTER_PATH, Call::Register),
     (local::DEVICE_PATH, Call::AddDevice),
     (local::INFO_PATH, Call::Info),
     (local::PSEUDONYMS_PATH, Call::Pseudonyms),
     (local::CREDENTIALS_PATH, Call::Credentials),
     (local::KEY_PACKAGES_PATH, Call::KeyPackages),
+    (local::KEY_PACKAGE_BATCH_PATH, Call::KeyPackages),
     (local::CLAIM_OWN_PATH, Call::ClaimOwn),
     (local::ROOMS_PATH, Call::CreateRoom),
     (local::KEY_MATERIAL_PATH, Call::KeyMaterial),

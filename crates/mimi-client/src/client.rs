@@ -1,4 +1,10 @@
-use std::{collections::VecDeque, fmt, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use mimi_credential::TrustStore;
 use mimi_flow::{Command, CommandError, Context, Device, Effect, Event, EventId, FlowId, RestoreError};
@@ -75,7 +81,7 @@ impl Client {
         let mut store = Store::open(path, &surroundings.store_key, surroundings.entropy.as_mut())?;
         let token = store.read(TOKEN)?.ok_or(ClientError::NoDevice)?;
         let token = DeviceToken::decode(&token).map_err(|_| StoreError::Key)?;
-        let device = Device::restore(store.load()?)?;
+        let device = Device::open(store.load()?, store.vault())?;
         let transport = Transport::new(&surroundings.provider, Some(&token))?;
         Ok(Self::with(device, store, transport, surroundings))
     }
@@ -99,6 +105,14 @@ impl Client {
     /// The device's state, for looking at.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// How many entries of each kind the device has on disk, and how many octets they take. Reads all of them.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`]
+    pub fn usage(&self) -> Result<BTreeMap<String, (usize, u64)>, ClientError> {
+        Ok(self.store.usage()?)
     }
 
     /// Carries out a command of the application. When this returns, the decision is on disk.
@@ -244,7 +258,9 @@ impl Client {
     }
 
     fn save(&mut self) -> Result<(), ClientError> {
-        Ok(self.store.save(self.device.save(), self.surroundings.entropy.as_mut())?)
+        self.store.save(&self.device.changes(), self.surroundings.entropy.as_mut())?;
+        self.device.kept();
+        Ok(())
     }
 }
 

@@ -88,8 +88,10 @@ impl Client {
         let info: ProviderInfo = transport.fetch(INFO_PATH).await?;
         let hub = info.hub_senders.into_iter().find(|hub| hub.cipher_suite == suite);
         let hub = hub.ok_or(TransportError::Nonsense)?.sender;
-        let device = Device::new(Profile { user: registered.user, client: registered.client, suite, hub, delays });
-        store.save(device.save(), surroundings.entropy.as_mut())?;
+        let profile = Profile { user: registered.user, client: registered.client, suite, hub, delays };
+        let mut device = Device::new(profile).with_vault(store.vault());
+        store.save(&device.changes(), surroundings.entropy.as_mut())?;
+        device.kept();
         let done: [(&str, &[u8]); 2] = [(TOKEN, &registered.device_token.encode()), (ENROLMENT, &[])];
         store.put(&done, surroundings.entropy.as_mut())?;
         Ok((Self::with(device, store, transport, surroundings), registered.enrolment_code))

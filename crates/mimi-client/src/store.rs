@@ -1,6 +1,11 @@
-use std::{collections::HashMap, fmt, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use mimi_flow::Entry;
+use mimi_flow::{Changes, Entry, Vault};
 use mimi_pseudonym::Entropy;
 use ring::{
     aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -40,6 +45,9 @@ pub enum StoreError {
     /// The store was written by a later version of this program. Nothing was written.
     #[error("the device's store was written by a later version ({0})")]
     Version(u32),
+    /// The store was written before the first release of this program. Nothing was written.
+    #[error("the device's store was written before the first release ({0})")]
+    Old(u32),
 }
 
 /// What SQLite said.
@@ -53,17 +61,38 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const CHECK: &str = "check";
 
 /// A device on disk: entries, each encrypted under the store's key with its own name as associated data, so that no
 /// two can be swapped. Names of entries are hashed: they would tell rooms and pseudonyms.
+///
+/// Live entries are read when the device is opened, records when they are needed.
 pub(crate) struct Store {
-    connection: Connection,
+    file: Arc<File>,
+    /// The live entries that were written last, by a hash of their content.
+    written: HashMap<String, [u8; 32]>,
+}
+
+/// The file and the keys to it.
+pub(crate) struct File {
+    connection: Mutex<Connection>,
     key: LessSafeKey,
     hash_key: hmac::Key,
-    /// What was written last, by a hash of its content.
-    written: HashMap<String, [u8; 32]>,
+    /// Why a record could not be read, if one could not.
+    broken: Mutex<Option<StoreError>>,
+}
+
+impl Vault for File {
+    fn read(&self, key: &str) -> Option<Zeroizing<Vec<u8>>> {
+        match self.read_from("records", &device_entry(key)) {
+            Ok(found) => found,
+            Err(error) => {
+                self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                None
+            }
+        }
+    }
 }
 
 impl Store {
@@ -76,21 +105,26 @@ impl Store {
         connection.pragma_update(None, "secure_delete", "ON")?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version > VERSION {
-            return Err(StoreError::Version(version));
-        }
-        if version == 0 {
-            connection.execute_batch(
-                "BEGIN; CREATE TABLE IF NOT EXISTS entries (name BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-                 PRAGMA user_version = 1; COMMIT;",
-            )?;
+        match version {
+            VERSION => {}
+            0 => connection.execute_batch(
+                "BEGIN;
+                 CREATE TABLE IF NOT EXISTS entries (name BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+                 CREATE TABLE IF NOT EXISTS records (name BLOB PRIMARY KEY, value BLOB NOT NULL);
+                 PRAGMA user_version = 2;
+                 COMMIT;",
+            )?,
+            1 => return Err(StoreError::Old(version)),
+            _ => return Err(StoreError::Version(version)),
         }
         // One key for the values, another for the names, both from the application's.
         let root = hmac::Key::new(hmac::HMAC_SHA256, key.0.as_slice());
         let values = hmac::sign(&root, b"mimi-client store values");
         let hash_key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, b"mimi-client store names").as_ref());
         let unbound = UnboundKey::new(&CHACHA20_POLY1305, values.as_ref()).map_err(|_| StoreError::Key)?;
-        let mut store = Self { connection, key: LessSafeKey::new(unbound), hash_key, written: HashMap::new() };
+        let (connection, broken) = (Mutex::new(connection), Mutex::new(None));
+        let file = Arc::new(File { connection, key: LessSafeKey::new(unbound), hash_key, broken });
+        let mut store = Self { file, written: HashMap::new() };
         match store.read(CHECK)? {
             Some(_) => {}
             None if store.is_empty()? => store.put(&[(CHECK, b"mimi-client")], entropy)?,
@@ -100,74 +134,139 @@ impl Store {
     }
 
     fn is_empty(&self) -> Result<bool, StoreError> {
-        Ok(self.connection.query_row("SELECT COUNT(*) = 0 FROM entries", [], |row| row.get(0))?)
+        Ok(self.file.connection().query_row("SELECT COUNT(*) = 0 FROM entries", [], |row| row.get(0))?)
+    }
+
+    /// The records, for the device to read.
+    pub(crate) fn vault(&self) -> Arc<dyn Vault> {
+        Arc::<File>::clone(&self.file)
     }
 
     pub(crate) fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        let sealed: Option<Vec<u8>> = self
-            .connection
-            .query_row("SELECT value FROM entries WHERE name = ?1", [self.hashed(name)], |row| row.get(0))
-            .optional()?;
-        sealed.map(|sealed| self.unseal(&self.hashed(name), sealed).map(|(_, value)| value)).transpose()
+        self.file.read_from("entries", name)
     }
 
     /// Writes entries in one transaction.
     pub(crate) fn put(&mut self, entries: &[(&str, &[u8])], entropy: &mut dyn Entropy) -> Result<(), StoreError> {
-        let sealed: Result<Vec<_>, _> = entries.iter().map(|(name, value)| self.seal(name, value, entropy)).collect();
-        let transaction = self.connection.transaction()?;
-        for (name, value) in sealed? {
-            transaction
-                .execute("INSERT OR REPLACE INTO entries (name, value) VALUES (?1, ?2)", params![name, value])?;
-        }
-        Ok(transaction.commit()?)
+        let sealed = entries.iter().map(|(name, value)| self.file.seal(name, value, entropy));
+        let sealed: Vec<_> = sealed.collect::<Result<_, _>>()?;
+        self.file.write(&sealed, &[], &[], &[])
     }
 
-    /// Brings the device's entries on disk up to date, in one transaction: only what changed is written.
-    pub(crate) fn save(&mut self, entries: Vec<Entry>, entropy: &mut dyn Entropy) -> Result<(), StoreError> {
-        let mut present = HashMap::with_capacity(entries.len());
-        let mut sealed = Vec::new();
-        for entry in &entries {
-            let hash: [u8; 32] = digest(&SHA256, &entry.value).as_ref().try_into().unwrap_or_default();
+    /// Brings the device on disk up to date, in one transaction: only what changed is written. If a record could not be read
+    /// meanwhile, nothing is written: what the device made of that may be wrong.
+    pub(crate) fn save(&mut self, changes: &Changes, entropy: &mut dyn Entropy) -> Result<(), StoreError> {
+        if let Some(error) = self.file.broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
+        let mut present = HashMap::with_capacity(changes.live.len());
+        let mut entries = Vec::new();
+        for entry in &changes.live {
+            let hash = hash(&entry.value);
             if self.written.get(&entry.key) != Some(&hash) {
-                sealed.push(self.seal(&device_entry(&entry.key), &entry.value, entropy)?);
+                entries.push(self.file.seal(&device_entry(&entry.key), &entry.value, entropy)?);
             }
             present.insert(entry.key.clone(), hash);
         }
         let gone = self.written.keys().filter(|key| !present.contains_key(*key));
-        let gone: Vec<_> = gone.map(|key| self.hashed(&device_entry(key))).collect();
-        if sealed.is_empty() && gone.is_empty() {
+        let gone: Vec<_> = gone.map(|key| self.file.hashed(&device_entry(key))).collect();
+        let (mut records, mut gone_records) = (Vec::new(), Vec::new());
+        for (key, value) in &changes.records {
+            match value {
+                Some(value) => records.push(self.file.seal(&device_entry(key), value, entropy)?),
+                None => gone_records.push(self.file.hashed(&device_entry(key))),
+            }
+        }
+        if entries.is_empty() && gone.is_empty() && records.is_empty() && gone_records.is_empty() {
             return Ok(());
         }
-        let transaction = self.connection.transaction()?;
-        for (name, value) in sealed {
-            transaction
-                .prepare_cached("INSERT OR REPLACE INTO entries (name, value) VALUES (?1, ?2)")?
-                .execute(params![name, value])?;
-        }
-        for name in gone {
-            transaction.prepare_cached("DELETE FROM entries WHERE name = ?1")?.execute([name])?;
-        }
-        transaction.commit()?;
+        self.file.write(&entries, &gone, &records, &gone_records)?;
         self.written = present;
         Ok(())
     }
 
-    /// The device's entries.
+    /// How many entries and records there are and how many octets they take, sealed, by kind. Reads all of them.
+    pub(crate) fn usage(&self) -> Result<BTreeMap<String, (usize, u64)>, StoreError> {
+        let connection = self.file.connection();
+        let mut statement =
+            connection.prepare("SELECT name, value FROM entries UNION ALL SELECT name, value FROM records")?;
+        let mut rows = statement.query([])?;
+        let mut usage: BTreeMap<String, (usize, u64)> = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let (name, value): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+            let octets = name.len() + value.len();
+            let (name, _) = self.file.unseal(&name, value)?;
+            let name = name.strip_prefix(DEVICE_PREFIX).unwrap_or(&name);
+            let kind = name.split_once('/').map_or(name, |(kind, _)| kind);
+            let (count, sum) = usage.entry(kind.to_owned()).or_default();
+            *count += 1;
+            *sum += u64::try_from(octets).unwrap_or(u64::MAX);
+        }
+        Ok(usage)
+    }
+
+    /// The device's live entries.
     pub(crate) fn load(&mut self) -> Result<Vec<Entry>, StoreError> {
         let mut entries = Vec::new();
         {
-            let mut statement = self.connection.prepare("SELECT name, value FROM entries")?;
+            let connection = self.file.connection();
+            let mut statement = connection.prepare("SELECT name, value FROM entries")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let (name, value) = self.unseal(&row.get::<_, Vec<u8>>(0)?, row.get(1)?)?;
+                let (name, value) = self.file.unseal(&row.get::<_, Vec<u8>>(0)?, row.get(1)?)?;
                 if let Some(key) = name.strip_prefix(DEVICE_PREFIX) {
                     entries.push(Entry { key: key.to_owned(), value: value.to_vec() });
                 }
             }
         }
-        let hash = |entry: &Entry| digest(&SHA256, &entry.value).as_ref().try_into().unwrap_or_default();
-        self.written = entries.iter().map(|entry| (entry.key.clone(), hash(entry))).collect();
+        self.written = entries.iter().map(|entry| (entry.key.clone(), hash(&entry.value))).collect();
         Ok(entries)
+    }
+}
+
+fn hash(value: &[u8]) -> [u8; 32] {
+    digest(&SHA256, value).as_ref().try_into().unwrap_or_default()
+}
+
+type Sealed = (Vec<u8>, Vec<u8>);
+
+impl File {
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_from(&self, table: &str, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let hashed = self.hashed(name);
+        let sealed: Option<Vec<u8>> = self
+            .connection()
+            .prepare_cached(&format!("SELECT value FROM {table} WHERE name = ?1"))?
+            .query_row([&hashed], |row| row.get(0))
+            .optional()?;
+        sealed.map(|sealed| self.unseal(&hashed, sealed).map(|(_, value)| value)).transpose()
+    }
+
+    /// Writes and deletes entries and records in one transaction.
+    fn write(
+        &self,
+        entries: &[Sealed],
+        gone: &[Vec<u8>],
+        records: &[Sealed],
+        gone_records: &[Vec<u8>],
+    ) -> Result<(), StoreError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        for (table, put, gone) in [("entries", entries, gone), ("records", records, gone_records)] {
+            let mut insert =
+                transaction.prepare_cached(&format!("INSERT OR REPLACE INTO {table} (name, value) VALUES (?1, ?2)"))?;
+            for (name, value) in put {
+                insert.execute(params![name, value])?;
+            }
+            let mut delete = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE name = ?1"))?;
+            for name in gone {
+                delete.execute([name])?;
+            }
+        }
+        Ok(transaction.commit()?)
     }
 
     fn hashed(&self, name: &str) -> Vec<u8> {
@@ -233,6 +332,15 @@ mod tests {
         Entry { key: key.to_owned(), value: value.to_vec() }
     }
 
+    fn live(live: Vec<Entry>) -> Changes {
+        Changes { live, records: Vec::new() }
+    }
+
+    fn record(key: &str, value: Option<&[u8]>) -> Changes {
+        let live = vec![entry("device", b"core")];
+        Changes { live, records: vec![(key.to_owned(), value.map(|value| Zeroizing::new(value.to_vec())))] }
+    }
+
     fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
         entries.sort_by(|one, other| one.key.cmp(&other.key));
         entries
@@ -246,11 +354,11 @@ mod tests {
         let mut entropy = SeededEntropy::new([2; 32]);
         let mut store = Store::open(&path, &key, &mut entropy).unwrap();
         let entries = vec![entry("room/mimi://a.example/r/club", b"the secret"), entry("device", b"core")];
-        store.save(entries.clone(), &mut entropy).unwrap();
+        store.save(&live(entries.clone()), &mut entropy).unwrap();
         drop(store);
         let mut store = Store::open(&path, &key, &mut entropy).unwrap();
         assert_eq!(sorted(store.load().unwrap()), sorted(entries));
-        store.save(vec![entry("device", b"later")], &mut entropy).unwrap();
+        store.save(&live(vec![entry("device", b"later")]), &mut entropy).unwrap();
         assert_eq!(store.load().unwrap(), [entry("device", b"later")]);
         for file in std::fs::read_dir(folder.path()).unwrap() {
             let bytes = std::fs::read(file.unwrap().path()).unwrap();
@@ -266,14 +374,21 @@ mod tests {
         let path = folder.path().join("device.sqlite");
         let key = StoreKey::from_bytes([1; 32]);
         let mut entropy = SeededEntropy::new([2; 32]);
-        Store::open(&path, &key, &mut entropy).unwrap().save(vec![entry("device", b"core")], &mut entropy).unwrap();
+        let mut store = Store::open(&path, &key, &mut entropy).unwrap();
+        store.save(&live(vec![entry("device", b"core")]), &mut entropy).unwrap();
+        drop(store);
         let other = Store::open(&path, &StoreKey::from_bytes([9; 32]), &mut entropy);
         assert!(matches!(other.err(), Some(StoreError::Key)));
         let mut store = Store::open(&path, &key, &mut entropy).unwrap();
         assert_eq!(store.load().unwrap(), [entry("device", b"core")]);
-        store.connection.pragma_update(None, "user_version", 7).unwrap();
-        drop(store);
-        assert!(matches!(Store::open(&path, &key, &mut entropy).err(), Some(StoreError::Version(7))));
+        let (other, old) = (Some(StoreError::Version(7)), Some(StoreError::Old(1)));
+        for (version, expected) in [(7, other), (1, old)] {
+            store.file.connection().pragma_update(None, "user_version", version).unwrap();
+            let before = std::fs::read(&path).unwrap();
+            let refused = Store::open(&path, &key, &mut entropy).err();
+            assert_eq!(refused.map(|error| error.to_string()), expected.map(|error| error.to_string()));
+            assert_eq!(std::fs::read(&path).unwrap(), before);
+        }
     }
 
     #[test]
@@ -283,9 +398,33 @@ mod tests {
         let key = StoreKey::from_bytes([1; 32]);
         let mut entropy = SeededEntropy::new([2; 32]);
         let mut store = Store::open(&path, &key, &mut entropy).unwrap();
-        store.save(vec![entry("device", b"core")], &mut entropy).unwrap();
-        let name = store.hashed(&device_entry("device"));
-        store.connection.execute("UPDATE entries SET value = zeroblob(64) WHERE name = ?1", [name]).unwrap();
+        store.save(&live(vec![entry("device", b"core")]), &mut entropy).unwrap();
+        let name = store.file.hashed(&device_entry("device"));
+        store.file.connection().execute("UPDATE entries SET value = zeroblob(64) WHERE name = ?1", [name]).unwrap();
         assert!(matches!(store.load(), Err(StoreError::Key)));
+    }
+
+    #[test]
+    fn records_are_read_one_at_a_time_and_nothing_is_written_over_one_that_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device.sqlite");
+        let key = StoreKey::from_bytes([1; 32]);
+        let mut entropy = SeededEntropy::new([2; 32]);
+        let mut store = Store::open(&path, &key, &mut entropy).unwrap();
+        store.save(&record("held/one", Some(b"1")), &mut entropy).unwrap();
+        store.save(&record("held/two", Some(b"2")), &mut entropy).unwrap();
+        store.save(&record("held/one", None), &mut entropy).unwrap();
+        let mut store = Store::open(&path, &key, &mut entropy).unwrap();
+        assert_eq!(store.load().unwrap(), [entry("device", b"core")], "records are not loaded");
+        let vault = store.vault();
+        assert_eq!(vault.read("held/two").unwrap().as_slice(), b"2");
+        assert_eq!(vault.read("held/one"), None);
+        store.save(&record("held/three", Some(b"3")), &mut entropy).unwrap();
+        let name = store.file.hashed(&device_entry("held/two"));
+        store.file.connection().execute("UPDATE records SET value = zeroblob(64) WHERE name = ?1", [name]).unwrap();
+        assert_eq!(vault.read("held/two"), None);
+        let refused = store.save(&record("held/three", Some(b"4")), &mut entropy);
+        assert!(matches!(refused, Err(StoreError::Key)));
+        assert_eq!(vault.read("held/three").unwrap().as_slice(), b"3");
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use mimi_link::RoomLink;
 use mimi_pseudonym::{ClaimName, ClientUri, Content, DisclosureFormat, DisclosurePolicy, Domain, RoomUri, UserUri};
 
-use crate::{Action, FlowId, NewRoom};
+use crate::{Action, Consent, FlowId, NewRoom};
 
 /// What an application decides. `Debug` shows no note and no content.
 #[derive(Clone)]
@@ -67,6 +67,14 @@ pub enum Command {
     CreateRoom {
         /// What it is to be like.
         room: NewRoom,
+    },
+    /// Make a room that others can come into from a pseudonym that is the name in another room already, so that whoever is in
+    /// both knows. There is no other way for a pseudonym into a second room but this and [`Command::GrantConsent`].
+    CreateRoomAs {
+        /// What it is to be like.
+        room: NewRoom,
+        /// The pseudonym.
+        pseudonym: UserUri,
     },
     /// Make a room in which people ask to be let into another one that this device is in and keeps order in. The
     /// account's other devices are brought in.
@@ -166,6 +174,33 @@ pub enum Command {
     AddOwnClients {
         /// The room.
         room: RoomUri,
+    },
+    /// Ask for KeyPackages of another user, so that they can be added to a room. [`crate::Event::Done`] tells that the request
+    /// is on its way, and nothing tells that it is denied.
+    RequestConsent {
+        /// From which user of the account, to whom, and for what.
+        consent: Consent,
+    },
+    /// Take such a request back.
+    CancelConsent {
+        /// As it was asked for.
+        consent: Consent,
+    },
+    /// Let someone have KeyPackages of one of the account's users, asked or not. To grant it for a pseudonym that is the name
+    /// in a room lets it into one more.
+    GrantConsent {
+        /// Whom, whose, and for what.
+        consent: Consent,
+    },
+    /// Take consent back, or deny it before anybody asks. The other side is told nothing.
+    RevokeConsent {
+        /// Whom, whose, and for what.
+        consent: Consent,
+    },
+    /// Whether anybody may have KeyPackages of the account that are good for connection rooms and nothing else.
+    ConsentToConnections {
+        /// Whether they may; they may if nothing was ever said.
+        allowed: bool,
     },
     /// End a room for everybody.
     DestroyRoom {

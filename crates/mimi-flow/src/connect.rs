@@ -4,13 +4,14 @@ use mimi_mls::{Room, VerifiedKeyPackage, Wanted};
 use mimi_pseudonym::{ClaimName, Domain, RoomUri, Timestamp, UserUri, Wire};
 use mimi_room::RoomState;
 use mimi_wire::{
-    IdentifierRequest, IdentifierResponse, KeyMaterialResponse, KeyPackage, QueryElement, SearchField,
+    IdentifierRequest, IdentifierResponse, KeyMaterialResponse, KeyMaterialUserCode, KeyPackage, QueryElement,
+    SearchField,
     local::{Accepted, LocalIdentifierQuery},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Call, Context, Device, Event, FailureReason, FlowId, Request,
+    Call, Consent, Context, Device, Event, FailureReason, FlowId, Request,
     device::Flow,
     say::{Submitted, submitted},
     steps::{Committed, add_participant},
@@ -40,6 +41,14 @@ pub(crate) struct Connect {
     ended: bool,
     /// Waits for the room to reach another epoch.
     blocked: bool,
+    /// The KeyPackages that were given have ended, and the temporary room goes; an answer may still come, by way of consent.
+    late: bool,
+    /// When an answer to a request for consent is waited for no longer.
+    consent_until: Option<Timestamp>,
+    /// Consent has been asked for once.
+    asked: bool,
+    /// How often fresh KeyPackages were given.
+    given: u8,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +58,7 @@ enum Step {
     AddClients,
     Search,
     FetchKeyPackages,
+    AskConsent,
     AddTarget,
     ClaimOffer,
     Disclose,
@@ -56,7 +66,11 @@ enum Step {
     Lingering,
     Removing,
     Destroying,
+    Late,
 }
+
+/// How often fresh KeyPackages are given in one flow.
+const GIVEN_MAX: u8 = 4;
 
 impl Connect {
     pub(crate) fn new(
@@ -82,13 +96,50 @@ impl Connect {
             expires_at: None,
             ended: false,
             blocked: false,
+            late: false,
+            consent_until: None,
+            asked: false,
+            given: 0,
         }
     }
 
     /// Whether the flow waits for someone to answer to this pseudonym. They may do so before the hub's answer to the
     /// disclosure is here.
     pub(crate) fn awaits(&self, pseudonym: &UserUri) -> bool {
-        matches!(self.step, Step::Disclose | Step::Waiting) && self.second == *pseudonym
+        let waits = matches!(self.step, Step::Disclose | Step::Waiting) || self.late;
+        waits && self.second == *pseudonym
+    }
+
+    /// Whether it is about a user of this provider.
+    pub(crate) fn is_to(&self, domain: &Domain) -> bool {
+        self.domain == *domain
+    }
+
+    /// Whether fresh KeyPackages may be given once more. Bob asks once, and again if something of his ended early; whoever asks
+    /// more often is up to something else.
+    pub(crate) fn gives(&mut self) -> bool {
+        self.given = self.given.saturating_add(1);
+        self.given <= GIVEN_MAX
+    }
+
+    pub(crate) fn is_late(&self) -> bool {
+        self.late
+    }
+
+    /// What it waits for someone to consent to.
+    pub(crate) fn needs_consent(&self) -> Option<Consent> {
+        let target = self.target.clone().filter(|_| self.step == Step::AskConsent)?;
+        Some(Consent { requester: self.first.clone(), target, room: Some(self.room.clone()) })
+    }
+
+    pub(crate) fn has_consent(&mut self) {
+        self.step = Step::FetchKeyPackages;
+        self.consent_until = None;
+    }
+
+    /// Whether someone may still answer to this pseudonym.
+    pub(crate) fn offers(&self, pseudonym: &UserUri) -> bool {
+        (!self.is_leaving() || self.late) && self.second == *pseudonym
     }
 
     pub(crate) fn expects(&self, call: &Call) -> bool {
@@ -100,12 +151,13 @@ impl Connect {
             Step::FetchKeyPackages => matches!(call, Call::KeyMaterial),
             Step::Disclose => matches!(call, Call::SubmitMessage(_)),
             Step::Destroying => matches!(call, Call::DestroyRoom(_)),
-            Step::Waiting | Step::Lingering => false,
+            Step::AskConsent => matches!(call, Call::Consent),
+            Step::Waiting | Step::Lingering | Step::Late => false,
         }
     }
 
     pub(crate) fn is_timed(&self) -> bool {
-        matches!(self.step, Step::Waiting | Step::Lingering)
+        matches!(self.step, Step::Waiting | Step::Lingering | Step::AskConsent | Step::Late)
     }
 
     pub(crate) fn room(&self) -> &RoomUri {
@@ -118,7 +170,7 @@ impl Connect {
 
     /// Whether the flow needs the temporary room to reach its aim.
     pub(crate) fn needs_room(&self) -> bool {
-        !matches!(self.step, Step::Waiting | Step::Lingering | Step::Removing | Step::Destroying)
+        !matches!(self.step, Step::Waiting | Step::Lingering | Step::Removing | Step::Destroying | Step::Late)
     }
 
     /// Whether it has nothing left to do but to end the temporary room.
@@ -153,12 +205,12 @@ impl Device {
         cx: &mut Context<'_>,
     ) -> Result<(), FailureReason> {
         if flow.is_leaving() && !self.rooms.contains_key(&flow.room) {
-            self.connect_over(id, &flow);
+            self.connect_over(id, flow, cx);
             return Ok(());
         }
         match flow.step {
             Step::CreateRoom => {
-                let identity = self.wallet.identity(&flow.first).ok_or(FailureReason::Internal)?.clone();
+                let identity = self.wallet.identity(&flow.first).ok_or(FailureReason::Internal)?;
                 let state = RoomState::connection(flow.room.clone(), flow.first.clone());
                 let state = state.map_err(|_| FailureReason::Internal)?;
                 let (room, first) =
@@ -184,6 +236,17 @@ impl Device {
                 let body = self.key_material(&flow)?.encode();
                 self.request(Request { call: Call::KeyMaterial, body }, Some(id));
             }
+            Step::AskConsent => match flow.consent_until {
+                Some(until) if until <= cx.now => return Err(FailureReason::NoConsent),
+                Some(until) => self.wake(until, id),
+                None => {
+                    let until = cx.now.after(self.profile.delays.consent_wait);
+                    flow.consent_until = Some(until);
+                    let consent = flow.needs_consent().ok_or(FailureReason::Internal)?;
+                    self.ask_consent(id, &consent);
+                    self.wake(until, id);
+                }
+            },
             Step::AddTarget => {
                 let target = flow.target.clone().ok_or(FailureReason::Internal)?;
                 let add = self.verified(read(&flow.key_packages), &target, cx)?;
@@ -217,13 +280,22 @@ impl Device {
             Step::Waiting => match flow.expires_at {
                 Some(at) if at <= cx.now => {
                     flow.step = Step::Removing;
-                    flow.ended = true;
-                    self.tell(Event::Failed { flow: id, reason: FailureReason::KeyPackageExpired });
+                    flow.late = true;
                     return self.connect_step(id, flow, cx);
                 }
                 Some(at) => self.wake(at, id),
                 None => {}
             },
+            Step::Late => {
+                let until = flow.expires_at.unwrap_or(cx.now).after(self.profile.delays.late_answer);
+                if until <= cx.now {
+                    self.forget_timers(id);
+                    self.wallet.retire(&flow.second);
+                    self.tell(Event::Failed { flow: id, reason: FailureReason::KeyPackageExpired });
+                    return Ok(());
+                }
+                self.wake(until, id);
+            }
         }
         self.flows.insert(id, Flow::Connect(flow));
         Ok(())
@@ -286,6 +358,17 @@ impl Device {
             Step::FetchKeyPackages => {
                 let response = KeyMaterialResponse::decode(body).map_err(|_| answer())?;
                 let target = flow.target.clone().ok_or(FailureReason::Internal)?;
+                let refused = matches!(
+                    response.status(),
+                    KeyMaterialUserCode::NoConsent | KeyMaterialUserCode::NoConsentForThisRoom
+                );
+                if refused && !flow.asked {
+                    (flow.step, flow.asked) = (Step::AskConsent, true);
+                    return self.connect_step(id, flow, cx);
+                }
+                if refused {
+                    return Err(FailureReason::NoConsent);
+                }
                 let usable = self.usable(response, &target, cx)?;
                 flow.key_packages = usable.iter().map(|kp| kp.as_key_package().encode()).collect();
                 Step::AddTarget
@@ -307,11 +390,15 @@ impl Device {
                 Submitted::Late { .. } => Step::Disclose,
             },
             Step::Destroying => {
-                self.rooms.remove(&flow.room);
-                self.connect_over(id, &flow);
+                if let Some(room) = self.rooms.remove(&flow.room) {
+                    self.retire(&room);
+                }
+                self.connect_over(id, flow, cx);
                 return Ok(());
             }
-            Step::Waiting | Step::Lingering => return Err(FailureReason::Internal),
+            // The request is on its way; what comes of it comes into the inbox.
+            Step::AskConsent => Step::AskConsent,
+            Step::Waiting | Step::Lingering | Step::Late => return Err(FailureReason::Internal),
         };
         if flow.step == Step::Waiting {
             flow.key_packages.clear();
@@ -322,6 +409,15 @@ impl Device {
     /// Someone has answered to the second pseudonym: the temporary room has done its work, and goes later.
     pub(crate) fn connect_answered_by_peer(&mut self, id: FlowId, cx: &mut Context<'_>) {
         let Some(Flow::Connect(flow)) = self.flows.get_mut(&id) else { return };
+        if flow.late {
+            // The temporary room is gone, or is about to go.
+            flow.late = false;
+            if flow.step == Step::Late {
+                self.flows.remove(&id);
+                self.forget_timers(id);
+            }
+            return;
+        }
         flow.step = Step::Lingering;
         flow.blocked = false;
         flow.key_packages.clear();
@@ -331,9 +427,13 @@ impl Device {
     }
 
     /// The temporary room is no more.
-    fn connect_over(&mut self, id: FlowId, flow: &Connect) {
+    pub(crate) fn connect_over(&mut self, id: FlowId, mut flow: Box<Connect>, cx: &mut Context<'_>) {
         self.forget_timers(id);
-        if !flow.ended {
+        if flow.late && !flow.ended {
+            flow.step = Step::Late;
+            self.flows.insert(id, Flow::Connect(flow));
+            self.advance(id, cx);
+        } else if !flow.ended {
             self.tell(Event::Closed { room: flow.room.clone() });
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Answer, Command, Entry, Event, Request};
+use crate::{Answer, Changes, Command, Entry, Event, Request};
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,6 +23,12 @@ impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.key.split_once('/').map_or(self.key.as_str(), |(kind, _)| kind);
         write!(f, "Entry({kind}, {} octets)", self.value.len())
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Changes({} live, {} records)", self.live.len(), self.records.len())
     }
 }
 
@@ -50,6 +56,16 @@ impl fmt::Debug for Command {
             Self::RemoveClient { .. } => f.write_str("RemoveClient { .. }"),
             Self::AddOwnClients { .. } => f.write_str("AddOwnClients { .. }"),
             Self::DestroyRoom { .. } => f.write_str("DestroyRoom { .. }"),
+            Self::CreateRoomAs { room, .. } => {
+                f.debug_struct("CreateRoomAs").field("room", room).finish_non_exhaustive()
+            }
+            Self::RequestConsent { consent } => f.debug_struct("RequestConsent").field("consent", consent).finish(),
+            Self::CancelConsent { consent } => f.debug_struct("CancelConsent").field("consent", consent).finish(),
+            Self::GrantConsent { consent } => f.debug_struct("GrantConsent").field("consent", consent).finish(),
+            Self::RevokeConsent { consent } => f.debug_struct("RevokeConsent").field("consent", consent).finish(),
+            Self::ConsentToConnections { allowed } => {
+                f.debug_struct("ConsentToConnections").field("allowed", allowed).finish()
+            }
             Self::CreateLink { uses, lifetime, .. } => {
                 f.debug_struct("CreateLink").field("uses", uses).field("lifetime", lifetime).finish_non_exhaustive()
             }
@@ -111,6 +127,14 @@ impl fmt::Debug for Event {
                 f.debug_struct("KnockDecided").field("knock", knock).field("admitted", admitted).finish()
             }
             Self::KnockLapsed { knock } => f.debug_struct("KnockLapsed").field("knock", knock).finish(),
+            Self::ConsentRequested { consent } => f.debug_struct("ConsentRequested").field("consent", consent).finish(),
+            Self::ConsentCancelled { consent } => f.debug_struct("ConsentCancelled").field("consent", consent).finish(),
+            Self::ConsentGranted { consent, asked } => {
+                f.debug_struct("ConsentGranted").field("consent", consent).field("asked", asked).finish()
+            }
+            Self::ConsentDecided { consent, granted } => {
+                f.debug_struct("ConsentDecided").field("consent", consent).field("granted", granted).finish()
+            }
             Self::Closed { .. } => f.debug_struct("Closed").finish_non_exhaustive(),
             Self::Failed { flow, reason } => {
                 f.debug_struct("Failed").field("flow", flow).field("reason", reason).finish()

@@ -11,10 +11,13 @@ use mimi_wire::{ExternalSender, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Call, Command, CommandError, Delays, Effect, Event, EventId, FailureReason, FlowId, Request, RequestId,
+    Answer, Call, Command, CommandError, Delays, Effect, Event, EventId, FailureReason, FlowId, PseudonymState,
+    Request, RequestId,
     change::Change,
     connect::Connect,
+    consent::{self, Consents},
     disclose::{Disclose, Disclosures},
+    keep::Keep,
     knocks::Knocked,
     leave::Leave,
     links::Links,
@@ -63,6 +66,8 @@ pub(crate) enum Flow {
     Destroy(Destroy),
     Knocked(Box<Knocked>),
     Volunteer(Volunteer),
+    Keep(Keep),
+    Consent(consent::Say),
     Visit(Box<Visit>),
     Leave(Leave),
     Links(Links),
@@ -91,6 +96,7 @@ pub struct Device {
     pub(crate) knocked: BTreeMap<RoomUri, BTreeSet<UserUri>>,
     /// Knock rooms that others have made, each for a room that this device keeps order in.
     pub(crate) offered: BTreeMap<RoomUri, RoomUri>,
+    pub(crate) consents: Consents,
     /// Commits that this device does not go along with, until the hub has gone back behind them.
     pub(crate) refused: BTreeMap<RoomUri, [u8; 32]>,
     pub(crate) disclosures: Disclosures,
@@ -120,6 +126,7 @@ impl Device {
             asked_in: BTreeSet::new(),
             knocked: BTreeMap::new(),
             offered: BTreeMap::new(),
+            consents: Consents::default(),
             refused: BTreeMap::new(),
             disclosures: Disclosures::default(),
             next: 1,
@@ -142,6 +149,11 @@ impl Device {
         self.wallet.fresh()
     }
 
+    /// Where one of the account's pseudonyms stands; `None` if this device does not have it.
+    pub fn pseudonym_state(&self, pseudonym: &UserUri) -> Option<PseudonymState> {
+        self.wallet.state(pseudonym).filter(|_| pseudonym.is_pseudonym())
+    }
+
     /// The rooms it is in, with their state.
     pub fn rooms(&self) -> impl Iterator<Item = (&RoomUri, &RoomState)> {
         self.rooms.iter().map(|(uri, room)| (uri, room.state()))
@@ -157,6 +169,12 @@ impl Device {
     /// # Errors
     /// [`CommandError`]
     pub fn command(&mut self, command: Command, cx: &mut Context<'_>) -> Result<Option<FlowId>, CommandError> {
+        let begun = self.carry_out(command, cx)?;
+        self.restock(cx);
+        Ok(begun)
+    }
+
+    fn carry_out(&mut self, command: Command, cx: &mut Context<'_>) -> Result<Option<FlowId>, CommandError> {
         match command {
             Command::Publish { key_packages: count @ (0 | 1001..) }
             | Command::Prepare { pseudonyms: count @ (0 | 1001..) } => Err(CommandError::Count(count)),
@@ -204,6 +222,12 @@ impl Device {
             Command::RemoveClient { room, client } => self.remove_client(room, client, cx).map(Some),
             Command::AddOwnClients { room } => self.add_own_clients(room, cx).map(Some),
             Command::DestroyRoom { room } => self.destroy(room, cx).map(Some),
+            Command::CreateRoomAs { room, pseudonym } => self.create_room_as(room, &pseudonym, cx).map(Some),
+            Command::RequestConsent { consent } => self.request_consent(consent).map(Some),
+            Command::CancelConsent { consent } => self.cancel_consent(consent).map(Some),
+            Command::GrantConsent { consent } => self.grant_consent(consent, cx).map(Some),
+            Command::RevokeConsent { consent } => self.revoke_consent(consent).map(Some),
+            Command::ConsentToConnections { allowed } => Ok(Some(self.consent_to_connections(allowed))),
             Command::CreateLink { room, uses, lifetime } => self.create_link(room, uses, lifetime, cx).map(Some),
             Command::ListLinks { room } => self.list_links(room).map(Some),
             Command::RevokeLink { room, code_hash } => self.revoke_link(room, code_hash).map(Some),
@@ -258,10 +282,11 @@ impl Device {
             Some(Flow::Change(flow)) => self.change_answered(id, flow, call, body, cx),
             Some(Flow::Destroy(flow)) => self.destroy_answered(&flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_answered(&flow, body, cx),
+            Some(Flow::Consent(flow)) => self.consent_answered(id, flow, call, body, cx),
             Some(Flow::Visit(flow)) => self.visit_answered(id, flow, body, cx),
             Some(Flow::Leave(flow)) => self.leave_answered(id, flow, body),
             Some(Flow::Links(flow)) => self.links_answered(id, flow, body),
-            Some(Flow::Knocked(_)) => Err(FailureReason::Internal),
+            Some(Flow::Knocked(_) | Flow::Keep(_)) => Err(FailureReason::Internal),
             None => Ok(()),
         }
     }
@@ -323,9 +348,10 @@ impl Device {
             Some(Flow::Change(flow)) => self.change_step(id, flow, cx),
             Some(Flow::Knocked(flow)) => self.knocked_step(id, flow, cx),
             Some(Flow::Volunteer(flow)) => self.volunteer_step(id, flow),
+            Some(Flow::Keep(flow)) => self.keep_step(id, flow, cx),
             Some(Flow::Visit(flow)) => self.visit_step(id, flow, cx),
             Some(Flow::Leave(flow)) => self.leave_step(id, flow),
-            Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_) | Flow::Links(_))) => {
+            Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_) | Flow::Consent(_) | Flow::Links(_))) => {
                 self.flows.insert(id, flow);
                 Ok(())
             }

@@ -144,7 +144,7 @@ impl Device {
     ) -> Result<Request, FailureReason> {
         let room = self.rooms.get_mut(uri).ok_or(FailureReason::RoomClosed)?;
         let user = room.identity().user().clone();
-        let held = self.wallet.held.get(&user).ok_or(FailureReason::Internal)?;
+        let held = self.wallet.held(&user).ok_or(FailureReason::Internal)?;
         let credential = held.credential(cx).ok_or(FailureReason::Disclosure)?;
         let policy = room.state().identity_policy().disclosure;
         let selection = Selection::new(claims.iter().copied(), &policy).map_err(|_| FailureReason::Disclosure)?;
@@ -173,7 +173,7 @@ impl Device {
         }
         let policy = open.state().identity_policy().disclosure;
         let selection = Selection::new(claims.iter().copied(), &policy).map_err(|_| CommandError::Disclosure)?;
-        let credential = self.wallet.held.get(user).and_then(|held| held.credential(cx));
+        let credential = self.wallet.held(user).and_then(|held| held.credential(cx));
         if !credential.is_some_and(|credential| credential.allows(&selection) == Ok(true)) {
             return Err(CommandError::Disclosure);
         }

@@ -2,7 +2,7 @@ use mimi_pseudonym::{Claims, DecodeError, Domain, Reader, RoomUri, Timestamp, Us
 use mimi_wire::Problem;
 use serde::{Deserialize, Serialize};
 
-use crate::{LinkState, SeenRoom};
+use crate::{Consent, LinkState, SeenRoom};
 
 /// What a device asks of its own provider. The paths are those of [`mimi_wire::local`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +12,10 @@ pub enum Call {
     Pseudonyms,
     /// Credentials for the account or for pseudonyms.
     Credentials,
-    /// KeyPackages to be kept for others.
+    /// KeyPackages of one user to be kept for others.
     UploadKeyPackages,
+    /// KeyPackages of many users, in place of those of theirs that nobody has claimed.
+    UploadBatch,
     /// KeyPackages of the account's own devices.
     ClaimOwn,
     /// A new room.
@@ -24,6 +26,10 @@ pub enum Call {
     KeyMaterial,
     /// The user behind a handle.
     IdentifierQuery,
+    /// What a user of the account says about consent.
+    Consent,
+    /// What the account consents to without being asked.
+    ConsentSettings,
     /// A commit.
     Update(RoomUri),
     /// An application message.
@@ -43,6 +49,9 @@ impl Call {
             Self::Pseudonyms => "pseudonyms",
             Self::Credentials => "credentials",
             Self::UploadKeyPackages => "keyPackages",
+            Self::UploadBatch => "keyPackageBatch",
+            Self::Consent => "consent",
+            Self::ConsentSettings => "consentSettings",
             Self::ClaimOwn => "claimOwn",
             Self::CreateRoom => "createRoom",
             Self::DestroyRoom(_) => "destroyRoom",
@@ -61,6 +70,9 @@ impl Call {
             Self::Pseudonyms => 1,
             Self::Credentials => 2,
             Self::UploadKeyPackages => 3,
+            Self::UploadBatch => 21,
+            Self::Consent => 22,
+            Self::ConsentSettings => 23,
             Self::ClaimOwn => 4,
             Self::CreateRoom => 5,
             Self::DestroyRoom(_) => 6,
@@ -106,6 +118,9 @@ impl Wire for Request {
             (1, None) => Call::Pseudonyms,
             (2, None) => Call::Credentials,
             (3, None) => Call::UploadKeyPackages,
+            (21, None) => Call::UploadBatch,
+            (22, None) => Call::Consent,
+            (23, None) => Call::ConsentSettings,
             (4, None) => Call::ClaimOwn,
             (5, None) => Call::CreateRoom,
             (6, Some(room)) => Call::DestroyRoom(room),
@@ -332,6 +347,31 @@ pub enum Event {
         /// The knock.
         knock: FlowId,
     },
+    /// Someone asks for KeyPackages of one of the account's users: for [`crate::Command::GrantConsent`] or
+    /// [`crate::Command::RevokeConsent`], of this or of another scope.
+    ConsentRequested {
+        /// Who asks, whom, and for what.
+        consent: Consent,
+    },
+    /// A request is taken back.
+    ConsentCancelled {
+        /// The request.
+        consent: Consent,
+    },
+    /// Someone lets one of the account's users have their KeyPackages.
+    ConsentGranted {
+        /// To whom, and for what.
+        consent: Consent,
+        /// Whether the application had asked for it.
+        asked: bool,
+    },
+    /// Another device of the account has decided.
+    ConsentDecided {
+        /// What about.
+        consent: Consent,
+        /// Whether consent was given.
+        granted: bool,
+    },
     /// A room is over for this device.
     Closed {
         /// The room.
@@ -379,6 +419,9 @@ pub enum FailureReason {
     /// Nobody was found, or more than one.
     #[error("the search found nobody, or more than one")]
     NotFound,
+    /// Whose KeyPackages are needed has not consented, or there is no such user.
+    #[error("there is no consent")]
+    NoConsent,
     /// There is no KeyPackage that may be used.
     #[error("there is no usable KeyPackage")]
     NoKeyPackage,

@@ -3,8 +3,12 @@
 use mimi_pseudonym::{RoomUri, UserUri};
 
 use crate::{
-    Call, Context, Device, Event, FailureReason, FlowId, Request, connect::Connect, device::Flow, links::Links,
+    Call, Context, Device, Event, FailureReason, FlowId, Request,
+    connect::Connect,
+    device::Flow,
+    links::Links,
     moderators::Volunteer,
+    prepare::{Prepare, Purpose},
 };
 
 /// What a flow leaves behind if its next step fails.
@@ -12,6 +16,10 @@ pub(crate) enum Remains {
     Nothing,
     /// Subjects whose keys wait for a credential.
     Subjects(Vec<UserUri>),
+    /// Users whose credentials and KeyPackages end.
+    Renewal(Vec<UserUri>, u16, Purpose),
+    /// Nothing, not even the news.
+    Silence,
     /// A temporary room, perhaps with others in it.
     Connect(Box<Connect>),
     /// A room that was to be for others too.
@@ -26,14 +34,15 @@ impl Flow {
     /// Whether an answer to this call is what the flow waits for.
     pub(crate) fn expects(&self, call: &Call) -> bool {
         match self {
-            Self::Prepare(_) => matches!(call, Call::Pseudonyms | Call::Credentials | Call::UploadKeyPackages),
+            Self::Prepare(_) => Prepare::expects(call),
             Self::Connect(flow) => flow.expects(call),
             Self::Respond(flow) => flow.expects(call),
             Self::Say(_) | Self::Disclose(_) => matches!(call, Call::SubmitMessage(_)),
             Self::Change(flow) => flow.expects(call),
             Self::Destroy(_) => matches!(call, Call::DestroyRoom(_)),
             Self::Volunteer(_) => Volunteer::expects(call),
-            Self::Knocked(_) => false,
+            Self::Consent(flow) => flow.expects(call),
+            Self::Knocked(_) | Self::Keep(_) => false,
             Self::Visit(flow) => flow.expects(call),
             Self::Leave(flow) => flow.expects(call),
             Self::Links(_) => Links::expects(call),
@@ -44,8 +53,9 @@ impl Flow {
     pub(crate) fn is_timed(&self) -> bool {
         match self {
             Self::Connect(flow) => flow.is_timed(),
+            Self::Respond(flow) => flow.is_timed(),
             Self::Change(flow) => flow.is_timed(),
-            Self::Knocked(_) => true,
+            Self::Knocked(_) | Self::Keep(_) => true,
             Self::Visit(flow) => flow.is_timed(),
             _ => false,
         }
@@ -54,7 +64,13 @@ impl Flow {
     /// Whether it waits for its room to move.
     pub(crate) fn is_blocked(&self) -> bool {
         match self {
-            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) | Self::Links(_) => false,
+            Self::Prepare(_)
+            | Self::Destroy(_)
+            | Self::Knocked(_)
+            | Self::Volunteer(_)
+            | Self::Links(_)
+            | Self::Keep(_)
+            | Self::Consent(_) => false,
             Self::Visit(flow) => flow.is_blocked(),
             Self::Leave(flow) => flow.is_blocked(),
             Self::Connect(flow) => flow.is_blocked(),
@@ -68,7 +84,7 @@ impl Flow {
     /// The room that the flow works in.
     pub(crate) fn room(&self) -> Option<&RoomUri> {
         match self {
-            Self::Prepare(_) => None,
+            Self::Prepare(_) | Self::Keep(_) | Self::Consent(_) => None,
             Self::Connect(flow) => Some(flow.room()),
             Self::Respond(flow) => flow.room(),
             Self::Say(flow) => Some(flow.room()),
@@ -86,7 +102,13 @@ impl Flow {
     /// Whether the flow was waiting for the room to move, and does so no longer.
     pub(crate) fn unblock(&mut self, room: &RoomUri) -> bool {
         match self {
-            Self::Prepare(_) | Self::Destroy(_) | Self::Knocked(_) | Self::Volunteer(_) | Self::Links(_) => false,
+            Self::Prepare(_)
+            | Self::Destroy(_)
+            | Self::Knocked(_)
+            | Self::Volunteer(_)
+            | Self::Links(_)
+            | Self::Keep(_)
+            | Self::Consent(_) => false,
             Self::Visit(flow) => flow.unblock(room),
             Self::Leave(flow) => flow.unblock(room),
             Self::Connect(flow) => flow.unblock(room),
@@ -99,6 +121,10 @@ impl Flow {
 
     fn remains(&self) -> Remains {
         match self {
+            Self::Prepare(flow) if flow.is_renewal() => {
+                Remains::Renewal(flow.subjects().to_vec(), flow.key_packages(), flow.purpose())
+            }
+            Self::Prepare(flow) if flow.is_refill() => Remains::Silence,
             Self::Prepare(flow) => Remains::Subjects(flow.subjects().to_vec()),
             Self::Connect(flow) => Remains::Connect(flow.clone()),
             Self::Respond(flow) => flow.room().map_or(Remains::Nothing, |room| Remains::Room(room.clone())),
@@ -115,7 +141,9 @@ impl Flow {
             | Self::Volunteer(_)
             | Self::Visit(_)
             | Self::Leave(_)
-            | Self::Links(_) => Remains::Nothing,
+            | Self::Links(_)
+            | Self::Keep(_)
+            | Self::Consent(_) => Remains::Nothing,
         }
     }
 }
@@ -138,9 +166,14 @@ impl Device {
         self.forget_timers(id);
         match remains {
             Remains::Nothing => {}
+            Remains::Silence => return,
+            Remains::Renewal(users, key_packages, purpose) => {
+                self.renew_again(&users, key_packages, purpose, cx);
+                return;
+            }
             Remains::Subjects(subjects) => {
                 for subject in subjects {
-                    self.wallet.asked.remove(&subject);
+                    self.wallet.forget_asked(&subject);
                 }
             }
             // Where the other side is in the room already, the room has its use.
@@ -158,6 +191,12 @@ impl Device {
             Remains::Connect(flow) => {
                 if flow.has_ended() {
                     self.give_up(flow.room());
+                    return;
+                }
+                // The room was to go; someone may answer all the same.
+                if flow.is_late() && flow.is_leaving() {
+                    self.give_up(flow.room());
+                    self.connect_over(id, flow, cx);
                     return;
                 }
                 let room = flow.room().clone();
@@ -185,7 +224,8 @@ impl Device {
 
     /// Forgets a room, and has the hub forget it.
     pub(crate) fn give_up(&mut self, room: &RoomUri) {
-        if self.rooms.remove(room).is_some() {
+        if let Some(gone) = self.rooms.remove(room) {
+            self.retire(&gone);
             self.request(Request { call: Call::DestroyRoom(room.clone()), body: Vec::new() }, None);
         }
     }

@@ -6,7 +6,7 @@ use mimi_pseudonym::{DisclosurePolicy, IdentityPolicy, PseudonymUse, RoomUri, Us
 use mimi_room::{BaseRoomPolicy, JoinLinkPolicy, RichDescription, RoomMetadata, RoomState, StateError};
 
 use crate::{
-    CommandError, Context, Device, Event, FlowId,
+    CommandError, Context, Device, Event, FlowId, PseudonymState,
     change::{Change, Then},
     device::Flow,
     moderate::keeps_order,
@@ -64,13 +64,30 @@ impl Device {
         self.found(identity, state, |_, _| Then::Offer(target), cx)
     }
 
+    /// Makes a room from a pseudonym that is in another one: the application wants exactly that.
+    pub(crate) fn create_room_as(
+        &mut self,
+        new: NewRoom,
+        pseudonym: &UserUri,
+        cx: &mut Context<'_>,
+    ) -> Result<FlowId, CommandError> {
+        let usable = pseudonym.is_pseudonym() && self.wallet.state(pseudonym) == Some(PseudonymState::InRoom);
+        let identity = self.wallet.identity(pseudonym).filter(|_| usable).ok_or(CommandError::NoSuchUser)?;
+        if new.identity.pseudonyms == PseudonymUse::Forbidden {
+            return Err(CommandError::RoomKind);
+        }
+        let uri = RoomUri::pseudonym(self.profile.user.domain(), cx.entropy.bits128());
+        let state = shared(&uri, pseudonym, new).map_err(|_| CommandError::RoomKind)?;
+        self.found(identity, state, |flow, room| Then::Tell(Event::RoomCreated { flow, room }), cx)
+    }
+
     /// Whose name a new room is made in. Nothing is chosen yet.
     fn creator(&self, pseudonyms: PseudonymUse) -> Result<(UserUri, Identity), CommandError> {
         let user = match pseudonyms {
             PseudonymUse::Forbidden => Some(self.profile.user.clone()),
-            _ => self.wallet.next().cloned(),
+            _ => self.wallet.next(),
         };
-        let found = user.and_then(|user| Some((user.clone(), self.wallet.identity(&user)?.clone())));
+        let found = user.and_then(|user| Some((user.clone(), self.wallet.identity(&user)?)));
         found.ok_or(CommandError::TooFewPseudonyms { wanted: 1, fresh: self.wallet.fresh() })
     }
 
@@ -87,7 +104,7 @@ impl Device {
         let (uri, user) = (state.room().clone(), identity.user().clone());
         let created = Room::create(identity, state, &self.profile.hub, cx.now);
         let (room, first) = created.map_err(|_| CommandError::RoomKind)?;
-        self.wallet.used(&user);
+        self.wallet.used(&user, PseudonymState::InRoom);
         self.rooms.insert(uri.clone(), room);
         let id = FlowId(self.number());
         self.flows.insert(id, Flow::Change(Box::new(Change::found(uri.clone(), then(id, uri.clone())))));

@@ -9,7 +9,10 @@ use mimi_wire::{
     local::{InboxBody, InboxEvent},
 };
 
-use crate::{Call, Context, Device, Event, FailureReason, Request, device::Flow, notice::Notice, steps::mls_messages};
+use crate::{
+    Call, Context, Device, Event, FailureReason, PseudonymState, Request, device::Flow, notice::Notice,
+    steps::mls_messages,
+};
 
 impl Device {
     /// Takes an event from the inbox. Taking it twice does no harm, and one that makes no sense changes nothing.
@@ -17,6 +20,8 @@ impl Device {
         match event.body {
             InboxBody::PseudonymsAssigned { pseudonyms } => self.assigned(pseudonyms, cx),
             InboxBody::RoomDestroyed { room } => self.closed(&room, cx),
+            InboxBody::Consent { entry } => self.consent_came(entry, cx),
+            InboxBody::KeyPackagesLow { user } => self.key_packages_low(user, cx),
             // A handshake is judged by the time at which the hub accepted it: whoever was away for long still follows, though
             // a certificate that was good then has run out. A hub cannot make a time that has not come.
             InboxBody::Fanout { room, message } => {
@@ -49,20 +54,26 @@ impl Device {
             return None;
         }
         let mut references = welcome.key_package_refs().iter().map(|reference| reference.as_bytes());
-        let reference = references.find(|reference| self.wallet.key_packages.contains_key(*reference))?.to_vec();
-        let held = self.wallet.key_packages.get(&reference)?;
-        let identity = self.wallet.identity(&held.owner)?.clone();
+        let (reference, held) =
+            references.find_map(|reference| Some((reference.to_vec(), self.wallet.key_package(reference)?)))?;
         let owner = held.owner.clone();
         let let_in = self.is_let_in(&owner, uri).ok()?;
+        let own = self.wallet.held(&owner)?;
+        let identity = own.identity;
         let room = Room::join(identity, &held.secret, uri, welcome, tree, cx.trust, cx.now).ok()?;
         // A KeyPackage for initial connections leads into connection rooms only.
         if !owner.is_pseudonym() && room.state().purpose() != RoomPurpose::Connection {
             return None;
         }
-        self.wallet.key_packages.remove(&reference);
-        if let Some(held) = self.wallet.held.get_mut(&owner) {
-            held.state = crate::PseudonymState::Used;
+        // A pseudonym is the name in one room: what leads into a second one leads nowhere, unless the application wants it so,
+        // or has it so on another device of the account.
+        let only = room.state().participants().iter().all(|(user, _)| *user == owner);
+        if owner.is_pseudonym() && own.state == PseudonymState::InRoom && !own.again && !only {
+            return None;
         }
+        self.wallet.forget_key_package(&reference);
+        self.wallet.used(&owner, PseudonymState::InRoom);
+        self.wallet.change(&owner, |held| held.again = false);
         let others: Vec<_> = room.state().participants().iter().map(|(user, _)| user.clone()).collect();
         let state = room.state().clone();
         self.rooms.insert(uri.clone(), room);
@@ -188,6 +199,7 @@ impl Device {
 
     pub(crate) fn closed(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
         let Some(room) = self.rooms.remove(uri) else { return };
+        self.retire(&room);
         self.asked_in.remove(uri);
         self.knocked.remove(uri);
         self.refused.remove(uri);

@@ -74,7 +74,7 @@ impl Device {
         let inside = self.rooms.get(&target)?;
         if user == *sender
             || user.domain() != sender.domain()
-            || self.wallet.held.contains_key(&user)
+            || self.wallet.holds(&user)
             || !keeps_order(inside.state(), inside.identity().user())
             || inside.state().participants().role_of(&user).is_some()
         {

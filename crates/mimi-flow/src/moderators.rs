@@ -71,10 +71,7 @@ impl Device {
         let open = self.rooms.get(&room)?;
         let user = bundle.reply_to()?.clone();
         let same = |flow: &Flow| matches!(flow, Flow::Change(change) if *change.room() == room && change.adds() == Some(&user));
-        if open.state().knock_target() != Some(&target)
-            || self.wallet.held.contains_key(&user)
-            || self.flows.values().any(same)
-        {
+        if open.state().knock_target() != Some(&target) || self.wallet.holds(&user) || self.flows.values().any(same) {
             return None;
         }
         let newcomer = (user, RoomState::MODERATOR);

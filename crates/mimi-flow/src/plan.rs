@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// How long things are made to wait, so that their time says little (draft-mahy-mimi-pseudonyms-00, section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Delays {
     /// The least time between a connection and the destruction of the room it began in.
     pub destroy_after: Duration,
@@ -13,22 +14,73 @@ pub struct Delays {
     /// The most time before a commit that other members may make as well, such as one that lets a user go who has left.
     /// How long it is, is chosen at random: so they do not all make it at once.
     pub commit_spread: Duration,
-    /// How long a KeyPackage is valid. At most 84 days.
+    /// How long a KeyPackage is valid. At most 84 days. KeyPackages and credentials of what may still be used are renewed
+    /// between half and three quarters of this time after they were made, at a time chosen at random: when they are
+    /// renewed says nothing about when one of them is used.
     pub key_package_lifetime: Duration,
+    /// The most time between the use of KeyPackages or pseudonyms and the acquisition of others in their place, chosen at
+    /// random: who watches the one does not see the other.
+    pub refill_spread: Duration,
+    /// How long a request for consent of this device waits for an answer. It ends unanswered: the other side is told nothing.
+    pub consent_wait: Duration,
+    /// How long after the end of the KeyPackages that were given with a request to connect an answer may still come, by a
+    /// request for fresh ones. The temporary room goes when they end.
+    pub late_answer: Duration,
+    /// What is kept in stock.
+    pub stock: Stock,
+}
+
+/// How many pseudonyms and KeyPackages are kept in stock, so that the time at which they are acquired says nothing about
+/// their use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stock {
+    /// As soon as fewer fresh pseudonyms than this are left, others are acquired. 0: only the application acquires any.
+    pub pseudonyms_low: u16,
+    /// How many are acquired at once; at most 1,000.
+    pub pseudonyms_batch: u16,
+    /// How many KeyPackages of the account are added when the provider says that few are left; at most 1,000.
+    pub key_packages: u16,
+}
+
+impl Default for Stock {
+    /// Pseudonyms when the application says so; ten KeyPackages of the account.
+    fn default() -> Self {
+        Self { pseudonyms_low: 0, pseudonyms_batch: 100, key_packages: 10 }
+    }
 }
 
 impl Default for Delays {
-    /// Destruction after one to eight days; commits for others within 20 seconds; KeyPackages for twelve weeks.
+    /// Destruction after one to eight days; commits for others within 20 seconds; KeyPackages for twelve weeks; others in
+    /// place of used ones within six hours; consent is waited for 30 days, and a late answer 90.
     fn default() -> Self {
         let day = Duration::from_secs(86_400);
         let commit_spread = Duration::from_secs(20);
-        Self { destroy_after: day, destroy_spread: day * 7, commit_spread, key_package_lifetime: day * 84 }
+        Self {
+            destroy_after: day,
+            destroy_spread: day * 7,
+            commit_spread,
+            key_package_lifetime: day * 84,
+            refill_spread: day / 4,
+            consent_wait: day * 30,
+            late_answer: day * 90,
+            stock: Stock::default(),
+        }
     }
 }
 
 impl Delays {
     pub(crate) fn destroy(&self, entropy: &mut dyn Entropy) -> Duration {
         self.destroy_after + within(self.destroy_spread, entropy)
+    }
+
+    /// How long after they were made KeyPackages and credentials are renewed.
+    pub(crate) fn renew(&self, entropy: &mut dyn Entropy) -> Duration {
+        self.key_package_lifetime / 2 + within(self.key_package_lifetime / 4, entropy)
+    }
+
+    pub(crate) fn refill(&self, entropy: &mut dyn Entropy) -> Duration {
+        within(self.refill_spread, entropy)
     }
 
     pub(crate) fn commit(&self, entropy: &mut dyn Entropy) -> Duration {

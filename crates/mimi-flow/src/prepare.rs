@@ -6,9 +6,10 @@ use mimi_credential::CertificateChain;
 use mimi_mls::{Identity, NewKeyPackage};
 use mimi_pseudonym::{ClaimName, DisclosureFormat, Signer, SigningKey, UserUri, Wire};
 use mimi_room::KeyPackagePurpose;
+use mimi_wire::KeyPackage;
 use mimi_wire::local::{
-    CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, PseudonymsRequest,
-    PseudonymsResponse, UploadKeyPackages, UploadResponse,
+    CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, IssuedDisclosure,
+    PseudonymsRequest, PseudonymsResponse, UploadBatch, UploadKeyPackages, UploadResponse,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,21 +35,67 @@ pub(crate) struct Prepare {
     format: DisclosureFormat,
     /// Uploads that are not answered yet.
     uploads: usize,
+    why: Why,
 }
 
-#[derive(Serialize, Deserialize, Clone, Copy)]
-enum Purpose {
+/// Why KeyPackages are made.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// There were none.
+    First,
+    /// Those that there are end soon, as do the credentials.
+    Renewal,
+    /// Few are left.
+    Refill,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
     Any,
     InitialOnly,
 }
 
 impl Prepare {
-    fn new(key_packages: u16, purpose: Purpose, own: bool, subjects: Vec<UserUri>, format: DisclosureFormat) -> Self {
-        Self { key_packages, purpose, own, subjects, format, uploads: 0 }
+    fn new(subjects: Vec<UserUri>, key_packages: u16, purpose: Purpose, format: DisclosureFormat) -> Self {
+        Self { key_packages, purpose, own: true, subjects, format, uploads: 0, why: Why::First }
+    }
+
+    /// Each identity credential is renewed in the format that it has.
+    pub(crate) fn renewal(subjects: Vec<UserUri>, key_packages: u16, purpose: Purpose) -> Self {
+        Self { why: Why::Renewal, ..Self::new(subjects, key_packages, purpose, DisclosureFormat::default()) }
+    }
+
+    pub(crate) fn refill(user: UserUri, key_packages: u16, purpose: Purpose) -> Self {
+        Self { why: Why::Refill, ..Self::new(vec![user], key_packages, purpose, DisclosureFormat::default()) }
+    }
+
+    pub(crate) fn expects(call: &Call) -> bool {
+        matches!(call, Call::Pseudonyms | Call::Credentials | Call::UploadKeyPackages | Call::UploadBatch)
     }
 
     pub(crate) fn subjects(&self) -> &[UserUri] {
         &self.subjects
+    }
+
+    pub(crate) fn key_packages(&self) -> u16 {
+        self.key_packages
+    }
+
+    pub(crate) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    pub(crate) fn is_renewal(&self) -> bool {
+        self.why == Why::Renewal
+    }
+
+    pub(crate) fn is_refill(&self) -> bool {
+        self.why == Why::Refill
+    }
+
+    /// Whether it brings new pseudonyms of this device's own.
+    pub(crate) fn is_acquiring(&self) -> bool {
+        self.own && self.why == Why::First && self.purpose == Purpose::Any
     }
 }
 
@@ -56,8 +103,7 @@ impl Device {
     /// The account's own credential, and KeyPackages for initial connections only.
     pub(crate) fn publish(&mut self, key_packages: u16, cx: &mut Context<'_>) -> FlowId {
         let id = FlowId(self.number());
-        let subjects = vec![self.profile.user.clone()];
-        let flow = Prepare::new(key_packages, Purpose::InitialOnly, true, subjects, self.format);
+        let flow = Prepare::new(vec![self.profile.user.clone()], key_packages, Purpose::InitialOnly, self.format);
         match self.wallet.identity(&self.profile.user).is_some() {
             true => {
                 let outcome = self.upload(id, flow, cx);
@@ -72,7 +118,7 @@ impl Device {
 
     pub(crate) fn prepare(&mut self, pseudonyms: u16) -> FlowId {
         let id = FlowId(self.number());
-        let flow = Prepare::new(1, Purpose::Any, true, Vec::new(), self.format);
+        let flow = Prepare::new(Vec::new(), 1, Purpose::Any, self.format);
         self.flows.insert(id, Flow::Prepare(flow));
         let body = PseudonymsRequest { count: pseudonyms }.encode();
         self.request(Request { call: Call::Pseudonyms, body }, Some(id));
@@ -88,7 +134,7 @@ impl Device {
             return;
         }
         let id = FlowId(self.number());
-        let flow = Prepare::new(1, Purpose::Any, false, subjects, self.format);
+        let flow = Prepare { own: false, ..Prepare::new(subjects, 1, Purpose::Any, self.format) };
         self.ask_credentials(id, flow, cx);
     }
 
@@ -96,25 +142,37 @@ impl Device {
     fn is_new(&self, user: &UserUri) -> bool {
         user.is_pseudonym()
             && user.domain() == self.profile.user.domain()
-            && !self.wallet.held.contains_key(user)
-            && !self.wallet.asked.contains_key(user)
+            && !self.wallet.holds(user)
+            && self.wallet.asked(user).is_none()
     }
 
-    fn ask_credentials(&mut self, id: FlowId, flow: Prepare, cx: &mut Context<'_>) {
+    /// Asks for credentials: for the keys that there are, or for new ones.
+    pub(crate) fn ask_credentials(&mut self, id: FlowId, flow: Prepare, cx: &mut Context<'_>) {
         let mut items = Vec::new();
+        let suite = self.profile.suite;
         for subject in &flow.subjects {
-            let asked = self.wallet.asked.get(subject).cloned();
-            let new = || SigningKey::generate(self.profile.suite.signature_scheme(), cx.entropy).ok();
-            let Some(key) = asked.or_else(new) else { continue };
             // An account's own leaf says who it is; only a pseudonym has something to disclose.
             let disclose = if subject.is_pseudonym() { ClaimName::ALL.to_vec() } else { Vec::new() };
-            let public_key = key.public_key().clone();
-            let (cipher_suite, format) = (self.profile.suite, flow.format);
-            let tbs = CredentialItemTbs { subject: subject.clone(), cipher_suite, public_key, disclose, format };
-            if let Ok(item) = CredentialItem::sign(tbs, &key) {
-                items.push(item.into());
-                self.wallet.asked.insert(subject.clone(), key);
-            }
+            let held = self.wallet.held(subject);
+            let known = held.as_ref().and_then(|held| held.disclosure.as_ref()).map(IssuedDisclosure::format);
+            let tbs = |key: &dyn Signer| CredentialItemTbs {
+                subject: subject.clone(),
+                cipher_suite: suite,
+                public_key: key.public_key().clone(),
+                disclose,
+                format: known.unwrap_or(flow.format),
+            };
+            let item = match &held {
+                Some(held) => CredentialItem::sign(tbs(held.identity.signer()), held.identity.signer()),
+                None => {
+                    let asked = self.wallet.asked(subject);
+                    let new = || SigningKey::generate(suite.signature_scheme(), cx.entropy).ok();
+                    let Some(key) = asked.or_else(new) else { continue };
+                    self.wallet.ask(subject, suite, &key);
+                    CredentialItem::sign(tbs(&key), &key)
+                }
+            };
+            items.extend(item.map(Into::into));
         }
         self.flows.insert(id, Flow::Prepare(flow));
         let body = CredentialsRequest { items }.encode();
@@ -147,17 +205,27 @@ impl Device {
                     return Err(answer());
                 }
                 for (subject, issued) in flow.subjects.iter().zip(response.items) {
-                    self.hold(subject, issued, &flow, cx).ok_or_else(answer)?;
+                    let held = match flow.why {
+                        Why::Renewal => self.renew(subject, issued, cx),
+                        _ => self.hold(subject, issued, &flow, cx),
+                    };
+                    held.ok_or_else(answer)?;
                 }
                 self.upload(id, flow, cx)
             }
-            Call::UploadKeyPackages => {
+            Call::UploadKeyPackages | Call::UploadBatch => {
                 UploadResponse::decode(body).map_err(|_| answer())?;
                 flow.uploads = flow.uploads.saturating_sub(1);
                 if flow.uploads > 0 {
                     self.flows.insert(id, Flow::Prepare(flow));
-                } else if flow.own {
+                    return Ok(());
+                }
+                if flow.why != Why::Refill {
+                    self.renew_later(&flow.subjects, &flow, cx);
+                }
+                if flow.own && flow.why == Why::First {
                     self.tell(Event::Ready { fresh: self.wallet.fresh() });
+                    self.restock(cx);
                 }
                 Ok(())
             }
@@ -168,51 +236,93 @@ impl Device {
     /// Keeps a credential if it is what was asked for.
     fn hold(&mut self, subject: &UserUri, issued: IssuedCredential, flow: &Prepare, cx: &Context<'_>) -> Option<()> {
         // Two flows may have asked for the account's credential: the first answer counts.
-        if self.wallet.held.contains_key(subject) {
-            self.wallet.asked.remove(subject);
+        let asked = self.wallet.asked(subject);
+        self.wallet.forget_asked(subject);
+        if self.wallet.holds(subject) {
             return Some(());
         }
-        let key = self.wallet.asked.remove(subject)?;
+        let key = asked?;
         let chain = CertificateChain::try_from(issued.leaf).ok()?;
         let identity = Identity::new(self.profile.suite, key, chain, cx.trust, cx.now).ok()?;
         if identity.user() != subject || *identity.client() != issued.client {
             return None;
         }
         let disclosure = issued.disclosure;
-        let held = Held { identity, disclosure, state: PseudonymState::Fresh, own: flow.own };
-        // What could not be shown later is refused now.
-        if let Some(disclosure) = &held.disclosure {
-            let names = held.credential(cx)?.names().ok()?;
-            if disclosure.format() != flow.format || names.is_empty() {
-                return None;
-            }
-        }
-        self.wallet.held.insert(subject.clone(), held);
+        let held = Held { identity, disclosure, state: PseudonymState::Fresh, own: flow.own, again: false };
+        is_good(&held, flow.format, cx).then(|| self.wallet.hold(subject, &held))?;
         Some(())
     }
 
-    fn upload(&mut self, id: FlowId, mut flow: Prepare, cx: &Context<'_>) -> Result<(), FailureReason> {
-        let purpose = match flow.purpose {
-            Purpose::Any => KeyPackagePurpose::Any,
-            Purpose::InitialOnly => KeyPackagePurpose::InitialOnly,
-        };
-        let not_before = cx.now.before(BACKDATE);
-        let not_after = cx.now.after(self.profile.delays.key_package_lifetime);
+    /// Puts a new credential in the place of one for the same key. What has been used or has gone meanwhile needs none.
+    fn renew(&mut self, subject: &UserUri, issued: IssuedCredential, cx: &Context<'_>) -> Option<()> {
+        let Some(mut held) = self.wallet.held(subject) else { return Some(()) };
+        let chain = CertificateChain::try_from(issued.leaf).ok()?;
+        held.identity = held.identity.renewed(chain, cx.trust, cx.now)?;
+        let before = std::mem::replace(&mut held.disclosure, issued.disclosure);
+        let format = before.as_ref().map(IssuedDisclosure::format);
+        let good = format == held.disclosure.as_ref().map(IssuedDisclosure::format)
+            && format.is_none_or(|format| is_good(&held, format, cx));
+        good.then(|| self.wallet.change(subject, |known| *known = held))
+    }
+
+    /// Makes KeyPackages and uploads them: those of one user, or of many in one request.
+    pub(crate) fn upload(&mut self, id: FlowId, mut flow: Prepare, cx: &Context<'_>) -> Result<(), FailureReason> {
+        let mut uploads = Vec::new();
         for subject in &flow.subjects {
-            let identity = self.wallet.identity(subject).ok_or(FailureReason::Internal)?.clone();
-            let mut key_packages = Vec::new();
-            for _ in 0..flow.key_packages {
-                let new = NewKeyPackage::create(&identity, purpose, not_before, not_after)
-                    .map_err(|_| FailureReason::Internal)?;
-                let held = HeldKeyPackage { owner: subject.clone(), secret: new.secret, not_after };
-                self.wallet.key_packages.insert(new.reference.as_bytes().to_vec(), held);
-                key_packages.push(new.key_package);
-            }
-            let body = UploadKeyPackages { owner: subject.clone(), key_packages }.encode();
-            self.request(Request { call: Call::UploadKeyPackages, body }, Some(id));
+            // It may have served while its credential was on the way.
+            let Some(identity) = self.wallet.identity(subject) else { continue };
+            let key_packages = self.new_key_packages(&identity, flow.purpose, flow.key_packages, cx)?;
+            uploads.push(UploadKeyPackages { owner: subject.clone(), key_packages });
         }
-        flow.uploads = flow.subjects.len();
+        flow.uploads = 1;
+        let request = match <[UploadKeyPackages; 1]>::try_from(uploads) {
+            Ok([one]) if flow.why != Why::Renewal => Request { call: Call::UploadKeyPackages, body: one.encode() },
+            Ok(one) => Request { call: Call::UploadBatch, body: UploadBatch { uploads: one.into() }.encode() },
+            Err(none) if none.is_empty() => return Ok(()),
+            Err(uploads) => {
+                let batches = UploadBatch::split(uploads);
+                flow.uploads = batches.len();
+                for batch in batches {
+                    self.request(Request { call: Call::UploadBatch, body: batch.encode() }, Some(id));
+                }
+                self.flows.insert(id, Flow::Prepare(flow));
+                return Ok(());
+            }
+        };
+        self.request(request, Some(id));
         self.flows.insert(id, Flow::Prepare(flow));
         Ok(())
     }
+
+    /// Makes KeyPackages and keeps their private halves.
+    pub(crate) fn new_key_packages(
+        &mut self,
+        identity: &Identity,
+        purpose: Purpose,
+        count: u16,
+        cx: &Context<'_>,
+    ) -> Result<Vec<KeyPackage>, FailureReason> {
+        let purpose = match purpose {
+            Purpose::Any => KeyPackagePurpose::Any,
+            Purpose::InitialOnly => KeyPackagePurpose::InitialOnly,
+        };
+        let (not_before, not_after) = (cx.now.before(BACKDATE), cx.now.after(self.profile.delays.key_package_lifetime));
+        let (mut kept, mut key_packages) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let new =
+                NewKeyPackage::create(identity, purpose, not_before, not_after).map_err(|_| FailureReason::Internal)?;
+            let held = HeldKeyPackage { owner: identity.user().clone(), secret: new.secret, not_after };
+            kept.push((new.reference.as_bytes().to_vec(), held));
+            key_packages.push(new.key_package);
+        }
+        self.wallet.keep_key_packages(&kept);
+        Ok(key_packages)
+    }
+}
+
+/// Whether what was issued can be shown, if there is something: what could not be shown later is refused now.
+fn is_good(held: &Held, format: DisclosureFormat, cx: &Context<'_>) -> bool {
+    let Some(disclosure) = &held.disclosure else { return true };
+    let names = held.credential(cx).and_then(|credential| credential.names().ok());
+    disclosure.format() == format && names.is_some_and(|names| !names.is_empty())
 }

@@ -9,7 +9,7 @@ use mimi_wire::{KeyMaterialResponse, KeyPackage, local::Accepted};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Call, CommandError, Context, Device, Event, FailureReason, FlowId, Verified,
+    Call, CommandError, Consent, Context, Device, Event, FailureReason, FlowId, Request, Verified,
     device::Flow,
     ending::Remains,
     say::{Submitted, sealed, submitted},
@@ -32,6 +32,8 @@ pub(crate) struct Respond {
     /// KeyPackages of the account's own other devices.
     own: Vec<Vec<u8>>,
     blocked: bool,
+    /// When an answer to a request for consent is waited for no longer.
+    consent_until: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -45,8 +47,12 @@ struct Chosen {
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Asked,
+    /// The KeyPackages that were given have ended: fresh ones are asked for.
+    AskConsent,
     CreateRoom,
     ClaimClients,
+    /// Consent came without KeyPackages.
+    Fetch,
     AddEveryone,
     Greet,
 }
@@ -66,11 +72,32 @@ impl Respond {
     pub(crate) fn expects(&self, call: &Call) -> bool {
         match self.step {
             Step::Asked => false,
+            Step::AskConsent => matches!(call, Call::Consent),
+            Step::Fetch => matches!(call, Call::KeyMaterial),
             Step::CreateRoom => matches!(call, Call::CreateRoom),
             Step::ClaimClients => matches!(call, Call::ClaimOwn),
             Step::AddEveryone => matches!(call, Call::Update(_)),
             Step::Greet => matches!(call, Call::SubmitMessage(_)),
         }
+    }
+
+    /// Whether the flow's step is one that time ends.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.step == Step::AskConsent
+    }
+
+    /// What it waits for the other side to consent to.
+    pub(crate) fn needs_consent(&self) -> Option<Consent> {
+        let chosen = self.answer.as_ref().filter(|_| self.step == Step::AskConsent)?;
+        let (requester, target) = (chosen.pseudonym.clone(), self.reply_to.clone());
+        Some(Consent { requester, target, room: Some(chosen.room.clone()) })
+    }
+
+    /// Consent is here, perhaps with KeyPackages.
+    pub(crate) fn has_consent(&mut self, key_packages: &[KeyPackage]) {
+        self.offered = key_packages.iter().map(Wire::encode).collect();
+        self.step = Step::CreateRoom;
+        self.consent_until = None;
     }
 
     /// The room of the answer.
@@ -85,7 +112,7 @@ impl Respond {
 
     /// Whether nobody but this device and its provider knows of the answer yet.
     pub(crate) fn is_unanswered(&self) -> bool {
-        matches!(self.step, Step::Asked | Step::CreateRoom | Step::ClaimClients)
+        matches!(self.step, Step::Asked | Step::AskConsent | Step::CreateRoom | Step::ClaimClients | Step::Fetch)
     }
 }
 
@@ -97,7 +124,7 @@ impl Device {
         // A second pseudonym is worth nothing if it is the first, or another provider's.
         if reply_to == *context.sender()
             || reply_to.domain() != context.sender().domain()
-            || self.wallet.held.contains_key(&reply_to)
+            || self.wallet.holds(&reply_to)
             || self.asked_in.contains(context.room())
             || self.is_connected_with(&reply_to)
         {
@@ -117,6 +144,7 @@ impl Device {
             answer: None,
             own: Vec::new(),
             blocked: false,
+            consent_until: None,
         };
         self.asked_in.insert(context.room().clone());
         self.forget_oldest_request();
@@ -155,17 +183,21 @@ impl Device {
         if self.wallet.fresh() == 0 {
             return Err(CommandError::TooFewPseudonyms { wanted: 1, fresh: 0 });
         }
-        // Looked at before anything is chosen or made: KeyPackages that have expired meanwhile lead nowhere.
-        if let Err(reason) = self.verified(read(&flow.offered), &flow.reply_to, cx) {
-            self.settle(id, Remains::Nothing, Err(reason), cx);
-            return Ok(());
-        }
+        // Looked at before anything is chosen or made: where KeyPackages have ended meanwhile, fresh ones are asked for.
+        let step = match self.verified(read(&flow.offered), &flow.reply_to, cx) {
+            Ok(_) => Step::CreateRoom,
+            Err(FailureReason::KeyPackageExpired) => Step::AskConsent,
+            Err(reason) => {
+                self.settle(id, Remains::Nothing, Err(reason), cx);
+                return Ok(());
+            }
+        };
         let pseudonym = self.wallet.choose().ok_or(CommandError::TooFewPseudonyms { wanted: 1, fresh: 0 })?;
         let room = RoomUri::pseudonym(self.profile.user.domain(), cx.entropy.bits128());
         if let Some(Flow::Respond(flow)) = self.flows.get_mut(&id) {
             let Content { media_type, body } = greeting.clone();
             flow.answer = Some(Chosen { pseudonym, room, media_type, greeting: body });
-            flow.step = Step::CreateRoom;
+            flow.step = step;
         }
         self.advance(id, cx);
         Ok(())
@@ -184,9 +216,10 @@ impl Device {
     pub(crate) fn respond_step(
         &mut self,
         id: FlowId,
-        flow: Box<Respond>,
+        mut flow: Box<Respond>,
         cx: &mut Context<'_>,
     ) -> Result<(), FailureReason> {
+        let needed = flow.needs_consent();
         let chosen = match (&flow.answer, flow.step) {
             (_, Step::Asked) => {
                 self.flows.insert(id, Flow::Respond(flow));
@@ -197,8 +230,27 @@ impl Device {
         };
         match flow.step {
             Step::Asked => {}
+            Step::AskConsent => {
+                let until = flow.consent_until.unwrap_or_else(|| cx.now.after(self.profile.delays.consent_wait));
+                if until <= cx.now {
+                    return Err(FailureReason::NoConsent);
+                }
+                if flow.consent_until.replace(until).is_none() {
+                    self.ask_consent(id, &needed.ok_or(FailureReason::Internal)?);
+                }
+                self.wake(until, id);
+            }
+            // Consent was asked for in the middle of it.
+            Step::CreateRoom if self.rooms.contains_key(&chosen.room) => {
+                flow.step = if flow.offered.is_empty() { Step::Fetch } else { Step::AddEveryone };
+                return self.respond_step(id, flow, cx);
+            }
+            Step::Fetch => {
+                let request = self.key_material_for(&chosen.pseudonym, &flow.reply_to, &chosen.room)?;
+                self.request(Request { call: Call::KeyMaterial, body: request.encode() }, Some(id));
+            }
             Step::CreateRoom => {
-                let identity = self.wallet.identity(&chosen.pseudonym).ok_or(FailureReason::Internal)?.clone();
+                let identity = self.wallet.identity(&chosen.pseudonym).ok_or(FailureReason::Internal)?;
                 let state = RoomState::private(chosen.room.clone(), chosen.pseudonym.clone());
                 let state = state.map_err(|_| FailureReason::Internal)?;
                 let (room, first) =
@@ -211,7 +263,12 @@ impl Device {
                 self.send_claim_own(id, &chosen.pseudonym, own);
             }
             Step::AddEveryone => {
-                let mut add = self.verified(read(&flow.offered), &flow.reply_to, cx)?;
+                let add = self.verified(read(&flow.offered), &flow.reply_to, cx);
+                if matches!(add, Err(FailureReason::KeyPackageExpired)) {
+                    flow.step = Step::AskConsent;
+                    return self.respond_step(id, flow, cx);
+                }
+                let mut add = add?;
                 add.extend(self.verified(read(&flow.own), &chosen.pseudonym, cx).unwrap_or_default());
                 let updates = vec![add_participant(&flow.reply_to, RoomState::PARTICIPANT)];
                 self.send_commit(id, &chosen.room, Wanted { updates, add, ..Wanted::default() })?;
@@ -239,6 +296,14 @@ impl Device {
         let chosen = flow.answer.as_ref().ok_or(FailureReason::Internal)?;
         flow.step = match flow.step {
             Step::Asked => return Err(FailureReason::Internal),
+            // The request is on its way; what comes of it comes into the inbox.
+            Step::AskConsent => Step::AskConsent,
+            Step::Fetch => {
+                let response = KeyMaterialResponse::decode(body).map_err(|_| answer())?;
+                let usable = self.usable(response, &flow.reply_to, cx)?;
+                flow.offered = usable.iter().map(|kp| kp.as_key_package().encode()).collect();
+                Step::AddEveryone
+            }
             Step::CreateRoom => {
                 Accepted::decode(body).map_err(|_| answer())?;
                 Step::ClaimClients
@@ -247,7 +312,7 @@ impl Device {
                 let response = KeyMaterialResponse::decode(body).map_err(|_| answer())?;
                 let usable = self.usable(response, &chosen.pseudonym, cx).unwrap_or_default();
                 flow.own = usable.iter().map(|kp| kp.as_key_package().encode()).collect();
-                Step::AddEveryone
+                if flow.offered.is_empty() { Step::Fetch } else { Step::AddEveryone }
             }
             Step::AddEveryone => match self.committed(&chosen.room, body, cx)? {
                 Committed::Accepted => {
@@ -350,6 +415,7 @@ mod tests {
                 answer: None,
                 own: Vec::new(),
                 blocked: false,
+                consent_until: None,
             };
             device.forget_oldest_request();
             let request = FlowId(u64::from(number) + 1);

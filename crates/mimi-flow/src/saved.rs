@@ -1,18 +1,22 @@
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use mimi_mls::Room;
-use mimi_pseudonym::{
-    CipherSuite, ClientUri, DecodeError, DisclosureFormat, Reader, RoomUri, SignError, SigningKey, Timestamp, UserUri,
-    Wire, Writer,
-};
+use mimi_pseudonym::{CipherSuite, ClientUri, DisclosureFormat, RoomUri, Timestamp, UserUri, Wire};
 use mimi_wire::ExternalSender;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::{
     Delays, Device, Event, EventId, FlowId, Profile, Request, RequestId,
+    consent::Consents,
     device::{Flow, Outstanding, Queued},
     disclose::Disclosures,
-    wallet::{Held, HeldKeyPackage, Wallet},
+    keep::read_batch,
+    records::{Records, Vault},
+    wallet::{Index, Wallet, is_sound},
 };
 
 /// One entry of a saved device: entries that did not change need not be written again. Some hold private keys:
@@ -23,6 +27,14 @@ pub struct Entry {
     pub key: String,
     /// The value.
     pub value: Vec<u8>,
+}
+
+/// What has changed of a device, to be written in one transaction.
+pub struct Changes {
+    /// All live entries there are, in place of those there were: an entry that did not change need not be written again.
+    pub live: Vec<Entry>,
+    /// Records that are new or different, and those that are gone.
+    pub records: Vec<(String, Option<Zeroizing<Vec<u8>>>)>,
 }
 
 /// Why a saved device cannot be read.
@@ -59,6 +71,8 @@ struct Core {
     asked_in: Vec<RoomUri>,
     knocked: Vec<(RoomUri, BTreeSet<UserUri>)>,
     offered: Vec<(RoomUri, RoomUri)>,
+    wallet: Index,
+    consents: Consents,
     refused: Vec<(RoomUri, [u8; 32])>,
     disclosures: Disclosures,
     next: u64,
@@ -80,14 +94,34 @@ struct CoreRef<'a> {
     asked_in: Vec<&'a RoomUri>,
     knocked: Vec<(&'a RoomUri, &'a BTreeSet<UserUri>)>,
     offered: Vec<(&'a RoomUri, &'a RoomUri)>,
+    wallet: &'a Index,
+    consents: &'a Consents,
     refused: Vec<(&'a RoomUri, &'a [u8; 32])>,
     disclosures: &'a Disclosures,
     next: u64,
 }
 
 impl Device {
-    /// The whole device as entries.
+    /// The whole device as entries; of one with a vault, without the records that are in there.
     pub fn save(&self) -> Vec<Entry> {
+        let mut entries = self.live();
+        entries.extend(self.wallet.records.entries());
+        entries
+    }
+
+    /// What has to be written, all of it at once, so that the vault and the live entries are the device as it is now.
+    pub fn changes(&self) -> Changes {
+        let records = self.wallet.records.changes();
+        let records = records.map(|(key, value)| (key.to_owned(), value.map(|value| Zeroizing::new(value.to_vec()))));
+        Changes { live: self.live(), records: records.collect() }
+    }
+
+    /// What [`Device::changes`] gave has been written.
+    pub fn kept(&mut self) {
+        self.wallet.records.kept();
+    }
+
+    fn live(&self) -> Vec<Entry> {
         let core = CoreRef {
             version: VERSION,
             user: &self.profile.user,
@@ -103,6 +137,8 @@ impl Device {
             asked_in: self.asked_in.iter().collect(),
             knocked: self.knocked.iter().collect(),
             offered: self.offered.iter().collect(),
+            wallet: &self.wallet.index,
+            consents: &self.consents,
             refused: self.refused.iter().collect(),
             disclosures: &self.disclosures,
             next: self.next,
@@ -111,18 +147,6 @@ impl Device {
         let core = serde_json::to_vec(&core).unwrap_or_default();
         let mut entries = vec![Entry { key: CORE.to_owned(), value: core }];
         let mut add = |kind: &str, name: &str, value| entries.push(Entry { key: format!("{kind}/{name}"), value });
-        for (user, held) in &self.wallet.held {
-            add("held", user.as_str(), held.save());
-        }
-        for (user, key) in &self.wallet.asked {
-            let mut writer = Writer::default();
-            self.profile.suite.write(&mut writer);
-            writer.raw(key.secret());
-            add("asked", user.as_str(), writer.into_octets());
-        }
-        for (reference, held) in &self.wallet.key_packages {
-            add("key-package", &hex(reference), held.encode());
-        }
         for (uri, room) in &self.rooms {
             add("room", uri.as_str(), room.save());
         }
@@ -132,12 +156,43 @@ impl Device {
         entries
     }
 
-    /// Reads a saved device. Requests that were not answered are sent again, events that were not told are told.
+    /// Reads a saved device, all of it into memory. Requests that were not answered are sent again, events that were not
+    /// told are told.
     ///
     /// # Errors
     /// [`RestoreError`]
     pub fn restore(entries: impl IntoIterator<Item = Entry>) -> Result<Self, RestoreError> {
-        let mut by_key: BTreeMap<String, Vec<u8>> = entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
+        let is_live = |key: &str| key == CORE || key.starts_with("room/") || key.starts_with("request/");
+        let (live, rest): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| is_live(&entry.key));
+        let mut records = Records::default();
+        for Entry { key, value } in rest {
+            let sound = if key.starts_with("batch/") { read_batch(&value).is_some() } else { is_sound(&key, &value) };
+            if !sound {
+                return Err(RestoreError::Damaged(kind(&key)));
+            }
+            records.put(key, value);
+        }
+        Self::read(live, records)
+    }
+
+    /// Reads a saved device whose records stay in a vault until they are needed: what this costs does not depend on how
+    /// many pseudonyms there are.
+    ///
+    /// # Errors
+    /// [`RestoreError`]
+    pub fn open(live: impl IntoIterator<Item = Entry>, vault: Arc<dyn Vault>) -> Result<Self, RestoreError> {
+        Self::read(live, Records::in_vault(vault))
+    }
+
+    /// Moves all records that are in memory into a vault with the next [`Device::changes`].
+    #[must_use]
+    pub fn with_vault(mut self, vault: Arc<dyn Vault>) -> Self {
+        self.wallet.records.move_to(vault);
+        self
+    }
+
+    fn read(live: impl IntoIterator<Item = Entry>, records: Records) -> Result<Self, RestoreError> {
+        let mut by_key: BTreeMap<String, Vec<u8>> = live.into_iter().map(|entry| (entry.key, entry.value)).collect();
         let core = by_key.remove(CORE).ok_or(RestoreError::Missing)?;
         // Keys have URIs in them: an error names the kind of entry alone.
         let damaged = |key: &str| RestoreError::Damaged(kind(key));
@@ -152,15 +207,10 @@ impl Device {
         let core: Core = serde_json::from_slice(&core).map_err(|_| damaged(CORE))?;
         let hub = ExternalSender::decode(&core.hub).map_err(|_| damaged(CORE))?;
         let mut requests = BTreeMap::new();
-        let (mut wallet, mut rooms) = (Wallet::default(), BTreeMap::new());
+        let mut rooms = BTreeMap::new();
         for (key, value) in &by_key {
             let read = || -> Option<()> {
                 match key.split_once('/')? {
-                    ("held", user) => drop(wallet.held.insert(user.parse().ok()?, Held::restore(value).ok()?)),
-                    ("asked", user) => drop(wallet.asked.insert(user.parse().ok()?, signing_key(value)?)),
-                    ("key-package", reference) => {
-                        wallet.key_packages.insert(unhex(reference)?, HeldKeyPackage::decode(value).ok()?);
-                    }
                     ("room", uri) => {
                         rooms.insert(uri.parse::<RoomUri>().ok()?, Room::restore(value).ok()?);
                     }
@@ -188,7 +238,7 @@ impl Device {
         Ok(Self {
             profile,
             format: core.format,
-            wallet,
+            wallet: Wallet { records, index: core.wallet },
             rooms,
             flows,
             outstanding,
@@ -197,6 +247,7 @@ impl Device {
             asked_in: core.asked_in.into_iter().collect(),
             knocked: core.knocked.into_iter().collect(),
             offered: core.offered.into_iter().collect(),
+            consents: core.consents,
             refused: core.refused.into_iter().collect(),
             disclosures: core.disclosures,
             next: core.next,
@@ -207,34 +258,11 @@ impl Device {
 
 fn kind(key: &str) -> &'static str {
     let kind = key.split_once('/').map_or(key, |(kind, _)| kind);
-    let known = [CORE, "held", "asked", "key-package", "room", "request"];
+    let known = [CORE, "held", "asked", "key-package", "fresh", "ends", "batch", "room", "request"];
     known.into_iter().find(|known| *known == kind).unwrap_or("unknown")
 }
 
 /// Calls a closure that changes what it captures.
 fn run(mut read: impl FnMut() -> Option<()>) -> Option<()> {
     read()
-}
-
-fn signing_key(value: &[u8]) -> Option<SigningKey> {
-    let mut reader = Reader::new(value);
-    let suite: Result<CipherSuite, DecodeError> = CipherSuite::read(&mut reader);
-    let secret = reader.array().ok()?;
-    let key: Result<SigningKey, SignError> = SigningKey::from_secret(suite.ok()?.signature_scheme(), &secret);
-    key.ok()
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
-    digits?
-        .chunks(2)
-        .map(|pair| match pair {
-            [high, low] => Some(high << 4 | low),
-            _ => None,
-        })
-        .collect()
 }

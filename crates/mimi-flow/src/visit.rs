@@ -319,7 +319,7 @@ impl Device {
         let answer = || FailureReason::Answer { call: "groupInfo".into() };
         let response = UnverifiedGroupInfoResponse::decode(body).map_err(|_| answer())?;
         let key = HpkeKeyPair::decode(&flow.key).map_err(|_| FailureReason::Internal)?;
-        let identity = self.wallet.identity(&flow.user).ok_or(FailureReason::Internal)?.clone();
+        let identity = self.wallet.identity(&flow.user).ok_or(FailureReason::Internal)?;
         group_info::open(response, &flow.room, &HubFingerprint::from_bytes(flow.hub), &key, identity, cx)
     }
 }

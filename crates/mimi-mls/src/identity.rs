@@ -46,6 +46,13 @@ impl Identity {
         Ok(Self { suite, user: leaf.user().clone(), client: leaf.client().clone(), key, certificates })
     }
 
+    /// The same key with other certificates for the same user and client, such as ones that end later. `None` if they are for
+    /// another key, user or client, or not to be trusted now.
+    pub fn renewed(&self, certificates: CertificateChain, trust: &TrustStore, now: Timestamp) -> Option<Self> {
+        let renewed = Self::new(self.suite, self.key.clone(), certificates, trust, now).ok()?;
+        (renewed.user == self.user && renewed.client == self.client).then_some(renewed)
+    }
+
     /// The cipher suite its key is for.
     pub fn suite(&self) -> CipherSuite {
         self.suite

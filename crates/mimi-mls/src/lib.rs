@@ -13,6 +13,7 @@ mod hub_info;
 mod hub_join;
 mod hub_log;
 mod hub_propose;
+mod hub_recover;
 mod hub_remove;
 mod hub_restore;
 mod identity;
@@ -36,6 +37,7 @@ pub use hub::{HubCreateError, HubRestoreError, HubRoom, Snapshot};
 pub use hub_commit::{AcceptedCommit, CommitRefusal, Joined};
 pub use hub_join::Admission;
 pub use hub_propose::{AcceptedProposals, ProposalRefusal};
+pub use hub_recover::{PastRoom, ReportRefusal};
 pub use hub_remove::HubProposals;
 pub use identity::{Identity, IdentityError};
 pub use key_package::{

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use mimi_credential::{CredentialError, TrustStore};
+use mimi_credential::{CertificateChain, CredentialError, TrustStore};
 use mimi_pseudonym::{ClientUri, DecodeError, MessageContext, Reader, RoomUri, Timestamp, UserUri, Wire, Writer};
 use mimi_room::{RoomState, StateError};
 use mimi_wire::{ExternalSender, GroupInfo, RatchetTree, Welcome};
@@ -184,9 +184,7 @@ impl Room {
             .and_then(|builder| builder.with_ratchet_tree(tree).skip_lifetime_validation().build())
             .and_then(|staged| staged.into_group(&backend))
             .map_err(|_| JoinError::Welcome)?;
-        if !is_ours(&group, &identity) {
-            return Err(JoinError::Welcome);
-        }
+        let identity = as_in_group(&group, identity, trust, now).ok_or(JoinError::Welcome)?;
         let uri = room_of(group.group_id()).filter(|uri| uri == room).ok_or(JoinError::OtherRoom)?;
         let state = room_state(&uri, group.extensions())?;
         let roster = Roster::verify(group.members(), identity.suite(), trust, now)?;
@@ -308,12 +306,18 @@ impl fmt::Debug for Room {
 }
 
 /// Whether our leaf in the group is the identity's.
-fn is_ours(group: &MlsGroup, identity: &Identity) -> bool {
-    let own = identity.credential();
-    group.ciphersuite() == ciphersuite(identity.suite())
-        && group
-            .own_leaf_node()
-            .is_some_and(|leaf| *leaf.credential() == own.credential && *leaf.signature_key() == own.signature_key)
+/// The identity with the certificates that its leaf in the group has: they may have been renewed since the KeyPackage was
+/// made. `None` if the leaf is not this identity's.
+fn as_in_group(group: &MlsGroup, identity: Identity, trust: &TrustStore, now: Timestamp) -> Option<Identity> {
+    let (own, leaf) = (identity.credential(), group.own_leaf_node()?);
+    if group.ciphersuite() != ciphersuite(identity.suite()) || *leaf.signature_key() != own.signature_key {
+        return None;
+    }
+    if *leaf.credential() == own.credential {
+        return Some(identity);
+    }
+    let chain = CertificateChain::try_from(crate::identity::certificates(leaf.credential())?).ok()?;
+    identity.renewed(chain, trust, now)
 }
 
 fn own_leaf(identity: &Identity) -> crate::identity::Leaf {

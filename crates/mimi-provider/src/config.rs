@@ -9,7 +9,9 @@ use serde::Deserialize;
 
 use crate::{
     franking::Periods,
+    pace::Rate,
     store::{Address, StoreError},
+    ties::TiesConfig,
 };
 
 /// How a provider is set up. Read from a TOML file; paths in it are relative to the file.
@@ -37,10 +39,14 @@ pub struct Config {
     pub(crate) registration: Registration,
     #[serde(default)]
     pub(crate) unknown_users: UnknownUsers,
+    /// The file with the operator's token, for what it does to rooms; without it, nothing of that can be done.
+    pub(crate) operator_token: Option<PathBuf>,
     #[serde(default)]
     pub(crate) rooms: RoomRules,
     #[serde(default)]
     pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) ties: TiesConfig,
     #[serde(default)]
     pub(crate) abuse: Abuse,
 }
@@ -194,17 +200,51 @@ pub(crate) struct Limits {
     body_seconds: u64,
     /// Connections at the same time.
     pub(crate) connections: u16,
+    /// Queries for users in a minute, of one device.
+    device_queries: u32,
+    /// Of one other provider.
+    peer_queries: u32,
+    /// Requests, grants and the like about consent in a minute, of one device.
+    device_consents: u32,
+    /// Of one other provider.
+    peer_consents: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 1 << 26, header_seconds: 10, body_seconds: 60, connections: 4096 }
+        Self {
+            body: 1 << 26,
+            header_seconds: 10,
+            body_seconds: 60,
+            connections: 4096,
+            device_queries: 30,
+            peer_queries: 600,
+            device_consents: 60,
+            peer_consents: 600,
+        }
     }
 }
 
 impl Limits {
+    fn rates(&self) -> [(&'static str, u32); 4] {
+        [
+            ("device_queries", self.device_queries),
+            ("peer_queries", self.peer_queries),
+            ("device_consents", self.device_consents),
+            ("peer_consents", self.peer_consents),
+        ]
+    }
+
     pub(crate) fn header_timeout(&self) -> Duration {
         Duration::from_secs(self.header_seconds)
+    }
+
+    pub(crate) fn queries(&self) -> Rate {
+        Rate { device: self.device_queries, peer: self.peer_queries }
+    }
+
+    pub(crate) fn consents(&self) -> Rate {
+        Rate { device: self.device_consents, peer: self.peer_consents }
     }
 
     pub(crate) fn body_timeout(&self) -> Duration {
@@ -241,6 +281,9 @@ pub enum ConfigError {
     /// A peer is listed twice, or is this provider itself.
     #[error("peers: {0} is listed twice or is this provider itself")]
     Peer(Domain),
+    /// The way of tying pseudonyms to accounts lacks something.
+    #[error("ties: {0}")]
+    Ties(&'static str),
     /// A number of days is out of range.
     #[error("abuse: days are 1 to 3650")]
     Days,
@@ -277,6 +320,9 @@ impl Config {
                 return Err(ConfigError::Peer(peer.domain.clone()));
             }
         }
+        if let Some(fault) = config.ties.fault() {
+            return Err(ConfigError::Ties(fault));
+        }
         let limits = &config.limits;
         match (limits.body, limits.header_seconds, limits.body_seconds, limits.connections) {
             (0, ..) => Err(ConfigError::Limit("body")),
@@ -286,7 +332,10 @@ impl Config {
             _ if config.database.as_ref().is_some_and(|database| database.connections < 2) => {
                 Err(ConfigError::DatabaseConnections)
             }
-            _ => Ok(()),
+            _ => match config.limits.rates().into_iter().find(|(_, rate)| *rate == 0) {
+                Some((name, _)) => Err(ConfigError::Limit(name)),
+                None => Ok(()),
+            },
         }?;
         let Abuse { secret_days, remember_days, signer_days, .. } = config.abuse;
         if [secret_days, remember_days, signer_days].iter().any(|days| !(1..=3650).contains(days)) {
@@ -301,12 +350,14 @@ impl Config {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Self { data, database, tls, issuer, anchors, abuse, .. } = self;
+        let Self { data, database, operator_token, tls, issuer, anchors, abuse, ties, .. } = self;
         let password = database.as_mut().and_then(|database| database.password_file.as_mut());
         [data, &mut tls.certificate, &mut tls.key, &mut tls.roots, &mut issuer.certificate, &mut issuer.key]
             .into_iter()
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
+            .chain(&mut ties.key)
             .chain(password)
+            .chain(operator_token.as_mut())
             .chain(&mut abuse.signals)
     }
 }
@@ -379,7 +430,8 @@ address = "127.0.0.1:9443"
         assert_eq!(refused(&twice), "peers: b.example is listed twice or is this provider itself");
         let itself = format!("{GOOD}[[peers]]\ndomain = \"a.example\"\n");
         assert_eq!(refused(&itself), "peers: a.example is listed twice or is this provider itself");
-        for limit in ["body", "header_seconds", "body_seconds", "connections"] {
+        let limits = ["body", "header_seconds", "body_seconds", "connections"];
+        for limit in limits.into_iter().chain(Limits::default().rates().map(|(name, _)| name)) {
             assert_eq!(refused(&format!("{GOOD}[limits]\n{limit} = 0\n")), format!("limits: {limit} must not be 0"));
         }
         let database = format!("{GOOD}[database]\npostgres = \"host=/run/postgresql\"\nconnections = 1\n");

@@ -8,13 +8,15 @@ use mimi_wire::{ConsentEntry, ConsentOperation, Endpoint, Problem, local::Consen
 
 use crate::{
     fail::Fail,
+    pace::Asker,
     provider::Inner,
     server::{Peer, Reply},
-    store::Device,
+    store::{Device, DeviceId},
 };
 
 /// What a device's user does about consent: asks or takes that back, as the requester; grants or revokes, as the target.
 pub(crate) async fn from_device(inner: &Arc<Inner>, device: Device, entry: ConsentEntry) -> Result<Reply, Fail> {
+    inner.consents.check(Asker::Device(device.id), inner.now())?;
     let (own, other) = match entry.operation {
         ConsentOperation::Request | ConsentOperation::Cancel => (&entry.scope.requester, &entry.scope.target),
         ConsentOperation::Grant { .. } | ConsentOperation::Revoke => (&entry.scope.target, &entry.scope.requester),
@@ -23,7 +25,7 @@ pub(crate) async fn from_device(inner: &Arc<Inner>, device: Device, entry: Conse
     if own == other {
         return Err(Problem::Malformed.into());
     }
-    let account = device.account;
+    let (account, speaker) = (device.account, device.id);
     if !inner.blocking(move |inner| Ok(inner.store.owns(account, &own)?)).await? {
         return Err(Problem::ForeignUser.into());
     }
@@ -32,7 +34,7 @@ pub(crate) async fn from_device(inner: &Arc<Inner>, device: Device, entry: Conse
         ConsentOperation::Request | ConsentOperation::Cancel if here => return asked(inner, entry).await,
         ConsentOperation::Request | ConsentOperation::Cancel => Endpoint::RequestConsent,
         ConsentOperation::Grant { .. } => {
-            said(inner, &entry, true).await?;
+            said(inner, &entry, speaker).await?;
             if here {
                 return received(inner, entry).await;
             }
@@ -40,7 +42,7 @@ pub(crate) async fn from_device(inner: &Arc<Inner>, device: Device, entry: Conse
         }
         // Whom it is taken from is not told.
         ConsentOperation::Revoke => {
-            said(inner, &entry, false).await?;
+            said(inner, &entry, speaker).await?;
             return Ok(Reply::Created);
         }
     };
@@ -61,6 +63,7 @@ pub(crate) async fn requested(
     target: UserUri,
     entry: ConsentEntry,
 ) -> Result<Reply, Fail> {
+    inner.consents.check(Asker::Peer(peer.domain().clone()), inner.now())?;
     let asks = matches!(entry.operation, ConsentOperation::Request | ConsentOperation::Cancel);
     if !asks || entry.scope.target != target {
         return Err(Problem::Malformed.into());
@@ -76,6 +79,7 @@ pub(crate) async fn updated(
     requester: UserUri,
     entry: ConsentEntry,
 ) -> Result<Reply, Fail> {
+    inner.consents.check(Asker::Peer(peer.domain().clone()), inner.now())?;
     if entry.scope.requester != requester {
         return Err(Problem::Malformed.into());
     }
@@ -105,13 +109,23 @@ async fn asked(inner: &Arc<Inner>, entry: ConsentEntry) -> Result<Reply, Fail> {
 async fn received(inner: &Arc<Inner>, entry: ConsentEntry) -> Result<Reply, Fail> {
     inner
         .blocking(move |inner| {
-            inner.wake(&inner.store.consent_received(&entry)?);
+            inner.wake(&inner.store.consent_received(&entry, inner.now())?);
             Ok(Reply::Created)
         })
         .await
 }
 
-async fn said(inner: &Arc<Inner>, entry: &ConsentEntry, granted: bool) -> Result<(), Fail> {
-    let scope = entry.scope.clone();
-    inner.blocking(move |inner| Ok(inner.store.consent_given(&scope, granted, inner.now())?)).await
+/// Keeps what a device's user has said, and tells the user's other devices: without KeyPackages, which are not for them.
+async fn said(inner: &Arc<Inner>, entry: &ConsentEntry, speaker: DeviceId) -> Result<(), Fail> {
+    let operation = match entry.operation {
+        ConsentOperation::Grant { .. } => ConsentOperation::Grant { key_packages: Vec::new() },
+        _ => ConsentOperation::Revoke,
+    };
+    let entry = ConsentEntry { operation, ..entry.clone() };
+    inner
+        .blocking(move |inner| {
+            inner.wake(&inner.store.consent_given(&entry, speaker, inner.now())?);
+            Ok(())
+        })
+        .await
 }

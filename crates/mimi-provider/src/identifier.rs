@@ -7,7 +7,13 @@ use mimi_wire::{
     local::{LocalIdentifierQuery, SetProfile},
 };
 
-use crate::{fail::Fail, provider::Inner, server::Reply, store::Device};
+use crate::{
+    fail::Fail,
+    pace::Asker,
+    provider::Inner,
+    server::{Peer, Reply},
+    store::Device,
+};
 
 /// The most elements of a query that is answered.
 const ELEMENTS_MAX: usize = 8;
@@ -17,7 +23,12 @@ const FOUND_MAX: usize = 20;
 const PART_MIN: usize = 3;
 
 /// Finds users of a provider for a device: here, or by asking that provider.
-pub(crate) async fn for_device(inner: &Arc<Inner>, query: LocalIdentifierQuery) -> Result<Reply, Fail> {
+pub(crate) async fn for_device(
+    inner: &Arc<Inner>,
+    device: &Device,
+    query: LocalIdentifierQuery,
+) -> Result<Reply, Fail> {
+    inner.queries.check(Asker::Device(device.id), inner.now())?;
     if query.domain == *inner.domain() {
         return Ok(Reply::message(&self::query(inner, query.request).await?));
     }
@@ -40,10 +51,20 @@ pub(crate) async fn set_profile(inner: &Arc<Inner>, device: Device, profile: Set
     Ok(Reply::Nothing)
 }
 
+/// Finds users for another provider, as often as it may ask.
+pub(crate) async fn for_peer(
+    inner: &Arc<Inner>,
+    peer: &Peer,
+    request: IdentifierRequest,
+) -> Result<IdentifierResponse, Fail> {
+    inner.queries.check(Asker::Peer(peer.domain().clone()), inner.now())?;
+    query(inner, request).await
+}
+
 /// Finds accounts (draft-ietf-mimi-protocol-06, section 5.8): those that every element leads to, by a field that its
 /// owner lets be found in that way. Whoever does not want to be found is answered for as whoever does not exist. A
 /// pseudonym has no profile and is never found.
-pub(crate) async fn query(inner: &Arc<Inner>, request: IdentifierRequest) -> Result<IdentifierResponse, Fail> {
+async fn query(inner: &Arc<Inner>, request: IdentifierRequest) -> Result<IdentifierResponse, Fail> {
     let elements = request.elements;
     if elements.len() > ELEMENTS_MAX {
         return Ok(response(IdentifierQueryCode::Forbidden, Vec::new()));

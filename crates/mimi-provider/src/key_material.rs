@@ -7,7 +7,7 @@ use mimi_room::KeyPackagePurpose;
 use mimi_wire::{
     ClientKeyMaterial, ClientMaterial, ConsentScope, Endpoint, KeyMaterialRequest, KeyMaterialRequestTbs,
     KeyMaterialResponse, KeyMaterialUserCode, KeyPackage, Problem, UnverifiedKeyMaterialRequest,
-    local::{ClaimOwnRequest, HubKeyMaterialRequest, UploadKeyPackages, UploadResponse},
+    local::{ClaimOwnRequest, HubKeyMaterialRequest, UploadBatch, UploadKeyPackages, UploadResponse},
 };
 
 use crate::{
@@ -16,20 +16,43 @@ use crate::{
     hash, hub,
     provider::Inner,
     server::{Peer, Reply},
-    store::{Claim, ClaimedClient, Consent, Device, Hash, Kind, StoredKeyPackage},
+    store::{Claim, ClaimedClient, Consent, Device, Hash, Kind, Others, StoredKeyPackage},
 };
 
 /// Takes KeyPackages of a device, each of them verified: all or none.
 pub(crate) async fn upload(inner: &Arc<Inner>, device: Device, request: UploadKeyPackages) -> Result<Reply, Fail> {
+    take(inner, device, vec![request], Others::Stay).await
+}
+
+/// Takes KeyPackages of several users of a device in place of those that nobody has claimed: all or none.
+pub(crate) async fn upload_batch(inner: &Arc<Inner>, device: Device, request: UploadBatch) -> Result<Reply, Fail> {
+    take(inner, device, request.uploads, Others::Withdrawn).await
+}
+
+async fn take(
+    inner: &Arc<Inner>,
+    device: Device,
+    uploads: Vec<UploadKeyPackages>,
+    others: Others,
+) -> Result<Reply, Fail> {
     inner
         .blocking(move |inner| {
-            if !inner.store.owns(device.account, &request.owner)? {
-                return Err(Problem::ForeignUser.into());
+            for upload in &uploads {
+                if !inner.store.owns(device.account, &upload.owner)? {
+                    return Err(Problem::ForeignUser.into());
+                }
             }
             let now = inner.now();
-            let verified = request.key_packages.into_iter().map(|key_package| {
+            let each = uploads.into_iter().flat_map(|upload| {
+                upload.key_packages.into_iter().map(move |key_package| (upload.owner.clone(), key_package))
+            });
+            let verified = each.map(|(owner, key_package)| {
                 let suite = CipherSuite::from_code(key_package.cipher_suite_code()).ok_or(Problem::Malformed)?;
-                let verified = UnverifiedKeyPackage::new(key_package).verify(&request.owner, suite, &inner.trust, now);
+                // One that may be used again would tie the rooms it leads into to each other.
+                if key_package.is_last_resort() {
+                    return Err(Problem::Forbidden);
+                }
+                let verified = UnverifiedKeyPackage::new(key_package).verify(&owner, suite, &inner.trust, now);
                 let verified = verified.map_err(|_| Problem::SignatureInvalid)?;
                 Ok(StoredKeyPackage {
                     reference: verified.reference().clone(),
@@ -42,7 +65,7 @@ pub(crate) async fn upload(inner: &Arc<Inner>, device: Device, request: UploadKe
                 })
             });
             let verified = verified.collect::<Result<Vec<_>, Problem>>()?;
-            if !inner.store.upload(&device, &verified, now)? {
+            if !inner.store.upload_with(&device, &verified, others, now)? {
                 return Err(Problem::Forbidden.into());
             }
             let accepted = u32::try_from(verified.len()).unwrap_or(u32::MAX);
@@ -180,20 +203,23 @@ async fn serve(inner: &Arc<Inner>, request: &KeyMaterialRequest) -> Result<KeyMa
             let in_room = room.is_some();
             let consent =
                 inner.store.consent(&ConsentScope { requester: requesting_user, target: target.clone(), room })?;
-            let kind = match consent {
-                Consent::Granted => Kind::Either,
-                Consent::Unsaid { initial_connections: true } if !target.is_pseudonym() => Kind::InitialOnly,
-                Consent::ElsewhereOnly if in_room => {
-                    return refusal(KeyMaterialUserCode::NoConsentForThisRoom, target);
-                }
+            let (kind, refused) = match consent {
+                Consent::Granted => (Kind::Either, None),
+                Consent::Unsaid { initial_connections: true } if !target.is_pseudonym() => (Kind::InitialOnly, None),
+                Consent::ElsewhereOnly if in_room => (Kind::Either, Some(KeyMaterialUserCode::NoConsentForThisRoom)),
                 Consent::Nobody if inner.config.unknown_users == UnknownUsers::Told => {
-                    return refusal(KeyMaterialUserCode::UserUnknown, target);
+                    (Kind::Either, Some(KeyMaterialUserCode::UserUnknown))
                 }
-                _ => return refusal(KeyMaterialUserCode::NoConsent, target),
+                _ => (Kind::Either, Some(KeyMaterialUserCode::NoConsent)),
             };
             let required = Some(required_capabilities);
+            // Whoever gets nothing is looked for like everybody else, with no suite that would do.
+            let suites = if refused.is_some() { Vec::new() } else { suites };
             let claim = Claim { owner: target.clone(), kind, suites, required, except: None, request };
             let claimed = inner.store.claim(&claim, inner.now())?;
+            if let Some(code) = refused {
+                return refusal(code, target);
+            }
             let given = claimed.iter().any(|one| matches!(one, ClaimedClient::KeyPackage(..)));
             if consent == Consent::Granted || given {
                 response(target, claimed)

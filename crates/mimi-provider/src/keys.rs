@@ -24,6 +24,9 @@ pub enum KeyFileError {
     /// A file cannot be read, or has not the PEM items it should have.
     #[error("{}: cannot be read, or is not the PEM file it should be", .0.display())]
     Pem(PathBuf),
+    /// A file has not the operator's token.
+    #[error("{}: cannot be read, or is not 64 hexadecimal digits", .0.display())]
+    Token(PathBuf),
     /// A key is of no kind that can be used.
     #[error("{}: no Ed25519 or P-256 key in PKCS#8", .0.display())]
     Key(PathBuf),
@@ -38,6 +41,9 @@ pub enum KeyFileError {
     /// The authority for users' certificates cannot be used.
     #[error("issuer: {0}")]
     Issuer(#[from] IssueError),
+    /// The key of the way of tying pseudonyms to accounts.
+    #[error("{}: not the key that this way of tying needs", .0.display())]
+    Tie(PathBuf),
     /// Certificate and key for TLS do not fit each other, or cannot be used.
     #[error("tls: certificate, key or roots cannot be used")]
     Tls,
@@ -115,6 +121,15 @@ pub(crate) fn trust(config: &Config) -> Result<TrustStore, KeyFileError> {
         }
     }
     Ok(trust)
+}
+
+/// The hash of the operator's token, which stands in a file as 64 hexadecimal digits.
+pub(crate) fn operator(config: &Config) -> Result<Option<[u8; 32]>, KeyFileError> {
+    let Some(path) = &config.operator_token else { return Ok(None) };
+    let refused = || KeyFileError::Token(path.clone());
+    let text = std::fs::read_to_string(path).map_err(|_| refused())?;
+    let token = crate::unhex32(text.trim()).ok_or_else(refused)?;
+    Ok(Some(crate::hash(&[&token])))
 }
 
 /// What the hub is in the rooms of a cipher suite, and signs with.

@@ -17,11 +17,14 @@ mod limiter;
 mod local;
 mod log;
 mod outbox;
+mod pace;
+mod page;
 mod peers;
 mod provider;
 mod record;
 mod server;
 mod store;
+mod ties;
 mod wake;
 
 pub use abuse::explain;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use mimi_credential::LeafIdentity;
 use mimi_pseudonym::{CipherSuite, ClientUri, Entropy, PublicKey, RoomUri, UserUri, Wire};
 use mimi_wire::{
-    Credential, Endpoint, Problem, SubmitMessageRequest, SubmitMessageResponse, UnverifiedGroupInfoRequest,
-    UnverifiedGroupInfoResponse, UpdateOutcome, UpdateRequest, UpdateRoomResponse,
+    Credential, Endpoint, Problem, SubmitMessageRequest, SubmitMessageResponse, UnverifiedCommitReport,
+    UnverifiedGroupInfoRequest, UnverifiedGroupInfoResponse, UpdateOutcome, UpdateRequest, UpdateRoomResponse,
     local::{
         AddDeviceRequest, DeviceToken, EnrolmentCode, HubSender, JoinLinksRequest, JoinLinksResponse, ProviderInfo,
         PseudonymsRequest, PseudonymsResponse, RegisterAccountRequest, RegisterResponse,
@@ -38,15 +38,15 @@ pub(crate) fn info(inner: &Inner) -> ProviderInfo {
 }
 
 /// A device with its secrets, of which only hashes are stored.
-struct Fresh {
-    device: NewDevice,
+pub(crate) struct Fresh {
+    pub(crate) device: NewDevice,
     token: DeviceToken,
     code: EnrolmentCode,
 }
 
 impl Fresh {
     /// With a secret of the client's, its token and code are made of that: the same secret is the same device.
-    fn new(inner: &Inner, name: String, secret: Option<[u8; 32]>) -> Self {
+    pub(crate) fn new(inner: &Inner, name: String, secret: Option<[u8; 32]>) -> Self {
         let mut entropy = OsEntropy;
         let secret = secret.unwrap_or_else(|| entropy.bits256());
         let (token, code) = (hash(&[b"device token", &secret]), hash(&[b"enrolment code", &secret]));
@@ -55,21 +55,21 @@ impl Fresh {
         Self { device, token: DeviceToken::from_bytes(token), code: EnrolmentCode::from_bytes(code) }
     }
 
-    fn response(self, (user, client): (UserUri, ClientUri)) -> Reply {
+    pub(crate) fn response(self, (user, client): (UserUri, ClientUri)) -> RegisterResponse {
         let Self { token, code, .. } = self;
-        Reply::message(&RegisterResponse { user, client, device_token: token, enrolment_code: code })
+        RegisterResponse { user, client, device_token: token, enrolment_code: code }
     }
 }
 
 /// The secret that a client may send as the key of its enrolment: 64 hexadecimal digits, random, known to nobody else.
-fn secret(key: Option<&[u8]>) -> Result<Option<[u8; 32]>, Problem> {
+pub(crate) fn secret(key: Option<&[u8]>) -> Result<Option<[u8; 32]>, Problem> {
     let Some(key) = key else { return Ok(None) };
     let text = std::str::from_utf8(key).map_err(|_| Problem::Malformed)?;
     unhex32(text.trim_matches('"')).map(Some).ok_or(Problem::Malformed)
 }
 
 /// The device that an earlier request with the same secret has enrolled, with its user.
-fn enrolled(inner: &Inner, device: &NewDevice) -> Result<Option<(UserUri, ClientUri)>, Fail> {
+pub(crate) fn enrolled(inner: &Inner, device: &NewDevice) -> Result<Option<(UserUri, ClientUri)>, Fail> {
     let Some(known) = inner.store.device_by_token(&device.token_hash)? else { return Ok(None) };
     Ok(Some((inner.store.profile(known.account)?.user, known.client)))
 }
@@ -103,7 +103,7 @@ pub(crate) async fn register(
             },
         })
         .await?;
-    Ok(fresh.response(registered))
+    Ok(Reply::message(&fresh.response(registered)))
 }
 
 /// Adds a device to the account whose enrolment code is shown. The same request with the same secret once more gets the
@@ -126,23 +126,28 @@ pub(crate) async fn add_device(
             },
         })
         .await?;
-    Ok(fresh.response(added))
+    Ok(Reply::message(&fresh.response(added)))
 }
 
 /// Makes pseudonyms: random, and tied to the account nowhere but in one table. The same request once more gets the same
-/// ones.
+/// ones. Refused as too many if the account's quota does not allow them, and as forbidden unless pseudonyms are tied
+/// directly.
 pub(crate) async fn pseudonyms(
     inner: &Arc<Inner>,
     device: Device,
     request: PseudonymsRequest,
     repeatable: Option<Hash>,
 ) -> Result<Reply, Fail> {
+    if !inner.ties.is_direct() {
+        return Err(Problem::Forbidden.into());
+    }
     let mut entropy = OsEntropy;
     let fresh = (0..request.count).map(|_| UserUri::pseudonym(inner.domain(), entropy.bits128()));
     let fresh: Vec<_> = fresh.collect();
     inner
         .blocking(move |inner| {
-            let (pseudonyms, wake) = inner.store.assign_pseudonyms(&device, &fresh, repeatable.as_ref())?;
+            let (pseudonyms, wake) =
+                inner.store.assign_pseudonyms(&device, &fresh, repeatable.as_ref(), inner.ties.draw(inner))?;
             inner.wake(&wake);
             Ok(Reply::message(&PseudonymsResponse { pseudonyms }))
         })
@@ -231,6 +236,26 @@ pub(crate) async fn group_info(
         forward(inner, Endpoint::GroupInfo, &room, visit.encode()).await?
     };
     Ok(Reply::message(&response))
+}
+
+/// One of the device's clients says that it cannot go along with a commit.
+pub(crate) async fn report(
+    inner: &Arc<Inner>,
+    device: Device,
+    room: RoomUri,
+    report: UnverifiedCommitReport,
+) -> Result<Reply, Fail> {
+    let client = report.unverified().client.clone();
+    check_in_room(inner, device.clone(), &room).await?;
+    if !inner.blocking(move |inner| Ok(inner.store.is_client_of(&device, &client)?)).await? {
+        return Err(Problem::ForeignUser.into());
+    }
+    if room.domain() == inner.domain() {
+        hub::report(inner, Requester::Own, room, report).await?;
+    } else {
+        inner.peers.post(room.domain(), Endpoint::ReportCommit, room.as_str(), report.encode(), 0).await?;
+    }
+    Ok(Reply::Nothing)
 }
 
 /// The join links of a room, for one of the device's users in it, at whichever hub.

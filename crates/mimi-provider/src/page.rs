@@ -189,7 +189,8 @@ mod tests {
         let html = page.html();
         assert!(!html.contains("<script") && !html.contains("onload") && !html.contains('\u{7}'));
         assert!(html.contains("&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;"));
-        let rich = RichDescription { media_type: "text/html".into(), language: "en".into(), content: b"<b>x</b>".to_vec() };
+        let rich =
+            RichDescription { media_type: "text/html".into(), language: "en".into(), content: b"<b>x</b>".to_vec() };
         let metadata = RoomMetadata { descriptions: vec![rich], ..described("x", "", "en") };
         let page =
             RoomPage { metadata: &metadata, pseudonyms: PseudonymUse::Optional, disclosure: &disclosure, knock: None };

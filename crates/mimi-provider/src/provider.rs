@@ -21,10 +21,12 @@ use crate::{
     limiter::Limiter,
     log::Logger,
     outbox,
+    pace::Pace,
     peers::Peers,
     record::Recorder,
     server,
     store::{Store, Wake},
+    ties::Ties,
     wake::Wakers,
 };
 
@@ -118,9 +120,12 @@ pub(crate) struct Inner {
     pub(crate) issuer: Issuer,
     /// What this provider is as a hub, for each suite.
     pub(crate) senders: Vec<HubKey>,
+    /// The hash of the operator's token, if it has one.
+    pub(crate) operator: Option<[u8; 32]>,
     /// How often somebody may be refused a GroupInfo.
     pub(crate) limiter: Limiter,
     pub(crate) store: Store,
+    pub(crate) ties: Ties,
     pub(crate) franking: Franking,
     pub(crate) abuse: Abuse,
     pub(crate) rooms: Rooms,
@@ -129,6 +134,10 @@ pub(crate) struct Inner {
     pub(crate) log: Logger,
     pub(crate) recorder: Recorder,
     pub(crate) stopping: watch::Receiver<bool>,
+    /// Of queries for users.
+    pub(crate) queries: Pace,
+    /// Of what is sent about consent.
+    pub(crate) consents: Pace,
     /// One permit for each connection there may be.
     pub(crate) connections: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
@@ -152,6 +161,8 @@ impl Provider {
             franking,
             abuse,
             store,
+            ties: Ties::load(&config.ties, &config.domain)?,
+            operator: keys::operator(&config)?,
             limiter: Limiter::new(REFUSAL_PERIOD),
             rooms: Rooms::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
@@ -159,6 +170,8 @@ impl Provider {
             log,
             recorder: options.recorder,
             stopping,
+            queries: Pace::new(config.limits.queries()),
+            consents: Pace::new(config.limits.consents()),
             connections: Arc::new(Semaphore::new(config.limits.connections.into())),
             clock: options.clock,
             config,

@@ -1,6 +1,6 @@
 //! Joining by a link, leaving, and knocking, over real TLS: what a hub gives out, to whom, and what it refuses.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr)]
 
 mod support;
 
@@ -10,12 +10,15 @@ use mimi_mls::{
     CommitBundle, HpkeKeyPair, Identity, Opened, Room, RoomPreview, UnverifiedRoom, Wanted, open_with_label,
 };
 use mimi_provider::OsEntropy;
-use mimi_pseudonym::{Content, DisclosureFormat, Entropy, RoomUri, Signer, SigningKey, UserUri};
-use mimi_room::{How, JoinLinkPolicy, RoomState};
+use mimi_pseudonym::{Content, DisclosureFormat, Entropy, PublicKey, RoomUri, Signer, SigningKey, UserUri};
+use mimi_room::{
+    BaseRoomPolicy, ComponentId, ComponentUpdate, How, JoinLinkPolicy, RichDescription, RoomMetadata, RoomState,
+};
 use mimi_wire::{
-    Credential, FanoutEvent, GROUP_INFO_ENCRYPTION_LABEL, GroupInfoOption, GroupInfoRatchetTreeTbe, GroupInfoRequest,
-    GroupInfoRequestTbs, GroupInfoResponse, Problem, RatchetTreeOption, SubmitMessageRequest, SubmitMessageResponse,
-    UnverifiedGroupInfoRequest, UnverifiedGroupInfoResponse, UpdateOutcome, UpdateRequest, UpdateRoomResponse, Wire,
+    CommitReportTbs, Credential, FanoutEvent, GROUP_INFO_ENCRYPTION_LABEL, GroupInfoOption, GroupInfoRatchetTreeTbe,
+    GroupInfoRequest, GroupInfoRequestTbs, GroupInfoResponse, Problem, RatchetTreeOption, ReportReason,
+    SubmitMessageRequest, SubmitMessageResponse, UnverifiedCommitReport, UnverifiedGroupInfoRequest,
+    UnverifiedGroupInfoResponse, UpdateOutcome, UpdateRequest, UpdateRoomResponse, Wire,
     directory::percent_encode,
     local::{self, *},
 };
@@ -426,4 +429,257 @@ async fn knockers_are_heard_by_moderators_alone_and_once() {
         assert!(!person.inbox(&world, false).await.iter().any(is_message), "they do not hear each other");
     }
     b.end().await;
+}
+
+/// The operator's token in the configuration of the tests.
+fn operator() -> DeviceToken {
+    DeviceToken::from_bytes([0x5a; 32])
+}
+
+/// Alice's room with Bob and Cathy in it, all at the epoch of the hub.
+async fn three(world: &World, alice: &mut Person, bob: &mut Person, cathy: &Person) -> (RoomUri, [Room; 3]) {
+    let (uri, mut alices) = found(world, alice, multiuser).await;
+    alice.links(world, &uri, create(&CODE, None, None)).await.unwrap();
+    let (mut bobs, outcome) = bob.join(world, &uri, Some(&CODE)).await.unwrap();
+    assert!(matches!(outcome, Ok(UpdateOutcome::Accepted { .. })));
+    let (cathys, outcome) = cathy.join(world, &uri, Some(&CODE)).await.unwrap();
+    assert!(matches!(outcome, Ok(UpdateOutcome::Accepted { .. })));
+    for (person, room) in [(&mut *alice, &mut alices), (&mut *bob, &mut bobs)] {
+        while room.epoch() < cathys.epoch() {
+            for event in person.inbox(world, true).await.into_iter().filter(is_commit) {
+                open(room, event, world);
+            }
+        }
+    }
+    (uri, [alices, bobs, cathys])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_goes_back_behind_a_commit_that_its_members_refuse() {
+    let mut world = World::start("recovery").await;
+    let mut alice = Person::new(&world, "alice", false).await;
+    let mut bob = Person::new(&world, "bob", false).await;
+    let mut cathy = Person::new(&world, "cathy", false).await;
+    let (uri, [mut alices, mut bobs, mut cathys]) = three(&world, &mut alice, &mut bob, &cathy).await;
+    let epoch = alices.epoch();
+    // A commit whose membership tag, which stands last, is wrong: the hub cannot see that.
+    let mut bundle = bobs.commit(Wanted::default()).unwrap();
+    let mut octets = bundle.commit.as_bytes().to_vec();
+    *octets.last_mut().unwrap() ^= 1;
+    bundle.commit = mimi_wire::MlsMessage::decode(&octets).unwrap();
+    let bad = bundle.commit.clone();
+    assert!(matches!(bob.commit(&world, &uri, bundle.clone()).await, Ok(UpdateOutcome::Accepted { .. })));
+    for (person, room) in [(&mut alice, &mut alices), (&mut cathy, &mut cathys)] {
+        let event = person
+            .until(&world, |event| matches!(event, FanoutEvent::Commit { commit, .. } if *commit.message() == bad))
+            .await;
+        let FanoutEvent::Commit { commit, .. } = event else { panic!("no commit") };
+        assert!(room.open(commit.message(), &world.trust, world.now).is_err());
+        assert_eq!(room.epoch(), epoch);
+    }
+    let tbs = |room: &Room| CommitReportTbs {
+        room: uri.clone(),
+        epoch,
+        commit_hash: sha256(bad.as_bytes()),
+        reason: ReportReason::Mls,
+        client: room.identity().client().clone(),
+    };
+    let path = with_room(local::REPORT_COMMIT_PATH, &uri);
+    let report = |room: &Room| UnverifiedCommitReport::sign(tbs(room), room.identity().signer()).unwrap().encode();
+    // Nobody reports for another, nor with another key.
+    let (status, body) = world.send(bob.shown(), Method::POST, &path, report(&alices)).await;
+    assert_eq!(support::problem(status, &body), Problem::ForeignUser);
+    let forged = UnverifiedCommitReport::sign(tbs(&alices), bobs.identity().signer()).unwrap();
+    let (status, body) = world.send(alice.shown(), Method::POST, &path, forged.encode()).await;
+    assert_eq!(support::problem(status, &body), Problem::SignatureInvalid);
+    for _ in 0..2 {
+        let (status, _) = world.send(alice.shown(), Method::POST, &path, report(&alices)).await;
+        assert_eq!(status, 204);
+    }
+    // One of the two others is not more than half, however often.
+    let stuck = alices.commit(Wanted::default()).unwrap();
+    let current_epoch = epoch + 1;
+    assert_eq!(alice.commit(&world, &uri, stuck).await, Ok(UpdateOutcome::WrongEpoch { current_epoch }));
+    alices.commit_refused();
+    let (status, _) = world.send(cathy.shown(), Method::POST, &path, report(&cathys)).await;
+    assert_eq!(status, 204);
+
+    // It is in the files: the provider ends and starts again.
+    world.restart().await;
+    let (_, info) = world.send(alice.shown(), Method::GET, local::INFO_PATH, vec![]).await;
+    let hub = ProviderInfo::decode(&info).unwrap().hub_senders.into_iter().find(|hub| hub.cipher_suite == SUITE);
+    let hub = PublicKey::new(SUITE.signature_scheme(), &hub.unwrap().sender.signature_key).unwrap();
+    for (person, room) in [(&mut alice, &mut alices), (&mut cathy, &mut cathys)] {
+        let (mut back, mut proposed) = (None, false);
+        while back.is_none() || !proposed {
+            for event in person.inbox(&world, true).await {
+                match event {
+                    FanoutEvent::RolledBack { rollback } => back = Some(rollback.verify(&hub).unwrap()),
+                    event @ FanoutEvent::Proposal { .. } => {
+                        open(room, event, &world);
+                        proposed = true;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let back = back.unwrap();
+        assert_eq!((back.room, back.epoch, back.commit_hash), (uri.clone(), epoch, sha256(bad.as_bytes())));
+    }
+    // The committer is out: its commit, once more, and whatever else it tries.
+    assert_ne!(
+        bob.commit(&world, &uri, bundle).await.map(|outcome| matches!(outcome, UpdateOutcome::Accepted { .. })),
+        Ok(true)
+    );
+    let bundle = alices.commit(Wanted::default()).unwrap();
+    assert!(matches!(alice.commit(&world, &uri, bundle).await, Ok(UpdateOutcome::Accepted { .. })));
+    alices.commit_accepted(&world.trust, world.now).unwrap();
+    let event = cathy
+        .until(&world, |event| matches!(event, FanoutEvent::Commit { commit, .. } if *commit.message() != bad))
+        .await;
+    assert!(matches!(open(&mut cathys, event, &world), Opened::Commit { .. }));
+    assert!(matches!(cathy.say(&world, &mut cathys, b"on we go").await, SubmitMessageResponse::Accepted { .. }));
+    assert_eq!(alices.epoch(), epoch + 1);
+    let asked = bob.ask(&world, &uri, bobs.identity(), Some(&CODE)).await;
+    assert!(matches!(asked, Ok(None)), "its client does not come in again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_mutes_kicks_bans_and_destroys() {
+    let world = World::start("remedies").await;
+    let mut alice = Person::new(&world, "alice", false).await;
+    let mut bob = Person::new(&world, "bob", false).await;
+    let cathy = Person::new(&world, "cathy", false).await;
+    let (uri, [mut alices, mut bobs, mut cathys]) = three(&world, &mut alice, &mut bob, &cathy).await;
+    let order = async |what: &str, person: &Person, seconds: &str| {
+        let order = format!(r#"{{"do":"{what}","user":"{}"{seconds}}}"#, person.pseudonym);
+        world.order(&operator(), &uri, &order).await.0
+    };
+    let (status, _) = world.order(&bob.token, &uri, r#"{"do":"destroy"}"#).await;
+    assert_eq!(status, 401, "nobody else orders anything");
+    let accepted = |answer| matches!(answer, SubmitMessageResponse::Accepted { .. });
+    assert_eq!(order("mute", &bob, "").await, 204);
+    assert!(!accepted(bob.say(&world, &mut bobs, b"hello").await));
+    assert!(accepted(cathy.say(&world, &mut cathys, b"hello").await), "others are not concerned");
+    assert_eq!(order("unmute", &bob, "").await, 204);
+    assert_eq!(order("unmute", &bob, "").await, 404);
+    assert!(accepted(bob.say(&world, &mut bobs, b"hello").await));
+    assert_eq!(order("mute", &bob, r#","seconds":0"#).await, 204);
+    assert!(accepted(bob.say(&world, &mut bobs, b"it has ended by itself").await));
+    // A ban removes, and keeps out. The next commit has to contain the removal.
+    assert_eq!(order("ban", &bob, "").await, 204);
+    assert!(!accepted(bob.say(&world, &mut bobs, b"hello").await));
+    let omitting = alices.commit(Wanted::default()).unwrap();
+    assert_eq!(alice.commit(&world, &uri, omitting).await, Ok(UpdateOutcome::NotAllowed));
+    alices.commit_refused();
+    let proposed = alice.until(&world, |event| matches!(event, FanoutEvent::Proposal { .. })).await;
+    open(&mut alices, proposed, &world);
+    let bundle = alices.commit(Wanted::default()).unwrap();
+    assert!(matches!(alice.commit(&world, &uri, bundle).await, Ok(UpdateOutcome::Accepted { .. })));
+    alices.commit_accepted(&world.trust, world.now).unwrap();
+    assert!(!alices.clients().iter().any(|(user, _)| *user == bob.pseudonym));
+    assert_eq!(bob.join(&world, &uri, Some(&CODE)).await.err(), Some("not authorized"));
+    assert_eq!(order("unban", &bob, "").await, 204);
+    assert!(bob.join(&world, &uri, Some(&CODE)).await.is_ok());
+    // Kicked, somebody may come back.
+    assert_eq!(order("kick", &cathy, "").await, 204);
+    assert!(!accepted(cathy.say(&world, &mut cathys, b"hello").await));
+    assert_eq!(order("dance", &cathy, "").await, 400);
+    let (status, _) = world.order(&operator(), &uri, r#"{"do":"destroy"}"#).await;
+    assert_eq!(status, 204);
+    assert_eq!(alice.links(&world, &uri, JoinLinkOperation::List).await, Err(Problem::UnknownRoom));
+}
+
+/// A room of Alice's that can be searched for, with its knock room, and the path of its page.
+async fn shown(world: &World, alice: &Person) -> (RoomUri, String) {
+    let (uri, mut alices) = found(world, alice, |room, user| {
+        let description = RichDescription {
+            media_type: String::new(),
+            language: "en".into(),
+            content: b"We read one book a month, and talk about it.".to_vec(),
+        };
+        let metadata = RoomMetadata {
+            name: "The <Book> Club".into(),
+            descriptions: vec![description],
+            ..RoomMetadata::new(room.clone())
+        };
+        RoomState::private(room, user).unwrap().with_metadata(metadata)
+    })
+    .await;
+    let path = format!("/r/{}", percent_encode(uri.name()));
+    let (status, _) = world.send(Shown::default(), Method::GET, &path, vec![]).await;
+    assert_eq!(status, 404, "a room has no page before it can be searched for");
+    let base = BaseRoomPolicy { discoverable: true, ..alices.state().base().clone() };
+    let updates = vec![ComponentUpdate::update(ComponentId::BASE_ROOM_POLICY, base.encode())];
+    let bundle = alices.commit(Wanted { updates, ..Wanted::default() }).unwrap();
+    assert!(matches!(alice.commit(world, &uri, bundle).await, Ok(UpdateOutcome::Accepted { .. })));
+    (uri, path)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_room() {
+    let world = World::start("page").await;
+    let (alice, bob) = (Person::new(&world, "alice", false).await, Person::new(&world, "bob", false).await);
+    let (uri, path) = shown(&world, &alice).await;
+    let get = async |path: &str| {
+        let media_type = "text/html";
+        world.exchange(Shown::default(), Method::GET, path, vec![], media_type, "a.example").await
+    };
+    let (status, headers, body) = get(&path).await;
+    let html = String::from_utf8(body).unwrap();
+    assert_eq!(status, 200);
+    assert!(html.contains("<h1>The &lt;Book&gt; Club</h1>") && html.contains("By invitation"), "{html}");
+    let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+    assert_eq!(header("content-type").as_deref(), Some("text/html; charset=utf-8"));
+    assert_eq!(header("x-content-type-options").as_deref(), Some("nosniff"));
+    assert_eq!(header("x-frame-options").as_deref(), Some("DENY"));
+    assert_eq!(header("referrer-policy").as_deref(), Some("no-referrer"));
+    assert!(header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+    assert_eq!(header("set-cookie"), None);
+    // Somebody who keeps no order there makes a knock room for it: the page does not show it. Then one who does.
+    let target = uri.clone();
+    let (forged, _) = found(&world, &bob, |room, user| RoomState::knock(room, target, user).unwrap()).await;
+    assert!(!String::from_utf8(get(&path).await.2).unwrap().contains(forged.as_str()));
+    let target = uri.clone();
+    let (knock, _) = found(&world, &alice, |room, user| RoomState::knock(room, target, user).unwrap()).await;
+    let html = String::from_utf8(get(&path).await.2).unwrap();
+    assert!(html.contains(&format!("{}#knock=1.", knock.as_str())) && html.contains("<svg"), "{html}");
+    for nothing in ["/r/nothing", "/r/", "/r", "/r/%00", "/r/..%2f"] {
+        assert_eq!(get(nothing).await.0, 404, "{nothing}");
+    }
+    screenshot(&world, &path);
+}
+
+/// Looks at a page with headless Chromium, the size of a telephone. Where there is no Chromium, says so, or fails if it has
+/// to be there.
+fn screenshot(world: &World, path: &str) {
+    let browsers = ["chromium", "chromium-browser", "google-chrome"];
+    let present = |name: &&&str| std::process::Command::new(name).arg("--version").output().is_ok();
+    let Some(browser) = browsers.iter().find(present) else {
+        assert!(std::env::var_os("MIMI_REQUIRE_CHROMIUM").is_none(), "there is no Chromium");
+        eprintln!("SKIPPED: there is no Chromium to look at the page with");
+        return;
+    };
+    let picture = world.folder.join("page.png");
+    let run = |argument: String| {
+        let output = std::process::Command::new(browser)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"])
+            .args(["--ignore-certificate-errors", "--window-size=390,844", "--virtual-time-budget=3000"])
+            .arg(format!("--user-data-dir={}", world.folder.join("chromium").display()))
+            .arg("--host-resolver-rules=MAP a.example 127.0.0.1, MAP * ~NOTFOUND")
+            .arg(argument)
+            .arg(format!("https://a.example:{}{path}", world.address.port()))
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let dom = run("--dump-dom".into());
+    assert!(dom.contains("<h1>The &lt;Book&gt; Club</h1>"), "Chromium shows the page: {dom}");
+    run(format!("--screenshot={}", picture.display()));
+    let png = std::fs::read(&picture).unwrap();
+    assert!(png.starts_with(b"\x89PNG"), "a picture was made");
+    assert_eq!(png[16..24], [0, 0, 1, 134, 0, 0, 3, 76], "390 by 844");
+    if let Some(kept) = std::env::var_os("MIMI_KEEP_SCREENSHOT") {
+        std::fs::write(kept, png).unwrap();
+    }
 }

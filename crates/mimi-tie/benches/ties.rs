@@ -23,7 +23,7 @@ use mimi_tie::{
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use common::{NOW, entropy, link, operators};
+use common::{NOW, entropy, link, operators, score_operators};
 
 type Case = (&'static str, Box<dyn FnMut()>);
 
@@ -85,7 +85,7 @@ fn break_glass() -> Vec<Case> {
 }
 
 fn score() -> Vec<Case> {
-    let operators = operators(3, 5, 1);
+    let operators = score_operators(3, 5, 1);
     let key = operators[0].key().clone();
     let size = CohortSize::new(64).unwrap();
     let hidden = Seat::of(9, size).hide(&key, &mut entropy(1));
@@ -108,9 +108,9 @@ fn score() -> Vec<Case> {
     let begin = Round::new(&question);
     let (hiding, checking, adding, steps) = (key.clone(), key.clone(), seat, key.clone());
     let mut sums = scores;
-    let second = common::operators(3, 5, 1);
-    let third = common::operators(3, 5, 1);
-    let fourth = common::operators(3, 5, 1);
+    let second = common::score_operators(3, 5, 1);
+    let third = common::score_operators(3, 5, 1);
+    let fourth = common::score_operators(3, 5, 1);
     let unread = blinded.clone();
     let from = first.clone();
     vec![

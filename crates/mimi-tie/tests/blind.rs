@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;
+#[path = "../examples/waiting/simulation.rs"]
+mod simulation;
 mod vectors;
 
 use common::entropy;
@@ -189,4 +191,12 @@ fn what_the_issuer_saw_tells_nothing_about_the_token() {
             }
         }
     }
+}
+
+#[test]
+fn a_token_that_is_spent_at_once_is_tied_by_time_and_a_waiting_one_is_not() {
+    let hour = std::time::Duration::from_secs(3600);
+    assert!(simulation::guessed(10_000, None, 1) > 0.9);
+    assert!(simulation::guessed(10_000, Some(hour), 1) < 0.01);
+    assert!(simulation::guessed(100, Some(hour), 1) > 0.05, "among few accounts waiting helps little");
 }

@@ -252,3 +252,14 @@ fn junk_is_no_sealed_account() {
     let identity = SealedAccount::decode(&identity).unwrap();
     assert_eq!(identity.check(alice.pseudonym(), &key).err(), Some(SealError::NotForThis));
 }
+
+#[test]
+fn a_key_for_scores_seals_no_accounts() {
+    let operators = common::score_operators(1, 1, 1);
+    let alice = link("alice", 1);
+    let refused = SealedAccount::seal(&alice, operators[0].key(), &mut entropy(1));
+    assert_eq!(refused.err(), Some(SealError::Purpose));
+    let other = common::operators(1, 1, 1);
+    let sealed = SealedAccount::seal(&alice, other[0].key(), &mut entropy(1)).unwrap();
+    assert_eq!(sealed.check(alice.pseudonym(), operators[0].key()).err(), Some(SealError::Purpose));
+}

@@ -8,7 +8,7 @@ mod common;
 use common::{committing, contributions, entropy, operators, others, revealing, secrets, sharing};
 use mimi_pseudonym::{DecodeError, Wire};
 use mimi_tie::operators::{
-    CeremonyError, Committing, Contribution, Operator, OperatorIndex, OperatorsKey, SecretForOther, Threshold,
+    CeremonyError, Committing, Contribution, Operator, OperatorIndex, OperatorsKey, Purpose, SecretForOther, Threshold,
     ThresholdError,
 };
 
@@ -57,7 +57,10 @@ fn everybody_must_be_heard_once() {
     let heard = [(index(0), commitment), (index(1), commitment), (index(2), commitment)];
     assert_eq!(itself.hear(&heard).err(), Some(CeremonyError::NotEverybody));
     let stranger = Threshold::new(2, 4).unwrap().index(3).unwrap();
-    assert_eq!(Committing::new(threshold(), stranger, &mut entropy(1)).err(), Some(CeremonyError::NotEverybody));
+    assert_eq!(
+        Committing::new(threshold(), Purpose::Opening, stranger, &mut entropy(1)).err(),
+        Some(CeremonyError::NotEverybody)
+    );
 }
 
 #[test]
@@ -113,9 +116,12 @@ fn public_shares_of_different_keys_make_no_key() {
     let key = operators(2, 3, 1)[0].key().encode();
     let other = operators(2, 3, 50)[0].key().encode();
     let mut mixed = key.clone();
-    mixed[2 + 64..].copy_from_slice(&other[2 + 64..]);
+    mixed[3 + 64..].copy_from_slice(&other[3 + 64..]);
     assert!(matches!(OperatorsKey::decode(&mixed), Err(DecodeError::Rule { .. })));
+    let mut purpose = key.clone();
+    purpose[0] = 3;
+    assert!(matches!(OperatorsKey::decode(&purpose), Err(DecodeError::Value { field: "purpose", value: 3 })));
     let mut identity = key;
-    identity[2..34].fill(0);
+    identity[3..35].fill(0);
     assert!(matches!(OperatorsKey::decode(&identity), Err(DecodeError::Rule { .. })));
 }

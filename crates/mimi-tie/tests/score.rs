@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{entropy, operators};
+use common::{entropy, score_operators};
 use mimi_pseudonym::{DecodeError, Wire};
 use mimi_tie::{
     operators::{Operator, OperatorsKey, ShareError},
@@ -72,7 +72,7 @@ fn confirm(operators: &[&Operator], scores: &Scores, place: usize, threshold: u1
 
 #[test]
 fn weights_of_several_pseudonyms_add_up_at_the_account_alone() {
-    let operators = operators(2, 3, 1);
+    let operators = score_operators(2, 3, 1);
     let scores = scores(operators[0].key());
     let quorum = [&operators[2], &operators[0]];
     for (place, score) in [(0, 0), (1, 5), (2, 4), (3, 0)] {
@@ -85,7 +85,7 @@ fn weights_of_several_pseudonyms_add_up_at_the_account_alone() {
 
 #[test]
 fn the_second_round_comes_to_the_same_answers() {
-    let operators = operators(2, 3, 1);
+    let operators = score_operators(2, 3, 1);
     let scores = scores(operators[0].key());
     let quorum = [&operators[1], &operators[2]];
     assert_eq!(confirm(&quorum, &scores, 1, 5), Answer::Reached);
@@ -96,7 +96,7 @@ fn the_second_round_comes_to_the_same_answers() {
 
 #[test]
 fn a_score_far_above_the_threshold_has_reached_it() {
-    let operators = operators(1, 1, 1);
+    let operators = score_operators(1, 1, 1);
     let key = operators[0].key();
     let mut scores = Scores::new(0, size(), key, &mut entropy(1));
     let seat = seat(3, key, 2);
@@ -110,7 +110,7 @@ fn a_score_far_above_the_threshold_has_reached_it() {
 #[test]
 fn a_false_accusation_is_refused_in_the_second_round() {
     // An operator puts blinded ones in place of the differences, so that no zero is among them.
-    let operators = operators(2, 3, 1);
+    let operators = score_operators(2, 3, 1);
     let key = operators[0].key();
     let scores = scores(key);
     let question = Question::new(&scores, 3, THRESHOLD).unwrap();
@@ -128,7 +128,7 @@ fn a_false_accusation_is_refused_in_the_second_round() {
 
 #[test]
 fn a_step_that_is_changed_is_not_proved() {
-    let operators = operators(2, 3, 1);
+    let operators = score_operators(2, 3, 1);
     let key = operators[0].key();
     let question = Question::new(&scores(key), 1, 2).unwrap();
     let mut confirmation = Confirmation::new(question);
@@ -162,7 +162,7 @@ fn a_step_that_is_changed_is_not_proved() {
 
 #[test]
 fn fewer_operators_than_are_needed_learn_nothing() {
-    let operators = operators(3, 5, 1);
+    let operators = score_operators(3, 5, 1);
     let key = operators[0].key();
     let question = Question::new(&scores(key), 1, THRESHOLD).unwrap();
     let round = first_round(&[&operators[0], &operators[1]], &question);
@@ -185,9 +185,9 @@ fn fewer_operators_than_are_needed_learn_nothing() {
 
 #[test]
 fn marks_that_are_not_exactly_one_are_refused() {
-    let operators = operators(2, 3, 1);
+    let operators = score_operators(2, 3, 1);
     let key = operators[0].key();
-    let other = common::operators(2, 3, 50);
+    let other = common::score_operators(2, 3, 50);
     let hidden = Seat::of(9, size()).hide(key, &mut entropy(2));
     assert!(hidden.check(size(), key).is_ok());
     assert!(hidden.check(CohortSize::new(5).unwrap(), key).is_err());
@@ -208,7 +208,7 @@ fn marks_that_are_not_exactly_one_are_refused() {
 
 #[test]
 fn questions_and_seats_that_do_not_fit_are_refused() {
-    let operators = operators(1, 1, 1);
+    let operators = score_operators(1, 1, 1);
     let key = operators[0].key();
     let mut scores = scores(key);
     assert_eq!(Question::new(&scores, 4, 1).err(), Some(QuestionError::Place));
@@ -223,9 +223,22 @@ fn questions_and_seats_that_do_not_fit_are_refused() {
 
 #[test]
 fn rows_of_all_accounts_look_alike() {
-    let operators = operators(2, 3, 1);
+    let operators = score_operators(2, 3, 1);
     let key = operators[0].key();
     let lengths = (8..12).map(|account| Seat::of(account, size()).hide(key, &mut entropy(3)).encode().len());
     let lengths: Vec<_> = lengths.collect();
     assert!(lengths.windows(2).all(|pair| pair[0] == pair[1]), "{lengths:?}");
+}
+
+#[test]
+fn a_key_for_opening_accounts_answers_no_questions() {
+    let operators = common::operators(1, 1, 1);
+    let scores = scores(operators[0].key());
+    let question = Question::new(&scores, 1, 2).unwrap();
+    let round = Round::new(&question);
+    assert_eq!(operators[0].blind(&round, &mut entropy(1)).err(), Some(RoundError::Purpose));
+    assert_eq!(operators[0].read_round(&round, &mut entropy(1)).err(), Some(RoundError::Purpose));
+    let confirmation = Confirmation::new(question);
+    let refused = operators[0].read_confirmation(&confirmation, &mut entropy(1));
+    assert_eq!(refused.err(), Some(ConfirmationError::Purpose));
 }

@@ -149,6 +149,7 @@ codecs! {
     credentials_request: CredentialsRequest,
     credentials_response: CredentialsResponse,
     upload_key_packages: UploadKeyPackages,
+    upload_batch: UploadBatch,
     upload_response: UploadResponse,
     claim_own_request: ClaimOwnRequest,
     create_room_request: CreateRoomRequest,
@@ -183,6 +184,25 @@ proptest! {
         let _ = UpdateRequest::decode(&octets);
         let _ = InboxResponse::decode(&octets);
     }
+}
+
+#[test]
+fn a_batch_has_each_user_once_and_a_thousand_key_packages() {
+    let upload = |number: u8, count: usize| {
+        let owner = mimi_pseudonym::UserUri::pseudonym(&"a.example".parse().unwrap(), [number; 16]);
+        let one = UploadKeyPackages::sample(&mut Gen::new(1)).key_packages.remove(0);
+        UploadKeyPackages { owner, key_packages: vec![one; count] }
+    };
+    let batch = |uploads: Vec<UploadKeyPackages>| UploadBatch::decode(&UploadBatch { uploads }.encode()).map(drop);
+    let rule = |rule| Err(DecodeError::Rule { field: "uploads", rule });
+    assert_eq!(batch(vec![upload(1, 400), upload(2, 600)]), Ok(()));
+    assert_eq!(batch(vec![upload(1, 401), upload(2, 600)]), rule("more than 1000 key packages"));
+    assert_eq!(batch(vec![upload(1, 1), upload(2, 1), upload(1, 1)]), rule("a user stands twice"));
+    assert_eq!(batch(vec![]), rule("empty"));
+    let split = UploadBatch::split(vec![upload(1, 400), upload(2, 600), upload(3, 1), upload(4, 1000)]);
+    let counts: Vec<_> = split.iter().map(|batch| batch.uploads.len()).collect();
+    assert_eq!(counts, [2, 1, 1]);
+    assert!(split.into_iter().all(|UploadBatch { uploads }| batch(uploads).is_ok()));
 }
 
 #[test]

@@ -54,6 +54,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "mimi-abuse",
             "mimi-link",
             "mimi-room",
+            "mimi-tie",
             "mimi-credential",
             "mimi-mls",
         ],

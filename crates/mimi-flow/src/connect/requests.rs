@@ -2,7 +2,7 @@
 
 use mimi_disclosure::Bundle;
 use mimi_mls::Wanted;
-use mimi_pseudonym::{Content, RoomUri, Wire};
+use mimi_pseudonym::{Content, RoomUri, UserUri, Wire};
 use mimi_room::{ComponentId, ComponentUpdate, ParticipantListUpdate};
 use mimi_wire::{
     Credential, KeyMaterialRequest, KeyMaterialRequestTbs, RequiredCapabilities, UnverifiedKeyMaterialRequest,
@@ -18,11 +18,22 @@ const REQUIRED: ([u16; 1], [u16; 1], [u16; 1]) = ([0x0006], [0x0008], [0x0002]);
 
 impl Device {
     pub(super) fn key_material(&self, flow: &Connect) -> Result<HubKeyMaterialRequest, FailureReason> {
-        let identity = self.wallet.identity(&flow.first).ok_or(FailureReason::Internal)?;
+        let target = flow.target.as_ref().ok_or(FailureReason::Internal)?;
+        self.key_material_for(&flow.first, target, &flow.room)
+    }
+
+    /// A request for KeyPackages of someone, for a room.
+    pub(crate) fn key_material_for(
+        &self,
+        own: &UserUri,
+        target: &UserUri,
+        room: &RoomUri,
+    ) -> Result<HubKeyMaterialRequest, FailureReason> {
+        let identity = self.wallet.identity(own).ok_or(FailureReason::Internal)?;
         let tbs = KeyMaterialRequestTbs {
-            requesting_user: flow.first.clone(),
-            target_user: flow.target.clone().ok_or(FailureReason::Internal)?,
-            room: Some(flow.room.clone()),
+            requesting_user: own.clone(),
+            target_user: target.clone(),
+            room: Some(room.clone()),
             acceptable_cipher_suites: vec![self.profile.suite.code()],
             required_capabilities: RequiredCapabilities::new(REQUIRED.0.into(), REQUIRED.1.into(), REQUIRED.2.into()),
             requester_signature_key: identity.signer().public_key().as_bytes().to_vec(),
@@ -30,7 +41,7 @@ impl Device {
         };
         let signed = KeyMaterialRequest::sign(tbs, identity.signer()).map_err(|_| FailureReason::Internal)?;
         let request = UnverifiedKeyMaterialRequest::decode(&signed.encode()).map_err(|_| FailureReason::Internal)?;
-        Ok(HubKeyMaterialRequest { hub: Some(flow.room.domain().clone()), request })
+        Ok(HubKeyMaterialRequest { hub: Some(room.domain().clone()), request })
     }
 
     /// The message that says who is behind the pseudonym, and how to answer.

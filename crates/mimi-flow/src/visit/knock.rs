@@ -56,7 +56,7 @@ impl Device {
         let target = seen.knock_for.clone().ok_or(CommandError::NotAllowed)?;
         let policy = seen.identity().disclosure;
         let selection = Selection::new(disclose.iter().copied(), &policy).map_err(|_| CommandError::Disclosure)?;
-        let credential = self.wallet.held.get(&user).and_then(|held| held.credential(cx));
+        let credential = self.wallet.held(&user).and_then(|held| held.credential(cx));
         if !credential.is_some_and(|credential| credential.allows(&selection) == Ok(true)) {
             return Err(CommandError::Disclosure);
         }

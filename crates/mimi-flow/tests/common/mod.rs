@@ -78,6 +78,10 @@ pub struct World {
     pub hold_inbox: Vec<usize>,
     /// Answers in place of the provider's own.
     pub instead: Option<(usize, &'static str, Answer)>,
+    /// Of devices that are added.
+    pub delays: Delays,
+    /// The number of the request that is being served: the same one once more is the same request.
+    pub serving: u32,
     crashed: std::collections::BTreeSet<(usize, u8, u64)>,
     sequence: u64,
 }
@@ -96,6 +100,10 @@ pub fn text(text: &str) -> Content {
 impl World {
     /// Accounts and devices, with nothing prepared.
     pub fn new(suite: CipherSuite) -> Self {
+        Self::with_delays(suite, Delays::default())
+    }
+
+    pub fn with_delays(suite: CipherSuite, delays: Delays) -> Self {
         let system = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         // openmls compares lifetimes with the system's clock, besides ours: both hold for 60 days from here.
         let now = Timestamp::from_secs(system).before(DAY * 60);
@@ -129,6 +137,8 @@ impl World {
             hold_answer: None,
             hold_inbox: Vec::new(),
             instead: None,
+            delays,
+            serving: 0,
             crashed: Default::default(),
             sequence: 0,
         };
@@ -147,7 +157,7 @@ impl World {
         let provider = self.providers.get_mut(user.domain()).unwrap();
         provider.accounts.entry(user.clone()).or_default().push(number);
         let hub = provider.sender.clone();
-        let profile = Profile { user: user.clone(), client, suite: self.suite, hub, delays: Delays::default() };
+        let profile = Profile { user: user.clone(), client, suite: self.suite, hub, delays: self.delays };
         self.devices.push(Device::new(profile));
         self.profiles.push(user);
         self.inboxes.push(VecDeque::new());
@@ -322,6 +332,7 @@ impl World {
             Step::Serve(device) => {
                 let (id, request) = self.sending[device].pop_front().unwrap();
                 let name = request.call.name();
+                self.serving = self.number(&id);
                 let answer = match &self.instead {
                     Some((of, call, answer)) if (*of, *call) == (device, name) => answer.clone(),
                     _ => self.serve(device, &request),

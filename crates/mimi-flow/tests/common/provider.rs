@@ -15,14 +15,14 @@ use mimi_pseudonym::{
 };
 use mimi_room::KeyPackagePurpose;
 use mimi_wire::{
-    ClientKeyMaterial, ClientMaterial, CommitReportTbs, Credential, ExternalSender, FanoutEvent, FanoutMessage,
-    GroupInfoOption, IdentifierQueryCode, IdentifierResponse, KeyMaterialResponse, KeyMaterialUserCode, KeyPackage,
-    KeyPackageRef, Problem, RatchetTreeOption, SubmitMessageRequest, SubmitMessageResponse, UpdateOutcome,
-    UpdateRequest, UpdateRoomResponse,
+    ClientKeyMaterial, ClientMaterial, CommitReportTbs, ConsentEntry, ConsentOperation, ConsentScope, Credential,
+    ExternalSender, FanoutEvent, FanoutMessage, GroupInfoOption, IdentifierQueryCode, IdentifierResponse,
+    KeyMaterialResponse, KeyMaterialUserCode, KeyPackage, KeyPackageRef, Problem, RatchetTreeOption,
+    SubmitMessageRequest, SubmitMessageResponse, UpdateOutcome, UpdateRequest, UpdateRoomResponse,
     local::{
-        Accepted, ClaimOwnRequest, CreateRoomRequest, CredentialsRequest, CredentialsResponse, HubKeyMaterialRequest,
-        InboxBody, IssuedCredential, IssuedDisclosure, LocalIdentifierQuery, PseudonymsRequest, PseudonymsResponse,
-        UploadKeyPackages, UploadResponse,
+        Accepted, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest, CredentialsResponse,
+        HubKeyMaterialRequest, InboxBody, IssuedCredential, IssuedDisclosure, LocalIdentifierQuery, PseudonymsRequest,
+        PseudonymsResponse, UploadBatch, UploadKeyPackages, UploadResponse,
     },
 };
 
@@ -43,6 +43,10 @@ pub struct Stored {
 impl Stored {
     pub fn owner(&self) -> &UserUri {
         &self.owner
+    }
+
+    pub fn not_after(&self) -> Timestamp {
+        self.not_after
     }
 }
 
@@ -70,7 +74,11 @@ pub struct Provider {
     /// Messages that were accepted.
     pub(super) seen: BTreeMap<(RoomUri, Vec<u8>), Timestamp>,
     /// Answers to claims, given once more to the same request.
-    claims: BTreeMap<(usize, Vec<u8>), Vec<u8>>,
+    claims: BTreeMap<(usize, u32), Vec<u8>>,
+    /// Who may have KeyPackages of whom.
+    pub consents: BTreeSet<(UserUri, UserUri)>,
+    /// Accounts that not everybody may connect with.
+    pub closed: BTreeSet<UserUri>,
 }
 
 pub fn issuer(name: &str, entropy: &mut dyn Entropy, now: Timestamp) -> Issuer {
@@ -120,6 +128,8 @@ impl Provider {
             members: BTreeMap::new(),
             seen: BTreeMap::new(),
             claims: BTreeMap::new(),
+            consents: BTreeSet::new(),
+            closed: BTreeSet::new(),
         }
     }
 
@@ -184,7 +194,24 @@ impl World {
         let served = match &request.call {
             Call::Pseudonyms => self.pseudonyms(device, &own, body),
             Call::Credentials => self.credentials(device, &own, body),
-            Call::UploadKeyPackages => self.upload(device, &own, body),
+            Call::UploadKeyPackages => {
+                let upload = UploadKeyPackages::decode(body).map_err(|_| Problem::Malformed);
+                upload.and_then(|upload| self.upload(device, &own, vec![upload], false))
+            }
+            Call::UploadBatch => {
+                let batch = UploadBatch::decode(body).map_err(|_| Problem::Malformed);
+                batch.and_then(|batch| self.upload(device, &own, batch.uploads, true))
+            }
+            Call::Consent => self.consent(device, body),
+            Call::ConsentSettings => {
+                let provider = self.providers.get_mut(&own).unwrap();
+                let account = provider.account_of(device);
+                match ConsentSettings::decode(body).map(|settings| settings.initial_connections) {
+                    Ok(true) => drop(provider.closed.remove(&account)),
+                    _ => drop(provider.closed.insert(account)),
+                }
+                Ok(Vec::new())
+            }
             Call::ClaimOwn => self.claim_own(device, &own, body),
             Call::CreateRoom => self.create_room(device, &own, body),
             Call::DestroyRoom(room) => self.destroy_room(device, &own, room),
@@ -263,14 +290,21 @@ impl World {
         Ok(CredentialsResponse { items }.encode())
     }
 
-    fn upload(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
-        let request = UploadKeyPackages::decode(body).map_err(|_| Problem::Malformed)?;
+    fn upload(&mut self, device: usize, own: &Domain, uploads: Vec<UploadKeyPackages>, instead: bool) -> Served {
         let provider = self.providers.get_mut(own).unwrap();
-        assert!(provider.owns(device, &request.owner));
-        let accepted = u32::try_from(request.key_packages.len()).unwrap();
-        for key_package in request.key_packages {
+        for upload in &uploads {
+            assert!(provider.owns(device, &upload.owner));
+            let stays = |stored: &Stored| stored.owner != upload.owner || stored.device != device || stored.claimed;
+            provider.key_packages.retain(|stored| !instead || stays(stored));
+        }
+        let each = |upload: UploadKeyPackages| {
+            upload.key_packages.into_iter().map(move |key_package| (upload.owner.clone(), key_package))
+        };
+        let each: Vec<_> = uploads.into_iter().flat_map(each).collect();
+        let accepted = u32::try_from(each.len()).unwrap();
+        for (owner, key_package) in each {
             let verified = UnverifiedKeyPackage::new(key_package.clone());
-            let verified = verified.verify(&request.owner, self.suite, &self.trust, self.now);
+            let verified = verified.verify(&owner, self.suite, &self.trust, self.now);
             let verified = verified.map_err(|_| Problem::SignatureInvalid)?;
             if provider.key_packages.iter().any(|stored| stored.reference == *verified.reference()) {
                 continue;
@@ -292,21 +326,21 @@ impl World {
 
     fn claim_own(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
         let request = ClaimOwnRequest::decode(body).map_err(|_| Problem::Malformed)?;
-        let now = self.now;
+        let (now, serving) = (self.now, self.serving);
         let provider = self.providers.get_mut(own).unwrap();
         assert!(provider.owns(device, &request.user));
-        if let Some(answer) = provider.claims.get(&(device, body.to_vec())) {
+        if let Some(answer) = provider.claims.get(&(device, serving)) {
             return Ok(answer.clone());
         }
         let exclude = request.exclude.as_ref();
         let answer = provider.claim(&request.user, false, &request.cipher_suite_codes, exclude, now).encode();
-        provider.claims.insert((device, body.to_vec()), answer.clone());
+        provider.claims.insert((device, serving), answer.clone());
         Ok(answer)
     }
 
     fn key_material(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
         let request = HubKeyMaterialRequest::decode(body).map_err(|_| Problem::Malformed)?;
-        let now = self.now;
+        let (now, serving) = (self.now, self.serving);
         assert_eq!(request.hub.as_ref(), Some(own));
         let request = request.request.verify().map_err(|_| Problem::SignatureInvalid)?;
         let tbs = request.tbs();
@@ -315,12 +349,55 @@ impl World {
         let room = provider.rooms.get(tbs.room.as_ref().unwrap()).ok_or(Problem::UnknownRoom)?;
         assert!(room.state().participants().role_of(&tbs.requesting_user).is_some());
         let target = self.providers.get_mut(tbs.target_user.domain()).ok_or(Problem::UnknownRoom)?;
-        if let Some(answer) = target.claims.get(&(device, body.to_vec())) {
+        if let Some(answer) = target.claims.get(&(device, serving)) {
             return Ok(answer.clone());
         }
-        let answer = target.claim(&tbs.target_user, true, &tbs.acceptable_cipher_suites, None, now).encode();
-        target.claims.insert((device, body.to_vec()), answer.clone());
+        let granted = target.consents.contains(&(tbs.requesting_user.clone(), tbs.target_user.clone()));
+        let refused = !granted && (tbs.target_user.is_pseudonym() || target.closed.contains(&tbs.target_user));
+        if refused {
+            let code = KeyMaterialUserCode::NoConsent;
+            return Ok(KeyMaterialResponse::new(code, tbs.target_user.clone(), vec![]).unwrap().encode());
+        }
+        let initial = !tbs.target_user.is_pseudonym();
+        let answer = target.claim(&tbs.target_user, initial, &tbs.acceptable_cipher_suites, None, now).encode();
+        target.claims.insert((device, serving), answer.clone());
         Ok(answer)
+    }
+
+    fn consent(&mut self, device: usize, body: &[u8]) -> Served {
+        let entry = ConsentEntry::decode(body).map_err(|_| Problem::Malformed)?;
+        let ConsentScope { requester, target, .. } = entry.scope.clone();
+        let own = self.profiles[device].domain().clone();
+        let speaker = match entry.operation {
+            ConsentOperation::Request | ConsentOperation::Cancel => &requester,
+            _ => &target,
+        };
+        assert!(self.providers[&own].owns(device, speaker));
+        let other = if *speaker == requester { &target } else { &requester };
+        let there = self.providers.get_mut(other.domain()).unwrap();
+        let account = there.pseudonyms.get(other).unwrap_or(other).clone();
+        let mut devices = there.accounts.get(&account).cloned().unwrap_or_default();
+        let home = self.providers.get_mut(target.domain()).unwrap();
+        match entry.operation {
+            ConsentOperation::Grant { .. } => drop(home.consents.insert((requester.clone(), target.clone()))),
+            ConsentOperation::Revoke => {
+                home.consents.remove(&(requester.clone(), target.clone()));
+                devices.clear();
+            }
+            _ => {}
+        }
+        for device in devices {
+            self.put(device, InboxBody::Consent { entry: entry.clone() });
+        }
+        if *speaker == target {
+            let account = self.providers[&own].account_of(device);
+            let others: Vec<_> =
+                self.providers[&own].accounts[&account].iter().copied().filter(|d| *d != device).collect();
+            for other in others {
+                self.put(other, InboxBody::Consent { entry: entry.clone() });
+            }
+        }
+        Ok(Vec::new())
     }
 
     fn identifier_query(&mut self, body: &[u8]) -> Served {

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use mimi_mls::{HubCreateError, HubRoom};
 use mimi_pseudonym::{CipherSuite, RoomUri, Wire};
+use mimi_room::Capability;
 use mimi_wire::{
     Problem,
     local::{Accepted, CreateRoomRequest},
@@ -19,11 +20,12 @@ use crate::{
 /// Opens a room with one of the device's clients in it. The same request once more gets the same answer.
 pub(crate) async fn create(inner: &Arc<Inner>, device: Device, request: CreateRoomRequest) -> Result<Reply, Fail> {
     let hash = hash(&[&request.encode()]);
-    rooms::with(inner, request.room.clone(), move |inner, slot| {
+    let (room, maker) = (request.room.clone(), device.clone());
+    let created = rooms::with(inner, request.room.clone(), move |inner, slot| {
         let CreateRoomRequest { room, group_info, ratchet_tree } = request;
         if slot.is_some() {
             let accepted = inner.store.accepted_at(&room, &hash)?.ok_or(Problem::Forbidden)?;
-            return Ok(Reply::message(&Accepted { accepted }));
+            return Ok((Reply::message(&Accepted { accepted }), None));
         }
         let suite = CipherSuite::from_code(group_info.cipher_suite_code()).ok_or(Problem::Malformed)?;
         let sender = inner.senders.iter().find(|hub| hub.suite == suite).map(|hub| &hub.sender);
@@ -49,10 +51,34 @@ pub(crate) async fn create(inner: &Arc<Inner>, device: Device, request: CreateRo
         if !inner.store.create_room(&new)? {
             // Another process was faster: with the same request, or with another room of this name.
             let accepted = inner.store.accepted_at(&room, &hash)?.ok_or(Problem::Forbidden)?;
-            return Ok(Reply::message(&Accepted { accepted }));
+            let target = slot.as_ref().and_then(|hub| hub.state().knock_target().cloned());
+            return Ok((Reply::message(&Accepted { accepted }), target));
         }
+        let target = hub.state().knock_target().cloned();
         *slot = Some(hub);
-        Ok(Reply::message(&Accepted { accepted: now }))
+        Ok((Reply::message(&Accepted { accepted: now }), target))
+    });
+    let (reply, target) = created.await?;
+    if let Some(target) = target {
+        show_knock_room(inner, maker, room, target).await?;
+    }
+    Ok(reply)
+}
+
+/// A room's page shows its knock room, if that was made by somebody who keeps order in the room.
+async fn show_knock_room(inner: &Arc<Inner>, maker: Device, room: RoomUri, target: RoomUri) -> Result<(), Fail> {
+    if target.domain() != inner.domain() {
+        return Ok(());
+    }
+    rooms::with(inner, target.clone(), move |inner, slot| {
+        let Some(hub) = slot.as_ref() else { return Ok(()) };
+        for (user, client) in hub.clients() {
+            let keeps_order = hub.state().may(&user, Capability::Kick).is_ok();
+            if keeps_order && inner.store.is_client_of(&maker, &client)? {
+                return Ok(inner.store.add_knock_room(&room, &target)?);
+            }
+        }
+        Ok(())
     })
     .await
 }

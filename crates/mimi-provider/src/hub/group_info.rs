@@ -20,7 +20,7 @@ use crate::{
     hash,
     limiter::Name,
     provider::Inner,
-    store::{Hash, Visitor},
+    store::{Hash, Remedy, Visitor},
 };
 
 /// How long a visitor may take to join, at most.
@@ -125,6 +125,9 @@ fn admit(inner: &Inner, hub: &HubRoom, room: &RoomUri, visit: &Visit) -> Result<
         && (shown.is_none() || link.is_some())
         && !hub.is_user_leaving(who.user())
         && !guests::is_full(inner, hub)
+        && !inner.store.is_closed(room)?
+        && !inner.store.holds(room, who.client().as_str(), Remedy::Ban, now)?
+        && !inner.store.holds(room, who.user().as_str(), Remedy::Ban, now)?
         && hub.state().at(now).may_join(who.user(), who.client(), how).is_ok();
     let (Some(group_info), Some(tree), true) = (hub.group_info(), hub.ratchet_tree(), allowed) else {
         return Ok(None);

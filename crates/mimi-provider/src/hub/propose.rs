@@ -97,7 +97,7 @@ impl Fanned<'_> {
     }
 }
 
-fn fanout(timestamp: Timestamp, proposals: Vec<ProposalMessage>) -> Option<FanoutMessage> {
+pub(super) fn fanout(timestamp: Timestamp, proposals: Vec<ProposalMessage>) -> Option<FanoutMessage> {
     let mut proposals = proposals.into_iter();
     let event = FanoutEvent::Proposal { proposal: proposals.next()?, more: proposals.collect() };
     Some(FanoutMessage { timestamp, event })

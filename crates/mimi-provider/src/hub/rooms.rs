@@ -14,12 +14,21 @@ type Slot = Arc<AsyncMutex<Option<HubRoom>>>;
 
 /// The rooms in memory, each behind a lock of its own: whoever holds it decides what comes next in the room.
 #[derive(Default)]
-pub(crate) struct Rooms(Mutex<HashMap<RoomUri, Slot>>);
+pub(crate) struct Rooms(Mutex<HashMap<RoomUri, Slot>>, Mutex<HashMap<RoomUri, u64>>);
 
 impl Rooms {
     fn slot(&self, room: &RoomUri) -> Slot {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(room.clone()).or_default())
+    }
+
+    /// Whether a room that is in memory is on this branch; from now on it is.
+    fn is_on(&self, room: &RoomUri, branch: u64) -> bool {
+        let mut branches = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        if branch == 0 {
+            return branches.remove(room).is_none();
+        }
+        branches.insert(room.clone(), branch) == Some(branch)
     }
 
     /// Forgets a slot without a room that nobody else has a hand on, so that asking for rooms costs no memory.
@@ -50,8 +59,9 @@ where
         .blocking(move |inner| {
             if inner.store.is_shared() {
                 // Another process may have taken the room further, or destroyed it.
-                let newest = inner.store.room_version(&room)?;
-                slot.take_if(|hub| newest != Some((hub.epoch(), hub.additions())));
+                let (newest, branch) = (inner.store.room_version(&room)?, inner.store.room_branch(&room)?);
+                let same = inner.rooms.is_on(&room, branch);
+                slot.take_if(|hub| newest != Some((hub.epoch(), hub.additions())) || !same);
             }
             if slot.is_none() {
                 *slot = load(inner, &room)?;

@@ -15,7 +15,7 @@ use crate::{
     franking::Stamp,
     hash,
     provider::Inner,
-    store::{Hash, MessageRecord},
+    store::{Hash, MessageRecord, Remedy},
 };
 
 /// Takes a message for a room (draft-ietf-mimi-protocol-06, section 5.4) and fans it out, to the sender's provider too.
@@ -55,6 +55,11 @@ pub(crate) async fn submit(
         let sender = &request.sending_user;
         if !present || hub.state().may_send(sender).is_err() || hub.is_user_leaving(sender) {
             return Ok(SubmitMessageResponse::NotAllowed);
+        }
+        for remedy in [Remedy::Mute, Remedy::Ban] {
+            if inner.store.holds(&room, sender.as_str(), remedy, inner.now())? {
+                return Ok(SubmitMessageResponse::NotAllowed);
+            }
         }
         let limit = hub.state().message_limit(sender);
         if let (Some(limit), Some(sent)) = (limit, inner.store.sent_by_guest(&room, sender)?)

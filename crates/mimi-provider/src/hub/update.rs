@@ -127,6 +127,9 @@ fn arrival(inner: &Inner, hub: &HubRoom, room: &RoomUri, request: &UpdateRequest
     let Ok(key) = PublicKey::new(hub.suite().signature_scheme(), key) else { return Ok(None) };
     let (key_hash, now) = (key_hash(&key), inner.now());
     let Some(visitor) = inner.store.visitor(room, &key_hash, now)? else { return Ok(None) };
+    if inner.store.is_closed(room)? {
+        return Ok(None);
+    }
     let link = match &visitor.code_hash {
         Some(code) => inner.store.link(room, code, now)?,
         None => None,

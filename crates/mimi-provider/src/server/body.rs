@@ -3,13 +3,13 @@ use std::time::Duration;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
-use mimi_wire::{MEDIA_TYPE, Problem};
+use mimi_wire::Problem;
 
-/// Checks that a body says it is of the one media type there is.
-pub(super) fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+/// Checks that a body says it is of the media type that is wanted.
+pub(super) fn check_media_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case(MEDIA_TYPE) { Ok(()) } else { Err(Problem::UnsupportedMediaType) }
+    if essence.eq_ignore_ascii_case(wanted) { Ok(()) } else { Err(Problem::UnsupportedMediaType) }
 }
 
 /// Why a body is not there.
@@ -36,15 +36,18 @@ pub(super) async fn read(body: Incoming, max: usize, limit: Duration) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use mimi_wire::MEDIA_TYPE;
+
     use super::*;
 
     #[test]
     fn the_media_type_may_have_parameters_but_be_no_other() {
-        let check =
-            |value: &str| check_media_type(&[(header::CONTENT_TYPE, value.parse().unwrap())].into_iter().collect());
+        let check = |value: &str| {
+            check_media_type(&[(header::CONTENT_TYPE, value.parse().unwrap())].into_iter().collect(), MEDIA_TYPE)
+        };
         assert_eq!(check("application/mimi-protocol"), Ok(()));
         assert_eq!(check("Application/MIMI-protocol; version=1"), Ok(()));
         assert_eq!(check("application/json"), Err(Problem::UnsupportedMediaType));
-        assert_eq!(check_media_type(&HeaderMap::new()), Err(Problem::UnsupportedMediaType));
+        assert_eq!(check_media_type(&HeaderMap::new(), MEDIA_TYPE), Err(Problem::UnsupportedMediaType));
     }
 }

@@ -12,10 +12,11 @@ use crate::{
     abuse, consent, credentials,
     fail::Fail,
     hash,
-    hub::{self, Requester},
+    hub::{self, Order, Requester},
     identifier, inbox, key_material, local,
     provider::Inner,
     store::{Device, Hash},
+    ties,
 };
 
 /// Decodes the body and calls the function that answers. `key` is what makes two requests of a device one.
@@ -32,13 +33,21 @@ pub(super) async fn dispatch(
         (Route::Info, _) => Ok(Reply::message(&local::info(inner))),
         (Route::Register, _) => local::register(inner, Wire::decode(body)?, key).await,
         (Route::AddDevice, _) => local::add_device(inner, Wire::decode(body)?, key).await,
+        (Route::TokenKey, _) => ties::token_key(inner),
+        (Route::Redeem, _) => ties::redeem(inner, Wire::decode(body)?, key).await,
+        // By the key alone, which is a secret of the new device, as when an account is opened.
+        (Route::Device(DeviceRoute::Detach), Caller::Device(device)) => {
+            ties::detach(inner, device, Wire::decode(body)?, key).await
+        }
+        (Route::Page(name), _) => hub::page(inner, name).await,
+        (Route::Admin(room), Caller::Operator) => hub::order(inner, room, Order::parse(body)?).await,
         (Route::Peer(route), Caller::Peer(peer)) => for_peer(inner, route, peer, body).await,
         (Route::Device(route), Caller::Device(device)) => {
             let client = device.client.to_string();
             let repeatable = key.map(|key| hash(&[name.as_bytes(), client.as_bytes(), key, body]));
             for_device(inner, route, device, repeatable, body).await
         }
-        (Route::Peer(_) | Route::Device(_), _) => Err(Problem::Unauthorized.into()),
+        (Route::Admin(_) | Route::Peer(_) | Route::Device(_), _) => Err(Problem::Unauthorized.into()),
     }
 }
 
@@ -70,13 +79,17 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
             let response = hub::links(inner, Requester::Peer(peer), room, Wire::decode(body)?).await?;
             Ok(Reply::message(&response))
         }
+        PeerRoute::ReportCommit(room) => {
+            hub::report(inner, Requester::Peer(peer), room, Wire::decode(body)?).await?;
+            Ok(Reply::Nothing)
+        }
         PeerRoute::RequestConsent(target) => consent::requested(inner, &peer, target, Wire::decode(body)?).await,
         PeerRoute::UpdateConsent(requester) => consent::updated(inner, &peer, requester, Wire::decode(body)?).await,
         PeerRoute::IdentifierQuery(domain) => {
             if domain != *inner.domain() {
                 return Err(Problem::NotFound.into());
             }
-            Ok(Reply::message(&identifier::query(inner, Wire::decode(body)?).await?))
+            Ok(Reply::message(&identifier::for_peer(inner, &peer, Wire::decode(body)?).await?))
         }
         PeerRoute::ReportAbuse(room) => abuse::report(inner, peer.domain().clone(), room, Wire::decode(body)?).await,
     }
@@ -93,8 +106,11 @@ async fn for_device(
 ) -> Result<Reply, Fail> {
     match route {
         DeviceRoute::Pseudonyms => local::pseudonyms(inner, device, Wire::decode(body)?, repeatable).await,
+        DeviceRoute::Tokens => ties::tokens(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::Detach => Err(Problem::NotFound.into()),
         DeviceRoute::Credentials => credentials::issue(inner, device, Wire::decode(body)?).await,
         DeviceRoute::KeyPackages => key_material::upload(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::KeyPackageBatch => key_material::upload_batch(inner, device, Wire::decode(body)?).await,
         DeviceRoute::ClaimOwn => key_material::claim_own(inner, device, Wire::decode(body)?, repeatable).await,
         DeviceRoute::CreateRoom => hub::create(inner, device, Wire::decode(body)?).await,
         DeviceRoute::DestroyRoom(room) => hub::destroy(inner, device, room).await,
@@ -103,7 +119,8 @@ async fn for_device(
         DeviceRoute::SubmitMessage(room) => local::submit(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::GroupInfo(room) => local::group_info(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::JoinLinks(room) => local::links(inner, device, room, Wire::decode(body)?).await,
-        DeviceRoute::IdentifierQuery => identifier::for_device(inner, Wire::decode(body)?).await,
+        DeviceRoute::ReportCommit(room) => local::report(inner, device, room, Wire::decode(body)?).await,
+        DeviceRoute::IdentifierQuery => identifier::for_device(inner, &device, Wire::decode(body)?).await,
         DeviceRoute::ReportAbuse(room) => abuse::from_device(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::Profile => identifier::set_profile(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Consent => consent::from_device(inner, device, Wire::decode(body)?).await,

@@ -1,7 +1,9 @@
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use mimi_wire::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE, Problem, Wire};
+
+use crate::page::CONTENT_SECURITY_POLICY;
 
 /// An answer, before it is HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +12,8 @@ pub(crate) enum Reply {
     Body(Vec<u8>),
     /// 200 with JSON.
     Json(String),
+    /// 200 with a page to look at.
+    Page(String),
     /// 201.
     Created,
     /// 204.
@@ -26,11 +30,23 @@ impl Reply {
         match self {
             Self::Body(octets) => (200, Some(MEDIA_TYPE), octets.into()),
             Self::Json(text) => (200, Some("application/json"), text.into()),
+            Self::Page(html) => (200, Some(HTML), html.into()),
             Self::Created => (201, None, Bytes::new()),
             Self::Nothing => (204, None, Bytes::new()),
         }
     }
 }
+
+/// Media type of a page.
+const HTML: &str = "text/html; charset=utf-8";
+
+/// What a browser is told about a page besides.
+const PAGE_HEADERS: [(HeaderName, &str); 4] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+];
 
 /// A reply or a problem as HTTP, and its body once more for the record.
 pub(super) fn response(reply: Result<Reply, Problem>) -> (Response<Full<Bytes>>, Bytes) {
@@ -44,6 +60,11 @@ pub(super) fn response(reply: Result<Reply, Problem>) -> (Response<Full<Bytes>>,
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if media_type == Some(HTML) {
+        for (name, value) in PAGE_HEADERS {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+    }
     (response, body)
 }
 

@@ -3,13 +3,13 @@ use std::str::FromStr;
 use http::Method;
 use mimi_pseudonym::{Domain, RoomUri, UserUri, Wire};
 use mimi_wire::{
-    AbuseReport, ConsentEntry, Endpoint, FanoutMessages, IdentifierRequest, Problem, SubmitMessageRequest,
-    UnverifiedGroupInfoRequest, UnverifiedKeyMaterialRequest, UpdateRequest,
+    AbuseReport, ConsentEntry, Endpoint, FanoutMessages, IdentifierRequest, MEDIA_TYPE, Problem, SubmitMessageRequest,
+    UnverifiedCommitReport, UnverifiedGroupInfoRequest, UnverifiedKeyMaterialRequest, UpdateRequest,
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
         self, AckRequest, AddDeviceRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest,
-        HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery, PseudonymsRequest, RegisterAccountRequest,
-        SetProfile, UploadKeyPackages,
+        DetachRequest, HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery, PseudonymsRequest, RedeemRequest,
+        RegisterAccountRequest, SetProfile, TokensRequest, UploadBatch, UploadKeyPackages,
     },
 };
 
@@ -17,7 +17,7 @@ use mimi_wire::{
 pub(super) const PEER_BASE: &str = "/mimi/v1";
 
 /// The endpoints for other providers that there are.
-pub(super) const ENDPOINTS: [Endpoint; 10] = [
+pub(super) const ENDPOINTS: [Endpoint; 11] = [
     Endpoint::KeyMaterial,
     Endpoint::Update,
     Endpoint::Notify,
@@ -28,7 +28,14 @@ pub(super) const ENDPOINTS: [Endpoint; 10] = [
     Endpoint::ReportAbuse,
     Endpoint::GroupInfo,
     Endpoint::JoinLinks,
+    Endpoint::ReportCommit,
 ];
+
+/// POST with `/{roomId}`: what the operator wants done in a room.
+const ADMIN_PATH: &str = "/admin/v1/rooms";
+
+/// GET with `/{name}`: the page of a room.
+const PAGE_PATH: &str = "/r";
 
 /// The longest that an inbox is waited for.
 const LONGEST_WAIT_MILLIS: u64 = 30_000;
@@ -44,6 +51,14 @@ pub(super) enum Route {
     Register,
     /// Whoever has an enrolment code may ask.
     AddDevice,
+    /// Anybody may ask.
+    TokenKey,
+    /// Whoever has a token may ask.
+    Redeem,
+    /// Anybody may look at the page of a room, which has this name.
+    Page(String),
+    /// The operator orders something to be done in a room.
+    Admin(RoomUri),
     /// A provider asks.
     Peer(PeerRoute),
     /// A device asks.
@@ -59,6 +74,7 @@ pub(super) enum PeerRoute {
     SubmitMessage(RoomUri),
     GroupInfo(RoomUri),
     JoinLinks(RoomUri),
+    ReportCommit(RoomUri),
     RequestConsent(UserUri),
     UpdateConsent(UserUri),
     IdentifierQuery(Domain),
@@ -69,8 +85,11 @@ pub(super) enum PeerRoute {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DeviceRoute {
     Pseudonyms,
+    Tokens,
+    Detach,
     Credentials,
     KeyPackages,
+    KeyPackageBatch,
     ClaimOwn,
     CreateRoom,
     DestroyRoom(RoomUri),
@@ -79,6 +98,7 @@ pub(super) enum DeviceRoute {
     SubmitMessage(RoomUri),
     GroupInfo(RoomUri),
     JoinLinks(RoomUri),
+    ReportCommit(RoomUri),
     IdentifierQuery,
     ReportAbuse(RoomUri),
     Profile,
@@ -105,9 +125,14 @@ impl Route {
             local::INFO_PATH => return only(Method::GET, method, || Ok(Self::Info)),
             local::REGISTER_PATH => return post(Self::Register),
             local::DEVICE_PATH => return post(Self::AddDevice),
+            local::TOKEN_KEY_PATH => return only(Method::GET, method, || Ok(Self::TokenKey)),
+            local::REDEEM_PATH => return post(Self::Redeem),
+            local::TOKENS_PATH => return device(DeviceRoute::Tokens),
+            local::DETACH_PATH => return device(DeviceRoute::Detach),
             local::PSEUDONYMS_PATH => return device(DeviceRoute::Pseudonyms),
             local::CREDENTIALS_PATH => return device(DeviceRoute::Credentials),
             local::KEY_PACKAGES_PATH => return device(DeviceRoute::KeyPackages),
+            local::KEY_PACKAGE_BATCH_PATH => return device(DeviceRoute::KeyPackageBatch),
             local::CLAIM_OWN_PATH => return device(DeviceRoute::ClaimOwn),
             local::ROOMS_PATH => return device(DeviceRoute::CreateRoom),
             local::KEY_MATERIAL_PATH => return device(DeviceRoute::KeyMaterial),
@@ -136,6 +161,11 @@ impl Route {
             local::GROUP_INFO_PATH => {
                 only(Method::POST, method, || variable(value).map(DeviceRoute::GroupInfo).map(Self::Device))
             }
+            local::REPORT_COMMIT_PATH => {
+                only(Method::POST, method, || variable(value).map(DeviceRoute::ReportCommit).map(Self::Device))
+            }
+            ADMIN_PATH => only(Method::POST, method, || variable(value).map(Self::Admin)),
+            PAGE_PATH => only(Method::GET, method, || name(value).map(Self::Page)),
             local::JOIN_LINKS_PATH => {
                 only(Method::POST, method, || variable(value).map(DeviceRoute::JoinLinks).map(Self::Device))
             }
@@ -150,6 +180,10 @@ impl Route {
             Self::Info => "info",
             Self::Register => "register",
             Self::AddDevice => "device",
+            Self::TokenKey => "tokenKey",
+            Self::Redeem => "redeem",
+            Self::Page(_) => "page",
+            Self::Admin(_) => "admin",
             Self::Peer(route) => match route {
                 PeerRoute::KeyMaterial(_) => "keyMaterial",
                 PeerRoute::Update(_) => "update",
@@ -157,6 +191,7 @@ impl Route {
                 PeerRoute::SubmitMessage(_) => "submitMessage",
                 PeerRoute::GroupInfo(_) => "groupInfo",
                 PeerRoute::JoinLinks(_) => "joinLinks",
+                PeerRoute::ReportCommit(_) => "reportCommit",
                 PeerRoute::RequestConsent(_) => "requestConsent",
                 PeerRoute::UpdateConsent(_) => "updateConsent",
                 PeerRoute::IdentifierQuery(_) => "identifierQuery",
@@ -164,8 +199,11 @@ impl Route {
             },
             Self::Device(route) => match route {
                 DeviceRoute::Pseudonyms => "client.pseudonyms",
+                DeviceRoute::Tokens => "client.tokens",
+                DeviceRoute::Detach => "client.detachedPseudonym",
                 DeviceRoute::Credentials => "client.credentials",
                 DeviceRoute::KeyPackages => "client.keyPackages",
+                DeviceRoute::KeyPackageBatch => "client.keyPackageBatch",
                 DeviceRoute::ClaimOwn => "client.claimOwn",
                 DeviceRoute::CreateRoom => "client.createRoom",
                 DeviceRoute::DestroyRoom(_) => "client.destroyRoom",
@@ -174,6 +212,7 @@ impl Route {
                 DeviceRoute::SubmitMessage(_) => "client.submitMessage",
                 DeviceRoute::GroupInfo(_) => "client.groupInfo",
                 DeviceRoute::JoinLinks(_) => "client.joinLinks",
+                DeviceRoute::ReportCommit(_) => "client.reportCommit",
                 DeviceRoute::IdentifierQuery => "client.identifierQuery",
                 DeviceRoute::ReportAbuse(_) => "client.reportAbuse",
                 DeviceRoute::Profile => "client.profile",
@@ -185,12 +224,19 @@ impl Route {
         }
     }
 
+    /// The media type of its body.
+    pub(super) fn media_type(&self) -> &'static str {
+        if matches!(self, Self::Admin(_)) { "application/json" } else { MEDIA_TYPE }
+    }
+
     /// The most octets its body may have; `None` if it has none.
     pub(super) fn body_limit(&self) -> Option<usize> {
         match self {
-            Self::Directory | Self::Info => None,
+            Self::Directory | Self::Info | Self::TokenKey | Self::Page(_) => None,
+            Self::Admin(_) => Some(1 << 12),
             Self::Register => Some(RegisterAccountRequest::MAX_LEN),
             Self::AddDevice => Some(AddDeviceRequest::MAX_LEN),
+            Self::Redeem => Some(RedeemRequest::MAX_LEN),
             Self::Peer(route) => Some(match route {
                 PeerRoute::KeyMaterial(_) => UnverifiedKeyMaterialRequest::MAX_LEN,
                 PeerRoute::Update(_) => UpdateRequest::MAX_LEN,
@@ -198,6 +244,7 @@ impl Route {
                 PeerRoute::SubmitMessage(_) => SubmitMessageRequest::MAX_LEN,
                 PeerRoute::GroupInfo(_) => UnverifiedGroupInfoRequest::MAX_LEN,
                 PeerRoute::JoinLinks(_) => JoinLinksRequest::MAX_LEN,
+                PeerRoute::ReportCommit(_) => UnverifiedCommitReport::MAX_LEN,
                 PeerRoute::RequestConsent(_) | PeerRoute::UpdateConsent(_) => ConsentEntry::MAX_LEN,
                 PeerRoute::IdentifierQuery(_) => IdentifierRequest::MAX_LEN,
                 PeerRoute::ReportAbuse(_) => AbuseReport::MAX_LEN,
@@ -205,8 +252,11 @@ impl Route {
             Self::Device(route) => match route {
                 DeviceRoute::DestroyRoom(_) | DeviceRoute::Inbox { .. } => None,
                 DeviceRoute::Pseudonyms => Some(PseudonymsRequest::MAX_LEN),
+                DeviceRoute::Tokens => Some(TokensRequest::MAX_LEN),
+                DeviceRoute::Detach => Some(DetachRequest::MAX_LEN),
                 DeviceRoute::Credentials => Some(CredentialsRequest::MAX_LEN),
                 DeviceRoute::KeyPackages => Some(UploadKeyPackages::MAX_LEN),
+                DeviceRoute::KeyPackageBatch => Some(UploadBatch::MAX_LEN),
                 DeviceRoute::ClaimOwn => Some(ClaimOwnRequest::MAX_LEN),
                 DeviceRoute::CreateRoom => Some(CreateRoomRequest::MAX_LEN),
                 DeviceRoute::KeyMaterial => Some(HubKeyMaterialRequest::MAX_LEN),
@@ -214,6 +264,7 @@ impl Route {
                 DeviceRoute::SubmitMessage(_) => Some(SubmitMessageRequest::MAX_LEN),
                 DeviceRoute::GroupInfo(_) => Some(UnverifiedGroupInfoRequest::MAX_LEN),
                 DeviceRoute::JoinLinks(_) => Some(JoinLinksRequest::MAX_LEN),
+                DeviceRoute::ReportCommit(_) => Some(UnverifiedCommitReport::MAX_LEN),
                 DeviceRoute::IdentifierQuery => Some(LocalIdentifierQuery::MAX_LEN),
                 DeviceRoute::ReportAbuse(_) => Some(AbuseReport::MAX_LEN),
                 DeviceRoute::Profile => Some(SetProfile::MAX_LEN),
@@ -237,12 +288,18 @@ fn peer_route(endpoint: Endpoint, value: &str) -> Result<PeerRoute, Problem> {
         Endpoint::SubmitMessage => variable(value).map(PeerRoute::SubmitMessage),
         Endpoint::GroupInfo => variable(value).map(PeerRoute::GroupInfo),
         Endpoint::JoinLinks => variable(value).map(PeerRoute::JoinLinks),
+        Endpoint::ReportCommit => variable(value).map(PeerRoute::ReportCommit),
         Endpoint::RequestConsent => variable(value).map(PeerRoute::RequestConsent),
         Endpoint::UpdateConsent => variable(value).map(PeerRoute::UpdateConsent),
         Endpoint::IdentifierQuery => variable(value).map(PeerRoute::IdentifierQuery),
         Endpoint::ReportAbuse => variable(value).map(PeerRoute::ReportAbuse),
         _ => Err(Problem::NotFound),
     }
+}
+
+/// The name of a room in the path of its page.
+fn name(value: &str) -> Result<String, Problem> {
+    percent_decode(value).filter(|name| !name.is_empty()).ok_or(Problem::NotFound)
 }
 
 fn variable<T: FromStr>(value: &str) -> Result<T, Problem> {

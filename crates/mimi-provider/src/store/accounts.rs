@@ -4,12 +4,13 @@ use mimi_pseudonym::{ClientUri, PublicKey, UserUri, Wire};
 use mimi_wire::local::InboxBody;
 
 use super::{
-    AccountId, Device, DeviceId, Hash, Store, StoreError, Wake,
+    AccountId, Device, DeviceId, Draw, Hash, Store, StoreError, Wake,
     database::{Db, Row},
     delivery::put_in_inbox,
     next_number, parsed,
     profiles::insert_default,
 };
+use crate::fail::Fail;
 
 /// How many devices are kept in memory besides.
 const KNOWN_DEVICES: usize = 1 << 16;
@@ -40,11 +41,7 @@ impl Store {
             if db.row("SELECT id FROM accounts WHERE user_folded = ?1", [&user.to_lowercase()])?.is_some() {
                 return Ok(false);
             }
-            let account = AccountId(next_number(db, "account")?);
-            db.execute(
-                "INSERT INTO accounts (id, user_uri, user_folded, display_name, email) VALUES (?1, ?2, ?3, ?4, ?5)",
-                (account.0, user, &user.to_lowercase(), &profile.display_name, &profile.email),
-            )?;
+            let account = insert_account(db, &profile.user, &profile.display_name, &profile.email)?;
             insert_default(db, account, &profile.user)?;
             insert_device(db, account, device)?;
             Ok(true)
@@ -92,13 +89,15 @@ impl Store {
     }
 
     /// Ties fresh pseudonyms to the device's account, and tells the account's other devices. If the same request has done
-    /// so before, nothing happens. Returns those that the request stands for, in ascending order.
+    /// so before, nothing happens. Returns those that the request stands for, in ascending order. Fails if the account may
+    /// not draw so many.
     pub(crate) fn assign_pseudonyms(
         &self,
         device: &Device,
         fresh: &[UserUri],
         request: Option<&Hash>,
-    ) -> Result<(Vec<UserUri>, Wake), StoreError> {
+        draw: Draw,
+    ) -> Result<(Vec<UserUri>, Wake), Fail> {
         let mut fresh = fresh.to_vec();
         fresh.sort();
         let body = InboxBody::PseudonymsAssigned { pseudonyms: fresh.clone() }.encode();
@@ -111,6 +110,8 @@ impl Store {
                     return Ok((before?, Wake::default()));
                 }
             }
+            let count = u32::try_from(fresh.len()).unwrap_or(u32::MAX);
+            super::ties::draw(db, device.account, count, draw)?;
             for pseudonym in &fresh {
                 let insert = "INSERT INTO pseudonyms (pseudonym, account, request) VALUES (?1, ?2, ?3)";
                 db.execute(insert, (pseudonym.as_str(), device.account.0, request))?;
@@ -164,7 +165,22 @@ impl Store {
     }
 }
 
-fn insert_device(db: Db<'_>, account: AccountId, device: &NewDevice) -> Result<(), StoreError> {
+pub(super) fn insert_account(
+    db: Db<'_>,
+    user: &UserUri,
+    display_name: &str,
+    email: &str,
+) -> Result<AccountId, StoreError> {
+    let account = AccountId(next_number(db, "account")?);
+    let folded = user.as_str().to_lowercase();
+    db.execute(
+        "INSERT INTO accounts (id, user_uri, user_folded, display_name, email) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (account.0, user.as_str(), &folded, display_name, email),
+    )?;
+    Ok(account)
+}
+
+pub(super) fn insert_device(db: Db<'_>, account: AccountId, device: &NewDevice) -> Result<(), StoreError> {
     let id = next_number(db, "device")?;
     db.execute(
         "INSERT INTO devices (id, account, client, token_hash, name) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -174,7 +190,7 @@ fn insert_device(db: Db<'_>, account: AccountId, device: &NewDevice) -> Result<(
     Ok(())
 }
 
-fn profile(db: Db<'_>, account: AccountId) -> Result<AccountProfile, StoreError> {
+pub(super) fn profile(db: Db<'_>, account: AccountId) -> Result<AccountProfile, StoreError> {
     let row = db.one("SELECT user_uri, display_name, email FROM accounts WHERE id = ?1", [account.0])?;
     let user = parsed(&row.get::<String>(0)?, "user")?;
     Ok(AccountProfile { user, display_name: row.get(1)?, email: row.get(2)? })

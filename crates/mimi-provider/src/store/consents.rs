@@ -2,7 +2,7 @@
 
 use mimi_pseudonym::{RoomUri, Timestamp, UserUri, Wire};
 use mimi_wire::{
-    ConsentEntry, ConsentScope,
+    ConsentEntry, ConsentOperation, ConsentScope,
     local::{ConsentSettings, InboxBody},
 };
 
@@ -48,33 +48,40 @@ impl Store {
     pub(crate) fn consent_asked(&self, entry: &ConsentEntry, asks: bool, now: Timestamp) -> Result<Wake, StoreError> {
         let scope = &entry.scope;
         self.write(|db| {
-            let Some(account) = account_of(db, &scope.target)? else { return Ok(Wake::default()) };
+            let Some(account) = account_of(db, &scope.target)? else { return nothing(db, scope, now) };
             let keys = (scope.target.as_str(), scope.requester.as_str(), room_of(scope));
             if !asks {
                 let delete = "DELETE FROM consent_requests WHERE target = ?1 AND requester = ?2 AND room = ?3";
                 let gone = db.execute(delete, keys)?;
-                return if gone > 0 { tell(db, account, entry) } else { Ok(Wake::default()) };
+                return if gone > 0 { tell(db, account, None, entry) } else { nothing(db, scope, now) };
             }
             if matches!(said(db, scope)?, Some(Consent::Revoked)) {
-                return Ok(Wake::default());
+                return nothing(db, scope, now);
             }
             let waiting: i64 =
                 db.one("SELECT COUNT(*) FROM consent_requests WHERE account = ?1", [account.0])?.get(0)?;
             if waiting >= WAITING_MAX {
-                return Ok(Wake::default());
+                return nothing(db, scope, now);
             }
             let new = db.execute(
                 "INSERT INTO consent_requests (target, requester, room, account, asked_at) VALUES (?1, ?2, ?3, ?4, ?5) \
                  ON CONFLICT (target, requester, room) DO NOTHING",
                 (keys.0, keys.1, keys.2, account.0, now),
             )?;
-            if new > 0 { tell(db, account, entry) } else { Ok(Wake::default()) }
+            if new > 0 { tell(db, account, None, entry) } else { nothing(db, scope, now) }
         })
     }
 
-    /// What one of our users says, as the target: later words replace earlier ones for the same scope, and answer the
-    /// requests they cover.
-    pub(crate) fn consent_given(&self, scope: &ConsentScope, granted: bool, now: Timestamp) -> Result<(), StoreError> {
+    /// What one of our users says by one of its devices, as the target: later words replace earlier ones for the same scope,
+    /// and answer the requests they cover. The user's other devices are told.
+    pub(crate) fn consent_given(
+        &self,
+        entry: &ConsentEntry,
+        speaker: DeviceId,
+        now: Timestamp,
+    ) -> Result<Wake, StoreError> {
+        let scope = &entry.scope;
+        let granted = matches!(entry.operation, ConsentOperation::Grant { .. });
         self.write(|db| {
             let keys = (scope.target.as_str(), scope.requester.as_str(), room_of(scope));
             db.execute(
@@ -92,15 +99,18 @@ impl Store {
                 "DELETE FROM consent_requests WHERE target = ?1 AND requester = ?2 AND (?3 = '' OR room = ?3)",
                 keys,
             )?;
-            Ok(())
+            match account_of(db, &scope.target)? {
+                Some(account) => tell(db, account, Some(speaker), entry),
+                None => Ok(Wake::default()),
+            }
         })
     }
 
     /// Tells the devices of one of our users that consent was granted to it; nobody if there is no such user.
-    pub(crate) fn consent_received(&self, entry: &ConsentEntry) -> Result<Wake, StoreError> {
+    pub(crate) fn consent_received(&self, entry: &ConsentEntry, now: Timestamp) -> Result<Wake, StoreError> {
         self.write(|db| match account_of(db, &entry.scope.requester)? {
-            Some(account) => tell(db, account, entry),
-            None => Ok(Wake::default()),
+            Some(account) => tell(db, account, None, entry),
+            None => nothing(db, &entry.scope, now),
         })
     }
 
@@ -144,11 +154,24 @@ fn account_of(db: Db<'_>, user: &UserUri) -> Result<Option<AccountId>, StoreErro
     Ok(account?.map(AccountId))
 }
 
-fn tell(db: Db<'_>, account: AccountId, entry: &ConsentEntry) -> Result<Wake, StoreError> {
+/// Changes nothing, and writes to the disk all the same: whoever waits for the answer cannot tell by its time whether
+/// somebody was told.
+fn nothing(db: Db<'_>, scope: &ConsentScope, now: Timestamp) -> Result<Wake, StoreError> {
+    db.execute(
+        "INSERT INTO consents (target, requester, room, granted, said_at) VALUES ('', ?1, ?2, 0, ?3) \
+         ON CONFLICT (target, requester, room) DO NOTHING",
+        (scope.requester.as_str(), room_of(scope), now),
+    )?;
+    let keys = (scope.requester.as_str(), room_of(scope));
+    db.execute("DELETE FROM consents WHERE target = '' AND requester = ?1 AND room = ?2", keys)?;
+    Ok(Wake::default())
+}
+
+fn tell(db: Db<'_>, account: AccountId, speaker: Option<DeviceId>, entry: &ConsentEntry) -> Result<Wake, StoreError> {
     let body = InboxBody::Consent { entry: entry.clone() }.encode();
     let devices = db.column("SELECT id FROM devices WHERE account = ?1 ORDER BY id", [account.0])?;
     let mut wake = Wake::default();
-    for device in devices.into_iter().map(DeviceId) {
+    for device in devices.into_iter().map(DeviceId).filter(|device| Some(*device) != speaker) {
         put_in_inbox(db, device, None, &body)?;
         wake.devices.insert(device);
     }

@@ -1,12 +1,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_pseudonym::{ClientUri, Domain, Timestamp, UserUri, Wire};
-use mimi_wire::{KeyPackage, KeyPackageRef, RequiredCapabilities};
+use mimi_wire::{KeyPackage, KeyPackageRef, RequiredCapabilities, local::InboxBody};
 
-use super::{Device, Hash, Store, StoreError, accounts::device_of, database::Db, millis, parsed};
+use super::{
+    Device, DeviceId, Hash, Store, StoreError, accounts::device_of, database::Db, delivery::put_in_inbox, millis,
+    parsed,
+};
 
 /// How long after its end a KeyPackage is remembered, so that a late Welcome still finds its way: 30 days.
 const REMEMBERED_MILLIS: i64 = 30 * 86_400_000;
+
+/// With so many left, a device is told that they are few.
+const FEW: i64 = 2;
 
 /// A KeyPackage that has been verified, as it is stored.
 #[derive(Debug, Clone)]
@@ -45,6 +51,13 @@ pub(crate) enum Kind {
     Either,
 }
 
+/// What becomes of KeyPackages of the same users and device that nobody has claimed, when others come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    Stay,
+    Withdrawn,
+}
+
 /// What one device had to offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ClaimedClient {
@@ -54,12 +67,24 @@ pub(crate) enum ClaimedClient {
 }
 
 impl Store {
-    /// Stores KeyPackages of a device, and forgets those that ended long ago. `false`, and nothing is stored, if a
-    /// client is not the device, or an owner not its account's.
+    /// Stores KeyPackages of a device beside those that are there.
+    #[cfg(test)]
     pub(crate) fn upload(
         &self,
         device: &Device,
         key_packages: &[StoredKeyPackage],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.upload_with(device, key_packages, Others::Stay, now)
+    }
+
+    /// Stores KeyPackages of a device, and forgets those that ended long ago. `false`, and nothing is stored, if a
+    /// client is not the device, or an owner not its account's.
+    pub(crate) fn upload_with(
+        &self,
+        device: &Device,
+        key_packages: &[StoredKeyPackage],
+        others: Others,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(|db| {
@@ -73,6 +98,13 @@ impl Store {
                 "DELETE FROM key_packages WHERE not_after < ?1",
                 [millis(now).saturating_sub(REMEMBERED_MILLIS)],
             )?;
+            if others == Others::Withdrawn {
+                let owners: BTreeSet<_> = key_packages.iter().map(|key_package| &key_package.owner).collect();
+                for owner in owners {
+                    let withdraw = "DELETE FROM key_packages WHERE owner = ?1 AND device = ?2 AND claimed = 0";
+                    db.execute(withdraw, (owner.as_str(), device.id.0))?;
+                }
+            }
             for one in key_packages {
                 db.execute(
                     "INSERT INTO key_packages (ref, owner, client, device, suite, initial_only, not_after, octets) \
@@ -132,7 +164,15 @@ impl Store {
                     best.insert(device, (client, offer));
                 }
             }
-            best.into_values().map(|(client, offer)| take(db, &client, &offer, claim.request.as_ref())).collect()
+            let mut claimed = Vec::new();
+            for (device, (client, offer)) in best {
+                claimed.push(take(db, &client, &offer, claim.request.as_ref())?);
+                // Whoever claims the account's own knows what is left.
+                if matches!(offer, Offer::KeyPackage(_)) && claim.kind != Kind::Ordinary {
+                    tell_if_low(db, DeviceId(device), claim, now)?;
+                }
+            }
+            Ok(claimed)
         })
     }
 
@@ -158,6 +198,17 @@ impl Store {
             domain.map(|domain| parsed(&domain, "domain")).transpose()
         })
     }
+}
+
+/// Tells a device when few of its KeyPackages are left that nobody has claimed, and once more when none is.
+fn tell_if_low(db: Db<'_>, device: DeviceId, claim: &Claim, now: Timestamp) -> Result<(), StoreError> {
+    let question =
+        "SELECT COUNT(*) FROM key_packages WHERE owner = ?1 AND device = ?2 AND claimed = 0 AND not_after > ?3";
+    let left: i64 = db.one(question, (claim.owner.as_str(), device.0, now))?.get(0)?;
+    if left == FEW || left == 0 {
+        put_in_inbox(db, device, None, &InboxBody::KeyPackagesLow { user: claim.owner.clone() }.encode())?;
+    }
+    Ok(())
 }
 
 /// What a device has, in the order of how good it is.

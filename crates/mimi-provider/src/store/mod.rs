@@ -14,11 +14,13 @@ mod links;
 mod outbox;
 mod postgres;
 mod profiles;
+mod recovery;
 mod rooms;
 mod schema;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod ties;
 mod waiting;
 
 use std::{
@@ -36,16 +38,25 @@ pub(crate) use consents::Consent;
 use database::{Database, Db, Isolation, Work};
 pub(crate) use delivery::{Notification, NotificationKind, NotifyOutcome};
 pub use error::StoreError;
-pub(crate) use key_packages::{Claim, ClaimedClient, Kind, StoredKeyPackage};
+pub(crate) use key_packages::{Claim, ClaimedClient, Kind, Others, StoredKeyPackage};
 pub(crate) use links::{JoinLink, Visitor};
 pub(crate) use outbox::Parcel;
 pub(crate) use postgres::Address;
+pub(crate) use recovery::{Remedy, RollbackRecord};
 pub(crate) use rooms::{CommitRecord, JoinRecord, MessageRecord, NewRoom};
+pub(crate) use ties::{Draw, TieEntry};
 pub(crate) use waiting::{Guest, ProposalsRecord};
 
 /// Number of a device in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct DeviceId(i64);
+
+#[cfg(test)]
+impl DeviceId {
+    pub(crate) fn for_test(number: i64) -> Self {
+        Self(number)
+    }
+}
 
 /// Number of an account in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

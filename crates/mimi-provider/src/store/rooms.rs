@@ -10,12 +10,12 @@ use super::{
     database::Db,
     delivery::{devices_in_room, devices_with_mail, put_in_inbox, put_in_inboxes, put_in_inboxes_of, put_in_outbox},
     links::arrived,
-    millis, timestamp,
+    millis, parsed, timestamp,
     waiting::{add_guest, count_message, forget_guest, waiting},
 };
 
 /// The tables in which something of a room of this hub stands.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 13] = [
     "hub_rooms",
     "hub_snapshots",
     "hub_past",
@@ -24,6 +24,9 @@ const TABLES: [&str; 10] = [
     "join_links",
     "visitors",
     "guests",
+    "hub_reports",
+    "hub_remedies",
+    "knock_rooms",
     "room_clients",
     "inbox",
 ];
@@ -142,6 +145,29 @@ impl Store {
     pub(crate) fn room_version(&self, room: &RoomUri) -> Result<Option<(u64, u64)>, StoreError> {
         let row = self.look(|db| db.row("SELECT epoch, waiting FROM hub_rooms WHERE room = ?1", [room.as_str()]))?;
         row.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
+    }
+
+    /// How often a room has gone back to an earlier epoch.
+    pub(crate) fn room_branch(&self, room: &RoomUri) -> Result<u64, StoreError> {
+        let branch: Option<u64> =
+            self.look(|db| db.value("SELECT branch FROM hub_rooms WHERE room = ?1", [room.as_str()]))?;
+        Ok(branch.unwrap_or_default())
+    }
+
+    /// Remembers which knock room belongs to a room. The newest takes the place of one before it.
+    pub(crate) fn add_knock_room(&self, room: &RoomUri, target: &RoomUri) -> Result<(), StoreError> {
+        self.write(|db| {
+            db.execute("DELETE FROM knock_rooms WHERE target = ?1", [target.as_str()])?;
+            let insert = "INSERT INTO knock_rooms (room, target) VALUES (?1, ?2) ON CONFLICT (room) DO NOTHING";
+            db.execute(insert, (room.as_str(), target.as_str())).map(|_| ())
+        })
+    }
+
+    /// The knock room of a room.
+    pub(crate) fn knock_room_of(&self, target: &RoomUri) -> Result<Option<RoomUri>, StoreError> {
+        let question = "SELECT room FROM knock_rooms WHERE target = ?1";
+        let room: Option<String> = self.look(|db| db.value(question, [target.as_str()]))?;
+        room.map(|room| parsed(&room, "room")).transpose()
     }
 
     /// When a message was accepted, if it was.

@@ -5,8 +5,13 @@ use super::{
 };
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are only ever added.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("schema_1.sql"), include_str!("schema_abuse.sql"), include_str!("schema_rooms.sql")];
+const MIGRATIONS: [&str; 5] = [
+    include_str!("schema_1.sql"),
+    include_str!("schema_abuse.sql"),
+    include_str!("schema_rooms.sql"),
+    include_str!("schema_ties.sql"),
+    include_str!("schema_recovery.sql"),
+];
 
 /// Brings the database to the newest version. Several processes may do so at once: each step is taken by one of them.
 pub(super) fn migrate(database: &dyn Database) -> Result<(), StoreError> {

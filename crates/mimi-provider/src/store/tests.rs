@@ -1,7 +1,8 @@
 use mimi_pseudonym::{CipherSuite, Entropy, PublicKey, RoomUri, SeededEntropy, Signer, SigningKey, UserUri, Wire};
-use mimi_wire::{KeyPackageRef, QueryElement, SearchField, local::InboxBody};
+use mimi_wire::{KeyPackageRef, Problem, QueryElement, SearchField, local::InboxBody};
 
 use super::*;
+use crate::fail::Fail;
 
 #[path = "../../tests/support/postgres.rs"]
 mod postgres_server;
@@ -103,8 +104,13 @@ contract! {
     what_a_courier_left_behind_waits_for_another,
     the_same_message_is_accepted_once_by_two_processes,
     what_fails_changes_nothing,
+    a_quota_is_exact_when_fifty_draw_at_once,
+    a_quota_is_for_a_period_and_a_request_for_tokens_counts_once,
+    a_token_is_spent_once_whoever_asks,
+    a_pseudonym_with_its_own_device_draws_nothing,
 }
 
+const ANY: Draw = Draw { period: 0, allowed: None };
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
 fn domain(name: &str) -> Domain {
@@ -193,7 +199,7 @@ fn pseudonyms_are_the_accounts_and_other_devices_hear_of_them(place: &Place) {
     let store = place.open();
     let (first, second) = (alice(&store), second(&store));
     let pseudonym = UserUri::pseudonym(&domain("a.example"), [7; 16]);
-    let (assigned, wake) = store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym), None).unwrap();
+    let (assigned, wake) = store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym), None, ANY).unwrap();
     assert_eq!(assigned, std::slice::from_ref(&pseudonym));
     assert_eq!(wake.devices, [second.id].into());
     assert!(store.owns(first.account, &pseudonym).unwrap() && store.owns(first.account, &user("alice")).unwrap());
@@ -202,7 +208,7 @@ fn pseudonyms_are_the_accounts_and_other_devices_hear_of_them(place: &Place) {
     assert_eq!(store.inbox(second.id, 0, 10, 1000).unwrap(), [(1, body)]);
     assert!(store.inbox(first.id, 0, 10, 1000).unwrap().is_empty());
     store.ack(second.id, 1).unwrap();
-    store.assign_pseudonyms(&first, &[UserUri::pseudonym(&domain("a.example"), [9; 16])], None).unwrap();
+    store.assign_pseudonyms(&first, &[UserUri::pseudonym(&domain("a.example"), [9; 16])], None, ANY).unwrap();
     let after_ack = store.inbox(second.id, 0, 10, 1000).unwrap();
     assert_eq!(after_ack.first().unwrap().0, 2, "numbers go on after they were deleted");
 }
@@ -211,7 +217,7 @@ fn a_client_is_the_same_for_the_same_subject_and_key(place: &Place) {
     let store = place.open();
     let (first, second) = (alice(&store), second(&store));
     let pseudonym = UserUri::pseudonym(&domain("a.example"), [7; 16]);
-    store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym), None).unwrap();
+    store.assign_pseudonyms(&first, std::slice::from_ref(&pseudonym), None, ANY).unwrap();
     let mut entropy = SeededEntropy::new([3; 32]);
     let scheme = CipherSuite::X25519Aes128Ed25519.signature_scheme();
     let mut key = || -> PublicKey { SigningKey::generate(scheme, &mut entropy).unwrap().public_key().clone() };
@@ -632,4 +638,89 @@ fn what_fails_changes_nothing(place: &Place) {
     let wrong: Result<Option<i64>, _> = store.look(|db| db.value("SELECT nothing FROM nowhere", [0_i64; 0]));
     assert!(wrong.is_err());
     assert_eq!(store.hub_key(9, &[4; 32]).unwrap(), [2; 32], "and the connection is still good");
+}
+
+fn pseudonym(number: u8) -> UserUri {
+    UserUri::pseudonym(&domain("a.example"), [number; 16])
+}
+
+fn refused<T>(outcome: Result<T, Fail>) -> Option<Problem> {
+    match outcome {
+        Ok(_) => None,
+        Err(fail) => Some(fail.problem()),
+    }
+}
+
+fn a_quota_is_exact_when_fifty_draw_at_once(place: &Place) {
+    let store = place.open();
+    let alice = alice(&store);
+    let draw = Draw { period: 3, allowed: Some(7) };
+    let drawn: Vec<_> = std::thread::scope(|scope| {
+        let draws: Vec<_> = (0..50_u8)
+            .map(|number| {
+                let (store, alice) = (&store, &alice);
+                scope.spawn(move || refused(store.assign_pseudonyms(alice, &[pseudonym(number)], None, draw)))
+            })
+            .collect();
+        draws.into_iter().map(|draw| draw.join().unwrap()).collect()
+    });
+    assert_eq!(drawn.iter().filter(|refusal| refusal.is_none()).count(), 7);
+    assert_eq!(drawn.iter().filter(|refusal| **refusal == Some(Problem::RateLimited)).count(), 43);
+    let owned = (0..50_u8).filter(|number| store.owns(alice.account, &pseudonym(*number)).unwrap());
+    assert_eq!(owned.count(), 7);
+}
+
+fn a_quota_is_for_a_period_and_a_request_for_tokens_counts_once(place: &Place) {
+    let store = place.open();
+    let alice = alice(&store);
+    let draw = |period: i64| Draw { period, allowed: Some(5) };
+    assert_eq!(refused(store.draw_tokens(&alice, 3, &[1; 32], draw(1))), None);
+    assert_eq!(refused(store.draw_tokens(&alice, 3, &[1; 32], draw(1))), None, "the same request");
+    assert_eq!(refused(store.draw_tokens(&alice, 3, &[2; 32], draw(1))), Some(Problem::RateLimited));
+    assert_eq!(refused(store.draw_tokens(&alice, 3, &[2; 32], draw(1))), Some(Problem::RateLimited), "not as known");
+    assert_eq!(refused(store.draw_tokens(&alice, 2, &[3; 32], draw(1))), None);
+    assert_eq!(refused(store.assign_pseudonyms(&alice, &[pseudonym(1)], None, draw(1))), Some(Problem::RateLimited));
+    assert_eq!(refused(store.draw_tokens(&alice, 6, &[4; 32], draw(2))), Some(Problem::RateLimited), "more than all");
+    assert_eq!(refused(store.draw_tokens(&alice, 5, &[4; 32], draw(2))), None, "a new period");
+    assert_eq!(refused(store.draw_tokens(&alice, 100, &[5; 32], ANY)), None, "no quota");
+}
+
+fn a_token_is_spent_once_whoever_asks(place: &Place) {
+    let store = place.open();
+    let redeemed: Vec<bool> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..50_u8)
+            .map(|number| {
+                let store = &store;
+                scope.spawn(move || store.redeem(&[9; 32], &pseudonym(number), &new_device(number)).unwrap())
+            })
+            .collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(redeemed.iter().filter(|won| **won).count(), 1);
+    drop(store);
+    let store = place.open();
+    assert!(!store.redeem(&[9; 32], &pseudonym(60), &new_device(60)).unwrap(), "not after a restart either");
+    assert!(store.redeem(&[8; 32], &pseudonym(61), &new_device(61)).unwrap());
+}
+
+fn a_pseudonym_with_its_own_device_draws_nothing(place: &Place) {
+    let store = place.open();
+    let alice = alice(&store);
+    let entry = TieEntry { found_by: vec![1; 32], tie: vec![2; 9] };
+    let draw = Draw { period: 1, allowed: Some(1) };
+    assert_eq!(refused(store.detach(alice.account, &pseudonym(2), &new_device(2), &entry, draw)), None);
+    assert_eq!(store.tie(&[1; 32]).unwrap(), Some(vec![2; 9]));
+    assert_eq!(store.tie(&[2; 32]).unwrap(), None);
+    let detached = store.device_by_token(&[2; 32]).unwrap().unwrap();
+    assert!(detached.account != alice.account);
+    assert!(store.owns(detached.account, &pseudonym(2)).unwrap());
+    assert!(!store.owns(alice.account, &pseudonym(2)).unwrap());
+    assert_eq!(refused(store.draw_tokens(&detached, 1, &[1; 32], ANY)), Some(Problem::Forbidden));
+    assert_eq!(refused(store.assign_pseudonyms(&detached, &[pseudonym(3)], None, ANY)), Some(Problem::Forbidden));
+    let other = TieEntry { found_by: vec![3; 32], tie: vec![] };
+    let over = store.detach(alice.account, &pseudonym(4), &new_device(4), &other, draw);
+    assert_eq!(refused(over), Some(Problem::RateLimited));
+    assert!(store.device_by_token(&[4; 32]).unwrap().is_none(), "nothing of it was stored");
+    assert_eq!(store.seat(alice.account).unwrap(), 0);
+    assert_eq!((store.seat(detached.account).unwrap(), store.seat(alice.account).unwrap()), (1, 0));
 }

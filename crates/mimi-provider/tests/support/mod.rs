@@ -141,6 +141,7 @@ impl World {
             write("tls.pem", &pem("CERTIFICATE", &certificates[at].certificate));
             write("tls.key", &certificates[at].key.serialize_pem());
             write("issuer.key", &keys[at].serialize_pem());
+            write("operator.token", &format!("{}\n", "5a".repeat(32)));
             write("a.example.pem", &pem("CERTIFICATE", issuer_a.der()));
             write("b.example.pem", &pem("CERTIFICATE", issuer_b.der()));
             let config = CONFIG
@@ -181,6 +182,15 @@ impl World {
         self.a = Some(self.run("a.example").await);
     }
 
+    /// Ends the provider and starts it with something more in its configuration: keys at the top, or tables.
+    pub async fn configure(&mut self, more: &str) {
+        let path = self.folder.join("a.example/provider.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = if more.starts_with('[') { format!("{text}\n{more}") } else { format!("{more}{text}") };
+        std::fs::write(&path, text).unwrap();
+        self.restart().await;
+    }
+
     /// Starts the provider of b.example.
     pub async fn run_b(&self) -> Running {
         self.run("b.example").await
@@ -211,6 +221,20 @@ impl World {
         media_type: &str,
         host: &str,
     ) -> (u16, Vec<u8>) {
+        let (status, _, body) = self.exchange(shown, method, path, body, media_type, host).await;
+        (status, body)
+    }
+
+    /// Status, headers and body of the answer to a request.
+    pub async fn exchange(
+        &self,
+        shown: Shown<'_>,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        media_type: &str,
+        host: &str,
+    ) -> (u16, http::HeaderMap, Vec<u8>) {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).unwrap();
         let builder = ClientConfig::builder_with_protocol_versions(&[&TLS13]).with_root_certificates(roots);
@@ -242,8 +266,15 @@ impl World {
             request = request.header("idempotency-key", key);
         }
         let response = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
-        let status = response.status().as_u16();
-        (status, response.into_body().collect().await.unwrap().to_bytes().to_vec())
+        let (parts, body) = response.into_parts();
+        (parts.status.as_u16(), parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
+    }
+
+    /// What the operator orders to be done in a room of a.example.
+    pub async fn order(&self, token: &DeviceToken, room: &mimi_pseudonym::RoomUri, order: &str) -> (u16, Vec<u8>) {
+        let shown = Shown { token: Some(token), ..Shown::default() };
+        let path = format!("/admin/v1/rooms/{}", mimi_wire::directory::percent_encode(room.as_str()));
+        self.send_as(shown, Method::POST, &path, order.into(), "application/json", "a.example").await
     }
 
     /// Sends a message and reads the answer.
@@ -323,6 +354,7 @@ domain = "OWN"
 listen = "LISTEN"
 data = "data"
 registration = "open"
+operator_token = "operator.token"
 
 [tls]
 certificate = "tls.pem"

@@ -17,7 +17,7 @@ use mimi_tie::{
     score::{CohortSize, Seat},
 };
 
-use crate::common::{NOW, entropy, link, operators};
+use crate::common::{NOW, entropy, link, operators, score_operators};
 
 /// Long enough not to come up by chance among random octets.
 const NAMES: [&str; 8] =
@@ -42,7 +42,8 @@ struct World {
 
 impl World {
     fn new(way: Way) -> Self {
-        let operators = operators(u8::try_from(NEEDED).unwrap(), 5, 1);
+        let share = if way == Way::Score { score_operators } else { operators };
+        let operators = share(u8::try_from(NEEDED).unwrap(), 5, 1);
         let key = operators[0].key().clone();
         let size = CohortSize::new(COHORT).unwrap();
         let tie = match way {
@@ -188,7 +189,7 @@ impl RogueOperators {
     fn new(operators: &[Operator], count: usize) -> Self {
         let params = Params::new(operators.len(), NEEDED);
         let encoded = operators[0].key().encode();
-        let keys = encoded[2..].chunks(32).map(|key| PublicKey::from_bytes(key).unwrap()).collect();
+        let keys = encoded[3..].chunks(32).map(|key| PublicKey::from_bytes(key).unwrap()).collect();
         let set = PublicKeySet::from_participants(params, keys).unwrap();
         let participant = |(index, one): (usize, &Operator)| {
             ActiveParticipant::new(set.clone(), index, SecretKey::from_bytes(&*one.secret()).unwrap()).unwrap()

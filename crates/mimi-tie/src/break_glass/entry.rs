@@ -39,8 +39,14 @@ pub enum EntryError {
 }
 
 impl OwnerMark {
-    pub(super) fn new(mark: [u8; 16], pseudonym: UserUri) -> Self {
+    /// The mark of a pseudonym, as it was kept.
+    pub fn restore(mark: [u8; 16], pseudonym: UserUri) -> Self {
         Self { mark, pseudonym }
+    }
+
+    /// The mark, to be kept.
+    pub fn mark(&self) -> &[u8; 16] {
+        &self.mark
     }
 
     /// The subject of entries about this pseudonym.

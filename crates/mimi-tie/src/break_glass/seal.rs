@@ -9,7 +9,7 @@ use ring::digest::{SHA512, digest};
 use super::OwnerMark;
 use crate::{
     keys::{SEALED, derive, seal_name},
-    operators::{Ciphertext, Element, OperatorsKey, element_octets, read_element},
+    operators::{Ciphertext, Element, OperatorsKey, Purpose, element_octets, read_element},
     random::Random,
 };
 
@@ -43,6 +43,9 @@ pub enum SealError {
     /// The name does not fit, which that of a parsed URI does.
     #[error("the account's name cannot be sealed")]
     Name,
+    /// The key is for another purpose.
+    #[error("the key is not for opening accounts")]
+    Purpose,
     /// Its proof does not hold: it is junk, or was made for another pseudonym or another key.
     #[error("it was not sealed for this pseudonym and key")]
     NotForThis,
@@ -59,8 +62,9 @@ impl SealedAccount {
     /// Seals the account beside a pseudonym.
     ///
     /// # Errors
-    /// [`SealError::Name`]
+    /// [`SealError::Name`], [`SealError::Purpose`]
     pub fn seal(link: &AccountLink, key: &OperatorsKey, entropy: &mut dyn Entropy) -> Result<Self, SealError> {
+        check_purpose(key)?;
         let second = SECOND.as_ref().ok_or(SealError::Name)?;
         let pair = Keypair::<Ristretto>::generate(&mut Random(entropy));
         let secret = pair.secret().expose_scalar();
@@ -81,8 +85,9 @@ impl SealedAccount {
     /// Checks that it was sealed for this pseudonym and this key. What name is in it cannot be checked.
     ///
     /// # Errors
-    /// [`SealError::NotForThis`]
+    /// [`SealError::NotForThis`], [`SealError::Purpose`]
     pub fn check(&self, pseudonym: &UserUri, key: &OperatorsKey) -> Result<CheckedSeal, SealError> {
+        check_purpose(key)?;
         let element = |octets: &[u8; 32]| read_element(&mut Reader::new(octets)).map_err(|_| SealError::NotForThis);
         let second = SECOND.as_ref().ok_or(SealError::NotForThis)?;
         // The identity would open to a key that everybody knows.
@@ -94,7 +99,7 @@ impl SealedAccount {
         Ok(CheckedSeal {
             ephemeral: powers.0,
             sealed: self.sealed.clone(),
-            owner: OwnerMark::new(self.mark, pseudonym.clone()),
+            owner: OwnerMark::restore(self.mark, pseudonym.clone()),
             pseudonym: pseudonym.clone(),
             key: key.clone(),
         })
@@ -102,7 +107,7 @@ impl SealedAccount {
 
     /// What the owner of the pseudonym is given at registration, to recognise an opening.
     pub fn owner_mark(&self, pseudonym: &UserUri) -> OwnerMark {
-        OwnerMark::new(self.mark, pseudonym.clone())
+        OwnerMark::restore(self.mark, pseudonym.clone())
     }
 }
 
@@ -116,6 +121,10 @@ impl CheckedSeal {
     pub(super) fn ciphertext(&self) -> Ciphertext {
         Ciphertext::from_elements(self.ephemeral, self.ephemeral)
     }
+}
+
+fn check_purpose(key: &OperatorsKey) -> Result<(), SealError> {
+    if key.purpose() == Purpose::Opening { Ok(()) } else { Err(SealError::Purpose) }
 }
 
 /// The key of the sealed name, which is used once.

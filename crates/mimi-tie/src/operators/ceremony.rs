@@ -8,7 +8,7 @@ use elastic_elgamal::{
 use mimi_pseudonym::Entropy;
 use zeroize::Zeroizing;
 
-use super::{Operator, OperatorIndex, Threshold};
+use super::{Operator, OperatorIndex, Purpose, Threshold};
 use crate::random::Random;
 
 /// The most octets of a contribution: 32 elements, a proof of possession over as many, an opening.
@@ -42,6 +42,7 @@ pub type Commitment = [u8; 32];
 pub struct Committing {
     state: ParticipantCollectingCommitments<Ristretto>,
     threshold: Threshold,
+    purpose: Purpose,
     index: OperatorIndex,
 }
 
@@ -49,6 +50,7 @@ pub struct Committing {
 pub struct Revealing {
     state: ParticipantCollectingPolynomials<Ristretto>,
     threshold: Threshold,
+    purpose: Purpose,
     index: OperatorIndex,
 }
 
@@ -56,6 +58,7 @@ pub struct Revealing {
 pub struct Sharing {
     state: ParticipantExchangingSecrets<Ristretto>,
     threshold: Threshold,
+    purpose: Purpose,
     index: OperatorIndex,
 }
 
@@ -79,14 +82,19 @@ fn only_others<T>(
 }
 
 impl Committing {
-    /// Begins as one of the operators.
+    /// Begins as one of the operators. All of them begin for the same purpose.
     ///
     /// # Errors
     /// [`CeremonyError::NotEverybody`] if there is no operator of this index.
-    pub fn new(threshold: Threshold, index: OperatorIndex, entropy: &mut dyn Entropy) -> Result<Self, CeremonyError> {
+    pub fn new(
+        threshold: Threshold,
+        purpose: Purpose,
+        index: OperatorIndex,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, CeremonyError> {
         threshold.index(index.number()).ok_or(CeremonyError::NotEverybody)?;
         let state = ParticipantCollectingCommitments::new(threshold.parameters(), index.at(), &mut Random(entropy));
-        Ok(Self { state, threshold, index })
+        Ok(Self { state, threshold, purpose, index })
     }
 
     /// What this operator publishes.
@@ -103,7 +111,12 @@ impl Committing {
         for (from, commitment) in others {
             self.state.insert_commitment(from.at(), *commitment);
         }
-        Ok(Revealing { state: self.state.finish_commitment_phase(), threshold: self.threshold, index: self.index })
+        Ok(Revealing {
+            state: self.state.finish_commitment_phase(),
+            threshold: self.threshold,
+            purpose: self.purpose,
+            index: self.index,
+        })
     }
 }
 
@@ -136,7 +149,12 @@ impl Revealing {
             let added = self.state.insert_public_polynomial(from.at(), info);
             added.map_err(|_| CeremonyError::Contribution(*from))?;
         }
-        Ok(Sharing { state: self.state.finish_polynomials_phase(), threshold: self.threshold, index: self.index })
+        Ok(Sharing {
+            state: self.state.finish_polynomials_phase(),
+            threshold: self.threshold,
+            purpose: self.purpose,
+            index: self.index,
+        })
     }
 }
 
@@ -163,7 +181,8 @@ impl Sharing {
             let secret = SecretKey::from_bytes(secret.0.as_slice()).ok_or(wrong)?;
             self.state.insert_secret_share(from.at(), secret).map_err(|_| wrong)?;
         }
-        Operator::new(self.state.complete().map_err(|_| CeremonyError::NoKey)?).map_err(|_| CeremonyError::NoKey)
+        Operator::new(self.state.complete().map_err(|_| CeremonyError::NoKey)?, self.purpose)
+            .map_err(|_| CeremonyError::NoKey)
     }
 }
 

@@ -12,4 +12,4 @@ pub use ceremony::{CeremonyError, Commitment, Committing, Contribution, Revealin
 pub(crate) use operator::combine;
 pub use operator::{Operator, OperatorError, Share, ShareError};
 pub(crate) use public::{Ciphertext, Element, element_octets, read_ciphertext, read_element, write_ciphertext};
-pub use public::{OperatorIndex, OperatorsKey, OperatorsKeyError, Threshold, ThresholdError};
+pub use public::{OperatorIndex, OperatorsKey, OperatorsKeyError, Purpose, Threshold, ThresholdError};

@@ -5,7 +5,7 @@ use elastic_elgamal::{
 use mimi_pseudonym::{DecodeError, Entropy, Reader, Wire, Writer};
 use zeroize::Zeroizing;
 
-use super::{Ciphertext, Element, OperatorIndex, OperatorsKey, OperatorsKeyError, element_octets};
+use super::{Ciphertext, Element, OperatorIndex, OperatorsKey, OperatorsKeyError, Purpose, element_octets};
 use crate::random::Random;
 
 /// One of the operators that share a key, with its share of the secret.
@@ -49,8 +49,8 @@ pub enum ShareError {
 }
 
 impl Operator {
-    pub(super) fn new(participant: ActiveParticipant<Ristretto>) -> Result<Self, OperatorsKeyError> {
-        let key = OperatorsKey::new(participant.key_set().clone())?;
+    pub(super) fn new(participant: ActiveParticipant<Ristretto>, purpose: Purpose) -> Result<Self, OperatorsKeyError> {
+        let key = OperatorsKey::new(participant.key_set().clone(), purpose)?;
         let index = u8::try_from(participant.index()).ok().and_then(|number| key.threshold().index(number));
         Ok(Self { participant, index: index.ok_or(OperatorsKeyError)?, key })
     }

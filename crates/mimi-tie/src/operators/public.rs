@@ -70,6 +70,25 @@ impl Threshold {
     }
 }
 
+/// What a key that operators share is for. A key is for one purpose alone: the shares that answer a question about scores
+/// would open sealed accounts, if both were under one key, and no entry in the log would be needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Opening sealed accounts.
+    Opening,
+    /// Answering questions about scores.
+    Scores,
+}
+
+impl Purpose {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Opening => 1,
+            Self::Scores => 2,
+        }
+    }
+}
+
 /// One of the operators that share a key, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperatorIndex(pub(super) u8);
@@ -106,11 +125,12 @@ impl Wire for OperatorIndex {
     }
 }
 
-/// The public half of a key that operators share: their threshold and everybody's public share.
+/// The public half of a key that operators share: its purpose, their threshold and everybody's public share.
 #[derive(Clone)]
 pub struct OperatorsKey {
     pub(super) set: PublicKeySet<Ristretto>,
     threshold: Threshold,
+    purpose: Purpose,
     id: [u8; 32],
 }
 
@@ -120,7 +140,7 @@ pub struct OperatorsKey {
 pub struct OperatorsKeyError;
 
 impl OperatorsKey {
-    pub(super) fn new(set: PublicKeySet<Ristretto>) -> Result<Self, OperatorsKeyError> {
+    pub(super) fn new(set: PublicKeySet<Ristretto>, purpose: Purpose) -> Result<Self, OperatorsKeyError> {
         let number = |count: usize| u8::try_from(count).map_err(|_| OperatorsKeyError);
         let params = set.params();
         let threshold =
@@ -128,7 +148,7 @@ impl OperatorsKey {
         if Ristretto::is_identity(&set.shared_key().as_element()) {
             return Err(OperatorsKeyError);
         }
-        let mut key = Self { set, threshold, id: [0; 32] };
+        let mut key = Self { set, threshold, purpose, id: [0; 32] };
         let encoded = digest(&SHA256, &key.encode());
         key.id = encoded.as_ref().try_into().map_err(|_| OperatorsKeyError)?;
         Ok(key)
@@ -137,6 +157,11 @@ impl OperatorsKey {
     /// How many operators there are, and how many are needed.
     pub fn threshold(&self) -> Threshold {
         self.threshold
+    }
+
+    /// What it is for.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     /// SHA-256 of its encoding: names this key in what is made with it.
@@ -163,12 +188,17 @@ impl PartialEq for OperatorsKey {
 
 impl Eq for OperatorsKey {}
 
-/// `uint8 needed; uint8 operators; opaque public_share[32] ` for each of them.
+/// `uint8 purpose; uint8 needed; uint8 operators; opaque public_share[32] ` for each of them.
 impl Wire for OperatorsKey {
-    const MAX_LEN: usize = 2 + 32 * MOST as usize;
+    const MAX_LEN: usize = 3 + 32 * MOST as usize;
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let rule = |rule| DecodeError::Rule { field: "operators' key", rule };
+        let purpose = match reader.u8()? {
+            1 => Purpose::Opening,
+            2 => Purpose::Scores,
+            value => return Err(DecodeError::Value { field: "purpose", value: value.into() }),
+        };
         let needed = reader.u8()?;
         let threshold = Threshold::new(needed, reader.u8()?).map_err(|_| rule("no threshold"))?;
         let keys = (0..threshold.operators)
@@ -176,10 +206,11 @@ impl Wire for OperatorsKey {
             .collect::<Result<Vec<_>, _>>()?;
         let set = PublicKeySet::from_participants(threshold.parameters(), keys)
             .map_err(|_| rule("the shares are not of one key"))?;
-        Self::new(set).map_err(|_| rule("no key"))
+        Self::new(set, purpose).map_err(|_| rule("no key"))
     }
 
     fn write(&self, writer: &mut Writer) {
+        writer.u8(self.purpose.code());
         writer.u8(self.threshold.needed);
         writer.u8(self.threshold.operators);
         for key in self.set.participant_keys() {

@@ -11,7 +11,9 @@ use super::{
     question::answer,
 };
 use crate::{
-    operators::{Ciphertext, Element, Operator, OperatorIndex, OperatorsKey, ShareError, element_octets, read_element},
+    operators::{
+        Ciphertext, Element, Operator, OperatorIndex, OperatorsKey, Purpose, ShareError, element_octets, read_element,
+    },
     random::Random,
 };
 
@@ -48,6 +50,9 @@ pub enum ConfirmationError {
     /// The proofs of a step do not hold.
     #[error("the step of {0} is not proved")]
     Proof(OperatorIndex),
+    /// The operator's key is for another purpose.
+    #[error("the key is not for scores")]
+    Purpose,
     /// Not as many operators as are needed have blinded, this one among them.
     #[error("as many operators as are needed blind before any gives its shares")]
     Order,
@@ -129,12 +134,15 @@ impl Operator {
     /// were proved when they were added, from the question on.
     ///
     /// # Errors
-    /// [`ConfirmationError::Order`]
+    /// [`ConfirmationError::Order`], [`ConfirmationError::Purpose`]
     pub fn read_confirmation(
         &self,
         confirmation: &Confirmation,
         entropy: &mut dyn Entropy,
     ) -> Result<AnswerShares, ConfirmationError> {
+        if self.key().purpose() != Purpose::Scores {
+            return Err(ConfirmationError::Purpose);
+        }
         let enough = confirmation.steps.len() >= usize::from(self.key().threshold().needed());
         if !enough || !confirmation.steps.iter().any(|step| step.by == self.index()) {
             return Err(ConfirmationError::Order);

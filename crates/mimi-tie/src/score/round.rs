@@ -6,7 +6,7 @@ use super::{
     question::answer,
 };
 use crate::{
-    operators::{Ciphertext, Operator, OperatorIndex, OperatorsKey, ShareError},
+    operators::{Ciphertext, Operator, OperatorIndex, OperatorsKey, Purpose, ShareError},
     random::Random,
 };
 
@@ -24,6 +24,9 @@ pub enum RoundError {
     /// It has blinded already, or not as many have as are needed.
     #[error("as many operators as are needed blind once each, before any gives its shares")]
     Order,
+    /// The operator's key is for another purpose.
+    #[error("the key is not for scores")]
+    Purpose,
     /// A difference is no ciphertext that a share can be given for.
     #[error("a difference is none")]
     Difference,
@@ -48,8 +51,11 @@ impl Operator {
     /// Blinds, encrypts anew and shuffles the differences of a question.
     ///
     /// # Errors
-    /// [`RoundError::Order`] if this operator has done so.
+    /// [`RoundError::Order`] if this operator has done so, [`RoundError::Purpose`]
     pub fn blind(&self, round: &Round, entropy: &mut dyn Entropy) -> Result<Round, RoundError> {
+        if self.key().purpose() != Purpose::Scores {
+            return Err(RoundError::Purpose);
+        }
         if round.by.contains(&self.index()) {
             return Err(RoundError::Order);
         }
@@ -69,6 +75,9 @@ impl Operator {
     /// # Errors
     /// [`RoundError`]
     pub fn read_round(&self, round: &Round, entropy: &mut dyn Entropy) -> Result<AnswerShares, RoundError> {
+        if self.key().purpose() != Purpose::Scores {
+            return Err(RoundError::Purpose);
+        }
         let enough = round.by.len() >= usize::from(self.key().threshold().needed());
         if !enough || !round.by.contains(&self.index()) {
             return Err(RoundError::Order);

@@ -4,7 +4,8 @@
 
 use mimi_pseudonym::{AccountLink, SeededEntropy, Timestamp, UserUri};
 use mimi_tie::operators::{
-    Commitment, Committing, Contribution, Operator, OperatorIndex, Revealing, SecretForOther, Sharing, Threshold,
+    Commitment, Committing, Contribution, Operator, OperatorIndex, Purpose, Revealing, SecretForOther, Sharing,
+    Threshold,
 };
 
 pub const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -24,10 +25,14 @@ pub fn others<T: Clone>(all: &[(OperatorIndex, T)], own: OperatorIndex) -> Vec<(
 }
 
 pub fn committing(needed: u8, of: u8, seed: u8) -> Vec<Committing> {
+    committing_for(Purpose::Opening, needed, of, seed)
+}
+
+fn committing_for(purpose: Purpose, needed: u8, of: u8, seed: u8) -> Vec<Committing> {
     let threshold = Threshold::new(needed, of).unwrap();
     threshold
         .indices()
-        .map(|index| Committing::new(threshold, index, &mut entropy(seed + index.number())).unwrap())
+        .map(|index| Committing::new(threshold, purpose, index, &mut entropy(seed + index.number())).unwrap())
         .collect()
 }
 
@@ -59,10 +64,19 @@ pub fn secrets(sharing: &[Sharing], threshold: Threshold, to: OperatorIndex) -> 
         .collect()
 }
 
-/// Operators who share a key, `needed` of `of`.
+/// Operators who share a key for opening accounts, `needed` of `of`.
 pub fn operators(needed: u8, of: u8, seed: u8) -> Vec<Operator> {
+    operators_for(Purpose::Opening, needed, of, seed)
+}
+
+/// Operators who share a key for scores.
+pub fn score_operators(needed: u8, of: u8, seed: u8) -> Vec<Operator> {
+    operators_for(Purpose::Scores, needed, of, seed)
+}
+
+fn operators_for(purpose: Purpose, needed: u8, of: u8, seed: u8) -> Vec<Operator> {
     let threshold = Threshold::new(needed, of).unwrap();
-    let sharing = sharing(revealing(committing(needed, of, seed), threshold), threshold);
+    let sharing = sharing(revealing(committing_for(purpose, needed, of, seed), threshold), threshold);
     let all: Vec<_> = threshold.indices().map(|index| secrets(&sharing, threshold, index)).collect();
     sharing.into_iter().zip(all).map(|(operator, heard)| operator.hear(&heard).unwrap()).collect()
 }

@@ -33,6 +33,11 @@ pub enum InboxBody {
         /// What it is: never a revocation, which nobody is told.
         entry: ConsentEntry,
     },
+    /// Few KeyPackages of one of the client's users are left that nobody has claimed.
+    KeyPackagesLow {
+        /// The account or pseudonym.
+        user: UserUri,
+    },
 }
 
 impl Wire for InboxBody {
@@ -48,6 +53,7 @@ impl Wire for InboxBody {
             }
             3 => Ok(Self::RoomDestroyed { room: Wire::read(reader)? }),
             4 => Ok(Self::Consent { entry: Wire::read(reader)? }),
+            9 => Ok(Self::KeyPackagesLow { user: Wire::read(reader)? }),
             value => Err(DecodeError::Value { field: "inbox_body", value: value.into() }),
         }
     }
@@ -70,6 +76,10 @@ impl Wire for InboxBody {
             Self::Consent { entry } => {
                 writer.u8(4);
                 entry.write(writer);
+            }
+            Self::KeyPackagesLow { user } => {
+                writer.u8(9);
+                user.write(writer);
             }
         }
     }

@@ -8,6 +8,7 @@ mod links;
 mod profile;
 mod rooms;
 mod secret;
+mod ties;
 
 pub use account::{
     AddDeviceRequest, HubFrankingAgent, HubSender, ProviderInfo, PseudonymsRequest, PseudonymsResponse,
@@ -21,10 +22,11 @@ pub use inbox::{AckRequest, InboxBody, InboxEvent, InboxResponse};
 pub use links::{JoinLinkEntry, JoinLinkOperation, JoinLinksRequest, JoinLinksResponse};
 pub use profile::{ConsentSettings, ProfileEntry, SetProfile, Visibility};
 pub use rooms::{
-    Accepted, ClaimOwnRequest, CreateRoomRequest, HubKeyMaterialRequest, LocalIdentifierQuery, UploadKeyPackages,
-    UploadResponse,
+    Accepted, ClaimOwnRequest, CreateRoomRequest, HubKeyMaterialRequest, LocalIdentifierQuery, UploadBatch,
+    UploadKeyPackages, UploadResponse,
 };
 pub use secret::{DeviceToken, EnrolmentCode};
+pub use ties::{DetachRequest, DetachResponse, RedeemRequest, TokenKey, TokensRequest, TokensResponse};
 
 /// POST [`RegisterAccountRequest`] -> [`RegisterResponse`].
 pub const REGISTER_PATH: &str = "/client/v1/register";
@@ -34,10 +36,20 @@ pub const DEVICE_PATH: &str = "/client/v1/device";
 pub const INFO_PATH: &str = "/client/v1/info";
 /// POST [`PseudonymsRequest`] -> [`PseudonymsResponse`].
 pub const PSEUDONYMS_PATH: &str = "/client/v1/pseudonyms";
+/// GET -> [`TokenKey`].
+pub const TOKEN_KEY_PATH: &str = "/client/v1/tokenKey";
+/// POST [`TokensRequest`] -> [`TokensResponse`].
+pub const TOKENS_PATH: &str = "/client/v1/tokens";
+/// POST [`RedeemRequest`] -> [`RegisterResponse`].
+pub const REDEEM_PATH: &str = "/client/v1/redeem";
+/// POST [`DetachRequest`] -> [`DetachResponse`].
+pub const DETACH_PATH: &str = "/client/v1/detachedPseudonym";
 /// POST [`CredentialsRequest`] -> [`CredentialsResponse`].
 pub const CREDENTIALS_PATH: &str = "/client/v1/credentials";
 /// POST [`UploadKeyPackages`] -> [`UploadResponse`].
 pub const KEY_PACKAGES_PATH: &str = "/client/v1/keyPackages";
+/// POST [`UploadBatch`] -> [`UploadResponse`].
+pub const KEY_PACKAGE_BATCH_PATH: &str = "/client/v1/keyPackageBatch";
 /// POST [`ClaimOwnRequest`] -> [`crate::KeyMaterialResponse`].
 pub const CLAIM_OWN_PATH: &str = "/client/v1/claimOwn";
 /// POST [`CreateRoomRequest`] -> [`Accepted`]; DELETE with `/{roomId}` destroys a room.

@@ -1,4 +1,4 @@
-use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, UserUri};
+use mimi_pseudonym::{ClientUri, DecodeError, Domain, RoomUri, Timestamp, UserUri};
 
 use crate::{
     codec::{check_count, wire_struct},
@@ -18,6 +18,52 @@ pub struct UploadKeyPackages {
 
 wire_struct!(UploadKeyPackages, 1 << 24, { owner, key_packages: list }, |upload| {
     check_count(&upload.key_packages, 1..=1000, "key_packages")
+});
+
+/// Leaves key packages of several users with the provider, each in place of those of the same user and device that nobody
+/// has claimed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UploadBatch {
+    /// The users, each once, and their key packages: 1 to 1,000 key packages in all.
+    pub uploads: Vec<UploadKeyPackages>,
+}
+
+impl UploadBatch {
+    /// The most key packages of one batch.
+    pub const MAX: usize = 1000;
+
+    /// Puts uploads together into as few batches as they fit into.
+    pub fn split(uploads: Vec<UploadKeyPackages>) -> Vec<Self> {
+        let mut batches: Vec<Self> = Vec::new();
+        let mut room = 0;
+        for upload in uploads {
+            let count = upload.key_packages.len();
+            match batches.last_mut() {
+                Some(batch) if count <= room => {
+                    room -= count;
+                    batch.uploads.push(upload);
+                }
+                _ => {
+                    room = Self::MAX.saturating_sub(count);
+                    batches.push(Self { uploads: vec![upload] });
+                }
+            }
+        }
+        batches
+    }
+}
+
+wire_struct!(UploadBatch, 1 << 24, { uploads: list }, |batch| {
+    check_count(&batch.uploads, 1..=UploadBatch::MAX, "uploads")?;
+    let mut owners: Vec<_> = batch.uploads.iter().map(|upload| &upload.owner).collect();
+    owners.sort();
+    if owners.windows(2).any(|pair| pair.first() == pair.last()) {
+        return Err(DecodeError::Rule { field: "uploads", rule: "a user stands twice" });
+    }
+    match batch.uploads.iter().map(|upload| upload.key_packages.len()).sum::<usize>() {
+        0..=UploadBatch::MAX => Ok(()),
+        _ => Err(DecodeError::Rule { field: "uploads", rule: "more than 1000 key packages" }),
+    }
 });
 
 /// How many key packages were taken.

@@ -9,7 +9,11 @@ pub(super) struct Facts {
     credential: Credential,
     capabilities: Capabilities,
     lifetime: (u64, u64),
+    last_resort: bool,
 }
+
+/// The extension type `last_resort` (draft-ietf-mls-extensions).
+const LAST_RESORT: u16 = 0x000a;
 
 opaque!(
     /// `KeyPackage` (RFC 9420, section 10); at most 64 KiB.
@@ -27,6 +31,7 @@ fn key_package(reader: &mut Reader<'_>) -> scan::Scan<Facts> {
         credential: Credential::decode(found.leaf.credential)?,
         capabilities: Capabilities::decode(found.leaf.capabilities)?,
         lifetime: found.lifetime,
+        last_resort: found.extensions.contains(&LAST_RESORT),
     })
 }
 
@@ -55,6 +60,12 @@ impl KeyPackage {
     /// (RFC 9420, section 7.2).
     pub fn meets(&self, required: &RequiredCapabilities) -> bool {
         self.facts.capabilities.meet(required)
+    }
+
+    /// Whether it is meant to be used more than once, where there is no other (the extension `last_resort` of
+    /// draft-ietf-mls-extensions).
+    pub fn is_last_resort(&self) -> bool {
+        self.facts.last_resort
     }
 
     /// `not_before` and `not_after` of its leaf node, in seconds since the epoch.

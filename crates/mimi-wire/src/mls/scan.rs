@@ -104,6 +104,7 @@ pub(super) struct KeyPackage<'a> {
     pub(super) cipher_suite: u16,
     pub(super) leaf: LeafNode<'a>,
     pub(super) lifetime: (u64, u64),
+    pub(super) extensions: Vec<u16>,
 }
 
 /// `KeyPackage` (section 10).
@@ -115,9 +116,9 @@ pub(super) fn key_package<'a>(reader: &mut Reader<'a>) -> Scan<KeyPackage<'a>> {
     let lifetime = leaf
         .lifetime
         .ok_or(DecodeError::Rule { field: "leaf_node_source", rule: "not key_package in a key package" })?;
-    extensions(reader)?;
+    let extensions = extensions(reader)?;
     reader.vector()?;
-    Ok(KeyPackage { cipher_suite, leaf, lifetime })
+    Ok(KeyPackage { cipher_suite, leaf, lifetime, extensions })
 }
 
 /// `HPKECiphertext` (section 7.6).

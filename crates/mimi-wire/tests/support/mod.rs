@@ -555,6 +555,12 @@ sample! {
     };
     CredentialsResponse: |from| CredentialsResponse { items: from.many(1, 2, any) };
     UploadKeyPackages: |from| UploadKeyPackages { owner: any(from), key_packages: from.many(1, 2, any) };
+    UploadBatch: |from| {
+        let mut uploads: Vec<UploadKeyPackages> = from.many(1, 3, any);
+        uploads.sort_by_key(|upload| upload.owner.clone());
+        uploads.dedup_by_key(|upload| upload.owner.clone());
+        UploadBatch { uploads }
+    };
     UploadResponse: |from| UploadResponse { accepted: from.u64() as u32 };
     ClaimOwnRequest: |from| ClaimOwnRequest {
         user: any(from), cipher_suite_codes: from.many(1, 3, Gen::u16), exclude: from.maybe(any),
@@ -576,10 +582,11 @@ sample! {
         SetProfile { entries }
     };
     ConsentSettings: |from| ConsentSettings { initial_connections: from.below(2) == 1 };
-    InboxBody: |from| match from.below(4) {
+    InboxBody: |from| match from.below(5) {
         0 => InboxBody::Fanout { room: any(from), message: any(from) },
         1 => InboxBody::PseudonymsAssigned { pseudonyms: from.many(1, 3, pseudonym) },
         2 => InboxBody::RoomDestroyed { room: any(from) },
+        3 => InboxBody::KeyPackagesLow { user: any(from) },
         _ => InboxBody::Consent { entry: any(from) },
     };
     InboxEvent: |from| InboxEvent { sequence: from.u64(), body: any(from) };

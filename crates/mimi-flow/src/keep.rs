@@ -1,0 +1,150 @@
+//! What is kept ready: KeyPackages and credentials are renewed before they end, KeyPackages and pseudonyms are acquired in
+//! place of those that were used. Nothing of it happens at the time of a use.
+
+use mimi_mls::Room;
+use mimi_pseudonym::{Reader, Timestamp, UserUri, Writer};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Context, Device, FailureReason, FlowId, PseudonymState,
+    device::Flow,
+    prepare::{Prepare, Purpose},
+};
+
+/// Something to be done later.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Keep {
+    at: Timestamp,
+    what: What,
+}
+
+#[derive(Serialize, Deserialize, Clone, PartialEq, Eq)]
+enum What {
+    /// KeyPackages and credentials of the users in a record are renewed.
+    Renew { batch: u64, key_packages: u16, purpose: Purpose },
+    /// KeyPackages of a user are added.
+    Refill { user: UserUri },
+    /// Pseudonyms are acquired.
+    Acquire,
+}
+
+fn batch_key(batch: u64) -> String {
+    format!("batch/{batch}")
+}
+
+/// The users of a batch, as a record has them.
+pub(crate) fn read_batch(record: &[u8]) -> Option<Vec<UserUri>> {
+    let mut reader = Reader::new(record);
+    let users = reader.list().ok()?;
+    reader.finish().ok()?;
+    Some(users)
+}
+
+impl Device {
+    /// Has what was just uploaded renewed in time.
+    pub(crate) fn renew_later(&mut self, users: &[UserUri], flow: &Prepare, cx: &mut Context<'_>) {
+        let at = cx.now.after(self.profile.delays.renew(cx.entropy));
+        self.renew_at(at, users, flow.key_packages(), flow.purpose());
+    }
+
+    /// A renewal was refused: it is tried again before it is too late.
+    pub(crate) fn renew_again(&mut self, users: &[UserUri], key_packages: u16, purpose: Purpose, cx: &Context<'_>) {
+        let at = cx.now.after(self.profile.delays.key_package_lifetime / 16);
+        self.renew_at(at, users, key_packages, purpose);
+    }
+
+    fn renew_at(&mut self, at: Timestamp, users: &[UserUri], key_packages: u16, purpose: Purpose) {
+        let batch = self.number();
+        let mut writer = Writer::default();
+        writer.list(users);
+        self.wallet.records.put(batch_key(batch), writer.into_octets());
+        self.later(at, What::Renew { batch, key_packages, purpose });
+    }
+
+    /// The provider says that few KeyPackages of a user are left.
+    pub(crate) fn key_packages_low(&mut self, user: UserUri, cx: &mut Context<'_>) {
+        let wanted = matches!(self.wallet.state(&user), Some(PseudonymState::Fresh | PseudonymState::Offered))
+            || user == self.profile.user && self.wallet.holds(&user);
+        let what = What::Refill { user };
+        if wanted && !self.is_kept(&what) {
+            let at = cx.now.after(self.profile.delays.refill(cx.entropy));
+            self.later(at, what);
+        }
+    }
+
+    /// Pseudonyms have been chosen: where few are left, others are acquired.
+    pub(crate) fn restock(&mut self, cx: &mut Context<'_>) {
+        let low = usize::from(self.profile.delays.stock.pseudonyms_low);
+        if self.wallet.fresh() < low && !self.is_kept(&What::Acquire) && !self.is_acquiring() {
+            let at = cx.now.after(self.profile.delays.refill(cx.entropy));
+            self.later(at, What::Acquire);
+        }
+    }
+
+    fn is_kept(&self, what: &What) -> bool {
+        self.flows.values().any(|flow| matches!(flow, Flow::Keep(keep) if keep.what == *what))
+    }
+
+    fn is_acquiring(&self) -> bool {
+        self.flows.values().any(|flow| matches!(flow, Flow::Prepare(prepare) if prepare.is_acquiring()))
+    }
+
+    fn later(&mut self, at: Timestamp, what: What) {
+        let id = FlowId(self.number());
+        self.flows.insert(id, Flow::Keep(Keep { at, what }));
+        self.wake(at, id);
+    }
+
+    pub(crate) fn keep_step(&mut self, id: FlowId, flow: Keep, cx: &mut Context<'_>) -> Result<(), FailureReason> {
+        if cx.now < flow.at {
+            self.wake(flow.at, id);
+            self.flows.insert(id, Flow::Keep(flow));
+            return Ok(());
+        }
+        match flow.what {
+            What::Acquire => {
+                let count = self.profile.delays.stock.pseudonyms_batch.clamp(1, 1000);
+                self.prepare(count);
+            }
+            What::Refill { user } => {
+                let account = user == self.profile.user;
+                let count = if account { self.profile.delays.stock.key_packages.clamp(1, 1000) } else { 1 };
+                let purpose = if account { Purpose::InitialOnly } else { Purpose::Any };
+                let id = FlowId(self.number());
+                return self.upload(id, Prepare::refill(user, count, purpose), cx);
+            }
+            What::Renew { batch, key_packages, purpose } => {
+                let users = self.wallet.records.get(&batch_key(batch)).and_then(|record| read_batch(&record));
+                self.wallet.records.remove(&batch_key(batch));
+                let renewed: Vec<_> =
+                    users.unwrap_or_default().into_iter().filter(|user| self.may_be_used(user)).collect();
+                if !renewed.is_empty() {
+                    let id = FlowId(self.number());
+                    self.ask_credentials(id, Prepare::renewal(renewed, key_packages, purpose), cx);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether KeyPackages of this user may still lead somewhere.
+    fn may_be_used(&self, user: &UserUri) -> bool {
+        match self.wallet.state(user) {
+            Some(PseudonymState::Fresh) => true,
+            Some(PseudonymState::Offered) => {
+                self.flows.values().any(|flow| matches!(flow, Flow::Connect(flow) if flow.offers(user)))
+            }
+            Some(_) => *user == self.profile.user,
+            None => false,
+        }
+    }
+
+    /// A room is no more for this device: the pseudonym that was its name there has served, unless it is the name in another
+    /// one too.
+    pub(crate) fn retire(&mut self, room: &Room) {
+        let user = room.identity().user();
+        if !self.rooms.values().any(|other| other.identity().user() == user) {
+            self.wallet.retire(user);
+        }
+    }
+}

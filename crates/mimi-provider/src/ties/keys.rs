@@ -1,0 +1,87 @@
+use std::{fs, io::Write as _, path::Path};
+
+use mimi_pseudonym::{Domain, Entropy, Wire};
+use mimi_tie::{
+    ActKey, Tie, Way,
+    blind::{Issuer, TokenChallenge},
+    operators::{OperatorsKey, Purpose},
+};
+
+use super::{Ties, TiesConfig};
+use crate::{KeyFileError, clock::OsEntropy};
+
+impl Ties {
+    /// Reads the key, or makes it where it is this provider's alone.
+    pub(crate) fn load(config: &TiesConfig, domain: &Domain) -> Result<Self, KeyFileError> {
+        let quota = config.quota();
+        let Some(path) = &config.key else { return Ok(Self { tie: Tie::Direct, quota, tokens: None }) };
+        let unusable = || KeyFileError::Tie(path.clone());
+        let operators = |purpose: Purpose| {
+            let key = OperatorsKey::decode(&read(path)?).map_err(|_| unusable())?;
+            if key.purpose() == purpose { Ok(key) } else { Err(unusable()) }
+        };
+        let (tie, tokens) = match config.way {
+            Way::Direct => (Tie::Direct, None),
+            Way::ActOnly => {
+                let secret = read_or_make(path, || OsEntropy.bits256().to_vec())?;
+                (Tie::ActOnly(ActKey::from_secret(&secret.try_into().map_err(|_| unusable())?)), None)
+            }
+            Way::Blind => {
+                let fresh = Issuer::generate(&mut OsEntropy).map_err(|_| unusable())?;
+                let secret = read_or_make(path, || fresh.secret().to_vec())?;
+                let issuer = Issuer::from_secret(&secret.try_into().map_err(|_| unusable())?);
+                (Tie::Blind, Some((issuer.map_err(|_| unusable())?, TokenChallenge::for_pseudonyms(domain))))
+            }
+            Way::BreakGlass => (Tie::BreakGlass(operators(Purpose::Opening)?), None),
+            Way::Score => (Tie::Score(operators(Purpose::Scores)?, config.cohort().ok_or_else(unusable)?), None),
+        };
+        Ok(Self { tie, quota, tokens })
+    }
+}
+
+/// Octets from a file of hexadecimal digits.
+fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
+    let unusable = || KeyFileError::Tie(path.to_owned());
+    let text = fs::read_to_string(path).map_err(|_| unusable())?;
+    octets(text.trim()).ok_or_else(unusable)
+}
+
+fn octets(digits: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u32> = digits.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
+    let pairs = digits.chunks(2).map(|pair| match pair {
+        [high, low] => u8::try_from(high * 16 + low).ok(),
+        _ => None,
+    });
+    pairs.collect()
+}
+
+/// As [`read`]; if there is no file, one is made that nobody else can read.
+fn read_or_make(path: &Path, fresh: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>, KeyFileError> {
+    if path.exists() {
+        return read(path);
+    }
+    let unusable = |_| KeyFileError::Tie(path.to_owned());
+    let fresh = fresh();
+    let digits: String = fresh.iter().map(|octet| format!("{octet:02x}")).collect();
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(unusable)?;
+    file.write_all(digits.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(unusable)?;
+    file.sync_all().map_err(unusable)?;
+    Ok(fresh)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_read_in_pairs() {
+        assert_eq!(octets("00ff7A"), Some(vec![0, 255, 0x7a]));
+        assert_eq!(octets("0"), None);
+        assert_eq!(octets("0g"), None);
+        assert_eq!(octets(""), Some(vec![]));
+    }
+}

@@ -1,0 +1,376 @@
+//! Ties between pseudonyms and accounts over the wire: quotas, tokens, pseudonyms with devices of their own; and what all
+//! that leaves in the database.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod support;
+
+use http::Method;
+use mimi_provider::OsEntropy;
+use mimi_pseudonym::{DisclosureFormat, Signer, SigningKey, Timestamp, UserUri, Wire};
+use mimi_tie::{
+    ActKey, TieRow,
+    blind::{Issuer, IssuerKey, PendingToken, Token, TokenChallenge, TokenRequest, TokenResponse},
+    break_glass::{Entry, Log, OwnerMark, Witness, open},
+    operators::{Committing, Operator, Purpose, Threshold},
+    score::CohortSize,
+};
+use mimi_wire::{
+    Problem,
+    local::{self, *},
+};
+use support::{SUITE, Shown, World, domain};
+
+impl World {
+    async fn start_tied(name: &str, ties: &str) -> Self {
+        let mut world = Self::start(name).await;
+        let path = world.folder.join("a.example/provider.toml");
+        // At the front of the tables, so that it is one of its own.
+        let config = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{config}\n[ties]\n{ties}\n")).unwrap();
+        world.restart().await;
+        // Numbers that stand for nothing else, so that they are recognised wherever they stand.
+        let numbers = "UPDATE numbers SET newest = CASE kind WHEN 'account' THEN 7000000 ELSE 9000000 END \
+                       WHERE kind IN ('account', 'device')";
+        world.db().execute(numbers, []).unwrap();
+        world
+    }
+
+    async fn draw(&self, token: &DeviceToken, count: u16) -> Result<PseudonymsResponse, Problem> {
+        self.post(device(token), local::PSEUDONYMS_PATH, &PseudonymsRequest { count }).await
+    }
+
+    async fn redeem(&self, key: Option<&str>, token: &Token) -> Result<RegisterResponse, Problem> {
+        let request = RedeemRequest { token: token.encode(), device_name: "telephone".into() };
+        self.post(Shown { key, ..Shown::default() }, local::REDEEM_PATH, &request).await
+    }
+
+    async fn detach(&self, token: &DeviceToken, key: Option<&str>) -> Result<DetachResponse, Problem> {
+        let request = DetachRequest { device_name: "telephone".into() };
+        self.post(Shown { token: Some(token), key, ..Shown::default() }, local::DETACH_PATH, &request).await
+    }
+
+    async fn issuer_key(&self) -> IssuerKey {
+        let (status, body) = self.send(Shown::default(), Method::GET, local::TOKEN_KEY_PATH, vec![]).await;
+        assert_eq!(status, 200);
+        IssuerKey::from_octets(&TokenKey::decode(&body).unwrap().key.try_into().unwrap()).unwrap()
+    }
+
+    async fn tokens(&self, token: &DeviceToken, count: usize) -> Result<Vec<Token>, Problem> {
+        let (request, pending) = ask(&self.issuer_key().await, count);
+        let response: TokensResponse = self.post(device(token), local::TOKENS_PATH, &request).await?;
+        Ok(finish(pending, &response))
+    }
+
+    /// Rows of the database in which all of these stand.
+    fn rows_with(&self, texts: &[&str]) -> Vec<String> {
+        // Octets are dumped as lists of numbers.
+        let numbers = |text: &str| text.bytes().map(|octet| octet.to_string()).collect::<Vec<_>>().join(", ");
+        let stands = |row: &String, text: &&str| row.contains(*text) || row.contains(&numbers(text));
+        self.dump().into_iter().filter(|row| texts.iter().all(|text| stands(row, text))).collect()
+    }
+
+    /// The number of an account in the database.
+    fn account(&self, user: &UserUri) -> i64 {
+        self.db().query_row("SELECT id FROM accounts WHERE user_uri = ?1", [user.as_str()], |row| row.get(0)).unwrap()
+    }
+
+    fn db(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.folder.join("a.example/data/provider.sqlite")).unwrap()
+    }
+
+    /// Nothing in the database stands beside both: neither their names, nor the pseudonym beside the number of the account
+    /// or of its device, nor the other way round.
+    fn assert_untied(&self, account: &UserUri, pseudonym: &UserUri) {
+        assert_eq!(self.rows_with(&[account.as_str(), pseudonym.as_str()]), [""; 0]);
+        assert_eq!(self.rows_with(&[account.name(), pseudonym.name()]), [""; 0]);
+        let numbers = [account, pseudonym].map(|user| {
+            let account = self.account(user);
+            let query = "SELECT id FROM devices WHERE account = ?1";
+            let device: i64 = self.db().query_row(query, [account], |row| row.get(0)).unwrap();
+            assert!(account > 7_000_000 && device > 9_000_000);
+            [format!("Integer({account})"), format!("Integer({device})")]
+        });
+        for number in &numbers[0] {
+            assert_eq!(self.rows_with(&[pseudonym.as_str(), number]), [""; 0]);
+            for other in &numbers[1] {
+                assert_eq!(self.rows_with(&[number, other]), [""; 0]);
+            }
+        }
+        for number in &numbers[1] {
+            assert_eq!(self.rows_with(&[account.as_str(), number]), [""; 0]);
+        }
+        assert!(!self.rows_with(&[pseudonym.as_str()]).is_empty());
+    }
+
+    fn tie(&self, found_by: &[u8]) -> TieRow {
+        let row: Vec<u8> =
+            self.db().query_row("SELECT tie FROM tie_rows WHERE found_by = ?1", [found_by], |row| row.get(0)).unwrap();
+        TieRow::decode(&row).unwrap()
+    }
+
+    /// The octets of a file that holds hexadecimal digits.
+    fn key_file(&self, name: &str) -> Vec<u8> {
+        let text = std::fs::read_to_string(self.folder.join("a.example").join(name)).unwrap();
+        let text = text.trim();
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    }
+}
+
+fn device(token: &DeviceToken) -> Shown<'_> {
+    Shown { token: Some(token), ..Shown::default() }
+}
+
+fn challenge() -> TokenChallenge {
+    TokenChallenge::for_pseudonyms(&domain("a.example"))
+}
+
+fn ask(key: &IssuerKey, count: usize) -> (TokensRequest, Vec<PendingToken>) {
+    let one = |_| TokenRequest::new(key, &challenge(), &mut OsEntropy).unwrap();
+    let (requests, pending): (Vec<_>, Vec<_>) = (0..count).map(one).unzip();
+    (TokensRequest { requests: requests.iter().map(Wire::encode).collect() }, pending)
+}
+
+fn finish(pending: Vec<PendingToken>, response: &TokensResponse) -> Vec<Token> {
+    let responses = response.responses.iter().map(|one| TokenResponse::decode(one).unwrap());
+    pending.into_iter().zip(responses).map(|(pending, response)| pending.finish(&response).unwrap()).collect()
+}
+
+/// A key of one operator, and the file for the provider.
+fn operator(purpose: Purpose) -> Operator {
+    let threshold = Threshold::new(1, 1).unwrap();
+    let index = threshold.index(0).unwrap();
+    let committing = Committing::new(threshold, purpose, index, &mut OsEntropy).unwrap();
+    committing.hear(&[]).unwrap().hear(&[]).unwrap().hear(&[]).unwrap()
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// A provider with the key of an operator.
+async fn start_with_operator(name: &str, ties: &str) -> (World, Operator) {
+    let purpose = if ties.contains("score") { Purpose::Scores } else { Purpose::Opening };
+    let operator = operator(purpose);
+    let file = std::env::temp_dir().join(format!("mimi-provider-{}-{name}.key", std::process::id()));
+    std::fs::write(&file, hex(&operator.key().encode())).unwrap();
+    let world = World::start_tied(name, &format!("{ties}\nkey = \"{}\"", file.display())).await;
+    std::fs::remove_file(&file).unwrap();
+    (world, operator)
+}
+
+const SECRET: &str = "\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_quota_nothing_is_drawn() {
+    let mut world = World::start_tied("quota", "pseudonyms = 5").await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    assert_eq!(world.draw(&alice.device_token, 3).await.unwrap().pseudonyms.len(), 3);
+    assert_eq!(world.draw(&alice.device_token, 3).await, Err(Problem::RateLimited));
+    assert_eq!(world.draw(&alice.device_token, 6).await, Err(Problem::RateLimited));
+    world.restart().await;
+    assert_eq!(world.draw(&alice.device_token, 2).await.unwrap().pseudonyms.len(), 2);
+    assert_eq!(world.draw(&alice.device_token, 1).await, Err(Problem::RateLimited));
+    assert_eq!(world.draw(&bob.device_token, 5).await.unwrap().pseudonyms.len(), 5, "of one's own");
+    let drawn: i64 = world.db().query_row("SELECT count(*) FROM pseudonyms", [], |row| row.get(0)).unwrap();
+    assert_eq!(drawn, 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_50_requests_at_once_one_gets_the_last_pseudonym() {
+    let world = World::start_tied("quota-race", "pseudonyms = 3").await;
+    let alice = world.register("alice").await;
+    world.draw(&alice.device_token, 2).await.unwrap();
+    let all = futures_util::future::join_all((0..50).map(|_| world.draw(&alice.device_token, 1))).await;
+    assert_eq!(all.iter().filter(|one| one.is_ok()).count(), 1);
+    assert_eq!(all.iter().filter(|one| **one == Err(Problem::RateLimited)).count(), 49);
+    assert_eq!(world.rows_with(&["tie_quota: "]).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_direct_tie_stands_in_one_table() {
+    let world = World::start_tied("direct", "way = \"direct\"").await;
+    let alice = world.register("alice").await;
+    let drawn = world.draw(&alice.device_token, 1).await.unwrap().pseudonyms;
+    let number = format!("Integer({})", world.account(&alice.user));
+    let beside = world.rows_with(&[drawn[0].as_str()]);
+    let tied: Vec<_> = beside.iter().filter(|row| row.contains(&number)).collect();
+    assert!(tied.len() == 1 && tied[0].starts_with("pseudonyms: "), "{beside:?}");
+    assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::Forbidden));
+    assert_eq!(world.tokens_refused(&alice.device_token).await, Problem::Forbidden);
+}
+
+impl World {
+    /// Asks for a token with some other key.
+    async fn tokens_refused(&self, token: &DeviceToken) -> Problem {
+        let other = Issuer::generate(&mut OsEntropy).unwrap();
+        let (request, _) = ask(other.key(), 1);
+        self.post::<TokensResponse>(device(token), local::TOKENS_PATH, &request).await.unwrap_err()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pseudonym_for_a_token_is_tied_to_nobody() {
+    let mut world = World::start_tied("blind", "way = \"blind\"\nkey = \"tokens.key\"\npseudonyms = 3").await;
+    let alice = world.register("alice").await;
+    let tokens = world.tokens(&alice.device_token, 2).await.unwrap();
+    let before = world.dump();
+    let pseudonym = world.redeem(None, &tokens[0]).await.unwrap();
+    assert!(pseudonym.user.is_pseudonym());
+    world.assert_untied(&alice.user, &pseudonym.user);
+    // Nothing of what was written at the second moment stood in the database after the first.
+    let nonce = hex(&tokens[0].encode()[2..34]);
+    assert!(!before.iter().any(|row| row.contains(&nonce)));
+    // The pseudonym's device gets its certificate, and draws nothing.
+    let key = SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap();
+    let tbs = CredentialItemTbs {
+        subject: pseudonym.user.clone(),
+        cipher_suite: SUITE,
+        public_key: key.public_key().clone(),
+        disclose: vec![],
+        format: DisclosureFormat::X509,
+    };
+    let request = CredentialsRequest { items: vec![CredentialItem::sign(tbs, &key).unwrap().into()] };
+    let shown = device(&pseudonym.device_token);
+    let issued: CredentialsResponse = world.post(shown, local::CREDENTIALS_PATH, &request).await.unwrap();
+    assert_eq!(issued.items.len(), 1);
+    let others = device(&alice.device_token);
+    assert!(world.post::<CredentialsResponse>(others, local::CREDENTIALS_PATH, &request).await.is_err());
+    assert_eq!(world.tokens(&pseudonym.device_token, 1).await, Err(Problem::Forbidden));
+    assert_eq!(world.draw(&alice.device_token, 1).await, Err(Problem::Forbidden));
+    assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::Forbidden));
+    // The quota counts tokens; the key is the same after a restart.
+    assert_eq!(world.tokens(&alice.device_token, 2).await, Err(Problem::RateLimited));
+    world.restart().await;
+    assert!(world.redeem(None, &tokens[1]).await.is_ok());
+    assert_eq!(world.tokens(&alice.device_token, 1).await.unwrap().len(), 1);
+    assert_eq!(world.key_file("tokens.key").len(), 48);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_spent_once() {
+    let mut world = World::start_tied("spent", "way = \"blind\"\nkey = \"tokens.key\"").await;
+    let alice = world.register("alice").await;
+    let tokens = world.tokens(&alice.device_token, 3).await.unwrap();
+    let first = world.redeem(Some(SECRET), &tokens[0]).await.unwrap();
+    // The same request again has the same answer; another one with the same token has none.
+    assert_eq!(world.redeem(Some(SECRET), &tokens[0]).await.unwrap(), first);
+    assert_eq!(world.redeem(None, &tokens[0]).await, Err(Problem::Forbidden));
+    let all = futures_util::future::join_all((0..50).map(|_| world.redeem(None, &tokens[1]))).await;
+    assert_eq!(all.iter().filter(|one| one.is_ok()).count(), 1);
+    assert_eq!(all.iter().filter(|one| **one == Err(Problem::Forbidden)).count(), 49);
+    world.restart().await;
+    assert_eq!(world.redeem(None, &tokens[0]).await, Err(Problem::Forbidden));
+    assert_eq!(world.redeem(None, &tokens[1]).await, Err(Problem::Forbidden));
+    assert!(world.redeem(None, &tokens[2]).await.is_ok());
+    let pseudonyms: i64 = world.db().query_row("SELECT count(*) FROM pseudonyms", [], |row| row.get(0)).unwrap();
+    assert_eq!(pseudonyms, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_tokens_and_requests_are_refused() {
+    let world = World::start_tied("forged", "way = \"blind\"\nkey = \"tokens.key\"\npseudonyms = 4").await;
+    let alice = world.register("alice").await;
+    let token = world.tokens(&alice.device_token, 1).await.unwrap().remove(0);
+    for at in [5, 50, 80, 120] {
+        let mut octets = token.encode();
+        octets[at] ^= 1;
+        let forged = Token::decode(&octets).unwrap();
+        assert_eq!(world.redeem(None, &forged).await, Err(Problem::Forbidden), "octet {at}");
+    }
+    let elsewhere = TokenChallenge::for_pseudonyms(&domain("b.example"));
+    let (request, pending) = TokenRequest::new(&world.issuer_key().await, &elsewhere, &mut OsEntropy).unwrap();
+    let request = TokensRequest { requests: vec![request.encode()] };
+    let shown = device(&alice.device_token);
+    let response: TokensResponse = world.post(shown, local::TOKENS_PATH, &request).await.unwrap();
+    let other = finish(vec![pending], &response).remove(0);
+    assert_eq!(world.redeem(None, &other).await, Err(Problem::Forbidden));
+    assert_eq!(world.tokens_refused(&alice.device_token).await, Problem::Malformed);
+    // The same request is counted once: one of four was drawn before, and one just now.
+    let again: TokensResponse = world.post(shown, local::TOKENS_PATH, &request).await.unwrap();
+    assert_eq!(again.responses[0][..49], response.responses[0][..49]);
+    assert!(world.tokens(&alice.device_token, 2).await.is_ok());
+    assert_eq!(world.tokens(&alice.device_token, 1).await, Err(Problem::RateLimited));
+    assert!(world.post::<TokensResponse>(Shown::default(), local::TOKENS_PATH, &request).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sealed_at_registration_is_opened_from_the_database() {
+    let (world, operator) = start_with_operator("glass", "way = \"break-glass\"\npseudonyms = 2").await;
+    let alice = world.register("alice").await;
+    let detached = world.detach(&alice.device_token, Some(SECRET)).await.unwrap();
+    let pseudonym = &detached.registered.user;
+    assert_eq!(world.detach(&alice.device_token, Some(SECRET)).await.unwrap(), detached, "the same once more");
+    world.assert_untied(&alice.user, pseudonym);
+    let TieRow::BreakGlass(sealed) = world.tie(pseudonym.as_str().as_bytes()) else { panic!("another way") };
+    let seal = sealed.check(pseudonym, operator.key()).unwrap();
+    let mark = OwnerMark::restore(detached.mark.clone().try_into().unwrap(), pseudonym.clone());
+    let now = Timestamp::from_secs(1_800_000_000);
+    let mut log = Log::default();
+    let at = log.append(Entry::new(seal.owner_mark().subject(), "abuse desk", "threat", now).unwrap());
+    let logged = Witness::NEW.clone().check(&log.evidence(at, 0).unwrap(), now).unwrap();
+    let share = operator.grant(&seal, &logged, &mut OsEntropy).unwrap();
+    assert_eq!(*open(&seal, &[share]).unwrap().account(), alice.user);
+    assert_eq!(mark.openings(log.entries()).len(), 1);
+    // The quota holds, and a pseudonym is no way around it.
+    assert!(world.detach(&alice.device_token, None).await.is_ok());
+    assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::RateLimited));
+    assert_eq!(world.detach(&detached.registered.device_token, None).await, Err(Problem::Forbidden));
+    assert_eq!(world.draw(&alice.device_token, 1).await, Err(Problem::Forbidden));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_acted_on_from_the_database_and_the_key() {
+    let world = World::start_tied("act", "way = \"act-only\"\nkey = \"act.key\"").await;
+    let alice = world.register("alice").await;
+    let detached = world.detach(&alice.device_token, None).await.unwrap();
+    let pseudonym = &detached.registered.user;
+    assert!(detached.mark.is_empty());
+    world.assert_untied(&alice.user, pseudonym);
+    let secret = world.key_file("act.key");
+    assert_eq!(world.rows_with(&["tie_rows: ", pseudonym.name()]), [""; 0], "found by a tag alone");
+    let key = ActKey::from_secret(&secret.try_into().unwrap());
+    let TieRow::ActOnly(row) = world.tie(&key.tag(pseudonym)) else { panic!("another way") };
+    let mut acted = Vec::new();
+    let remedy = |account: &UserUri| {
+        acted.push(account.clone());
+        Ok(())
+    };
+    key.act(pseudonym, Some(&row), remedy).unwrap();
+    assert_eq!(acted, [alice.user]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn marks_are_those_of_the_accounts_seat() {
+    let (world, operator) = start_with_operator("score", "way = \"score\"\ncohort = 2").await;
+    let mut cohorts = Vec::new();
+    for name in ["alice", "bob", "cathy"] {
+        let user = world.register(name).await;
+        for _ in 0..2 {
+            let detached = world.detach(&user.device_token, None).await.unwrap();
+            world.assert_untied(&user.user, &detached.registered.user);
+            let found_by = detached.registered.user.as_str().as_bytes();
+            let TieRow::Score(seat) = world.tie(found_by) else { panic!("another way") };
+            cohorts.push(seat.check(CohortSize::new(2).unwrap(), operator.key()).unwrap().cohort());
+        }
+    }
+    assert_eq!(cohorts, [0, 0, 0, 0, 1, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_none_is_named() {
+    let world = World::start("bad-key").await;
+    let folder = world.folder.join("a.example");
+    std::fs::write(folder.join("bad.key"), "0102").unwrap();
+    let config = std::fs::read_to_string(folder.join("provider.toml")).unwrap();
+    for way in ["act-only", "blind", "break-glass", "score"] {
+        let text = format!("{config}\n[ties]\nway = \"{way}\"\nkey = \"bad.key\"\n");
+        let config = mimi_provider::Config::parse(&text, &folder).unwrap();
+        let refused = mimi_provider::Provider::start(config, mimi_provider::Options::default().quiet()).await;
+        let refused = refused.map(|_| ()).unwrap_err().to_string();
+        assert!(refused.ends_with("bad.key: not the key that this way of tying needs"), "{refused}");
+    }
+    let text = format!("{config}\n[ties]\nway = \"blind\"\n");
+    let refused = mimi_provider::Config::parse(&text, &folder).unwrap_err().to_string();
+    assert_eq!(refused, "ties: this way needs a key");
+}
