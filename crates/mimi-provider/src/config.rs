@@ -39,6 +39,10 @@ pub struct Config {
     pub(crate) registration: Registration,
     #[serde(default)]
     pub(crate) unknown_users: UnknownUsers,
+    /// Where an operator's tools ask: without TLS, and so for this machine or a network of the operator's.
+    pub(crate) admin: Option<AdminEntry>,
+    #[serde(default)]
+    pub(crate) log: LogEntry,
     /// The file with the operator's token, for what it does to rooms; without it, nothing of that can be done.
     pub(crate) operator_token: Option<PathBuf>,
     #[serde(default)]
@@ -177,6 +181,32 @@ pub(crate) enum Registration {
     Closed,
 }
 
+/// Where an operator's tools ask for liveness, readiness and metrics.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AdminEntry {
+    pub(crate) listen: SocketAddr,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogEntry {
+    #[serde(default)]
+    pub(crate) format: LogFormat,
+}
+
+/// What a line of the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// Words between spaces.
+    #[default]
+    Text,
+    /// A JSON object.
+    Json,
+}
+
 /// What somebody who asks for the KeyPackages of a user that does not exist is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -256,6 +286,22 @@ const fn https() -> u16 {
     443
 }
 
+/// What flags and the environment can say instead of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Setting {
+    /// `listen`.
+    Listen,
+    /// `port`.
+    Port,
+    /// `data`.
+    Data,
+    /// `registration`.
+    Registration,
+    /// `postgres` of `[database]`.
+    Database,
+}
+
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -290,6 +336,14 @@ pub enum ConfigError {
     /// A limit is zero.
     #[error("limits: {0} must not be 0")]
     Limit(&'static str),
+    /// A flag or variable has a value that is none of its kind. The value is not told: it may be secret.
+    #[error("{from}: {reason}")]
+    Set {
+        /// The flag or variable.
+        from: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Too few connections to the database.
     #[error("database: connections must be at least 2")]
     DatabaseConnections,
@@ -342,6 +396,43 @@ impl Config {
             return Err(ConfigError::Days);
         }
         Ok(config)
+    }
+
+    /// Sets something that goes before the file: `from` names the flag or variable, for errors.
+    ///
+    /// # Errors
+    /// [`ConfigError::Set`] if the value is none of its kind.
+    pub fn set(&mut self, setting: Setting, from: &str, value: &str) -> Result<(), ConfigError> {
+        let wrong = |reason: String| ConfigError::Set { from: from.to_owned(), reason };
+        match setting {
+            Setting::Listen => self.listen = value.parse().map_err(|_| wrong("no address with a port".into()))?,
+            Setting::Port => self.port = value.parse().map_err(|_| wrong("no port".into()))?,
+            Setting::Data => self.data = value.into(),
+            Setting::Registration => {
+                self.registration = match value {
+                    "open" => Registration::Open,
+                    "closed" => Registration::Closed,
+                    _ => return Err(wrong("neither `open` nor `closed`".into())),
+                };
+            }
+            Setting::Database => match &mut self.database {
+                Some(database) => database.postgres = value.to_owned(),
+                None => {
+                    let connections = database_connections();
+                    self.database =
+                        Some(DatabaseEntry { postgres: value.to_owned(), password_file: None, connections });
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// The providers it talks with, and where they are: an address, or the port at what the name service says.
+    pub fn peers(&self) -> impl Iterator<Item = (&Domain, String)> {
+        self.peers.iter().map(|peer| match peer.address {
+            Some(address) => (&peer.domain, address.to_string()),
+            None => (&peer.domain, format!("{}:{}", peer.domain, peer.port)),
+        })
     }
 
     /// The provider's domain.
@@ -436,6 +527,25 @@ address = "127.0.0.1:9443"
         }
         let database = format!("{GOOD}[database]\npostgres = \"host=/run/postgresql\"\nconnections = 1\n");
         assert_eq!(refused(&database), "database: connections must be at least 2");
+    }
+
+    #[test]
+    fn flags_and_variables_go_before_the_file() {
+        let mut config = Config::parse(GOOD, Path::new("/etc/mimi")).unwrap();
+        config.set(Setting::Listen, "MIMI_LISTEN", "127.0.0.1:1").unwrap();
+        config.set(Setting::Port, "--port", "2").unwrap();
+        config.set(Setting::Data, "--data", "elsewhere").unwrap();
+        config.set(Setting::Registration, "--registration", "closed").unwrap();
+        config.set(Setting::Database, "MIMI_DATABASE", "host=/run password=hush").unwrap();
+        assert_eq!((config.listen.port(), config.port, config.registration), (1, 2, Registration::Closed));
+        assert_eq!(config.data, Path::new("elsewhere"));
+        assert!(!format!("{config:?}").contains("hush"));
+        for (setting, value) in [(Setting::Listen, "x"), (Setting::Port, "70000"), (Setting::Registration, "ajar")] {
+            let error = config.set(setting, "MIMI_X", value).unwrap_err().to_string();
+            assert!(error.starts_with("MIMI_X: ") && !error.contains(value), "{error}");
+        }
+        let peers: Vec<_> = config.peers().map(|(domain, address)| format!("{domain} {address}")).collect();
+        assert_eq!(peers, ["b.example 127.0.0.1:9443"]);
     }
 
     #[test]

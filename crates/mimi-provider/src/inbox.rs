@@ -23,6 +23,9 @@ const EVENTS_MAX: usize = 1024;
 /// Octets of events after which an answer is full.
 const OCTETS_MAX: usize = 16 << 20;
 
+/// How long to wait without looking where another process may have put something into the inbox and was not heard.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// The events behind a sequence number. If there are none, waits for one.
 pub(crate) async fn read(inner: &Arc<Inner>, device: Device, after: u64, wait_millis: u64) -> Result<Reply, Fail> {
     let until = Instant::now() + Duration::from_millis(wait_millis);
@@ -40,7 +43,7 @@ pub(crate) async fn read(inner: &Arc<Inner>, device: Device, after: u64, wait_mi
         }
         tokio::select! {
             () = arrived => {}
-            () = tokio::time::sleep(rest) => {}
+            () = tokio::time::sleep(if inner.store.is_shared() { rest.min(LOOK) } else { rest }) => {}
             _ = stopping.changed() => {}
         }
     }

@@ -189,6 +189,11 @@ pub(crate) fn client_tls(config: &Config) -> Result<ClientConfig, KeyFileError> 
     Ok(tls)
 }
 
+/// The certificate for TLS and those above it.
+pub(crate) fn tls_chain(config: &Config) -> Result<Vec<CertificateDer<'static>>, KeyFileError> {
+    certificates(&config.tls.certificate)
+}
+
 fn roots(config: &Config) -> Result<RootCertStore, KeyFileError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&config.tls.roots)? {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod abuse;
+mod admin;
 mod clock;
 mod config;
 mod consent;
@@ -16,6 +17,9 @@ mod keys;
 mod limiter;
 mod local;
 mod log;
+mod metrics;
+mod news;
+pub mod operate;
 mod outbox;
 mod pace;
 mod page;
@@ -29,9 +33,9 @@ mod wake;
 
 pub use abuse::explain;
 pub use clock::{OffsetClock, OsEntropy};
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, Setting};
 pub use keys::KeyFileError;
-pub use provider::{Options, Provider, StartError};
+pub use provider::{Options, Provider, Reloader, StartError};
 pub use store::StoreError;
 
 use ring::digest::{SHA256, digest};

@@ -1,13 +1,19 @@
 use std::{io::Write, sync::Arc, time::Duration};
 
 use mimi_pseudonym::Clock;
+use serde_json::json;
+
+use crate::{config::LogFormat, metrics::Metrics};
 
 /// Writes a line for each request to standard error: when, in or out, which endpoint, with whom, how it went, how long it
-/// took. Never a URI of a user, client or room, never a token, never a body.
+/// took. These are all the fields there are. Never a URI of a user, client or room, never a token, never a body. Counts the
+/// same.
 #[derive(Clone)]
 pub(crate) struct Logger {
     clock: Arc<dyn Clock>,
     quiet: bool,
+    format: LogFormat,
+    metrics: Arc<Metrics>,
 }
 
 /// Who began an exchange.
@@ -17,37 +23,98 @@ pub(crate) enum Direction {
     Out,
 }
 
+/// What a line says.
+enum Line<'a> {
+    Exchange { direction: Direction, endpoint: &'a str, who: &'a str, status: u16, took: Duration },
+    Note(std::fmt::Arguments<'a>),
+    Fault(std::fmt::Arguments<'a>),
+}
+
 impl Logger {
-    pub(crate) fn new(clock: Arc<dyn Clock>, quiet: bool) -> Self {
-        Self { clock, quiet }
+    pub(crate) fn new(clock: Arc<dyn Clock>, quiet: bool, format: LogFormat) -> Self {
+        Self { clock, quiet, format, metrics: Arc::default() }
+    }
+
+    /// What was counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// One exchange. `who` is a provider's domain or `client`.
     pub(crate) fn exchange(&self, direction: Direction, endpoint: &str, who: &str, status: u16, took: Duration) {
-        let arrow = match direction {
-            Direction::In => "<-",
-            Direction::Out => "->",
-        };
+        self.metrics.count(direction.word(), endpoint, status, took);
         if !self.quiet {
-            self.write(format_args!("{arrow} {endpoint} {who} {status} {}ms", took.as_millis()));
+            self.write(&Line::Exchange { direction, endpoint, who, status, took });
         }
     }
 
     /// Something else worth knowing.
     pub(crate) fn note(&self, text: std::fmt::Arguments<'_>) {
         if !self.quiet {
-            self.write(text);
+            self.write(&Line::Note(text));
         }
     }
 
     /// Something that should not be; written even if the log is quiet.
     pub(crate) fn fault(&self, text: std::fmt::Arguments<'_>) {
-        self.write(format_args!("fault: {text}"));
+        self.write(&Line::Fault(text));
     }
 
-    fn write(&self, text: std::fmt::Arguments<'_>) {
-        let millis = self.clock.now().as_millis();
+    fn write(&self, line: &Line<'_>) {
+        let text = line.text(self.clock.now().as_millis(), self.format);
         // Where standard error is gone, there is nobody to tell.
-        let _ = writeln!(std::io::stderr().lock(), "{}.{:03} {text}", millis / 1000, millis % 1000);
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+}
+
+impl Direction {
+    fn word(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
+impl Line<'_> {
+    fn text(&self, millis: u64, format: LogFormat) -> String {
+        let time = format!("{}.{:03}", millis / 1000, millis % 1000);
+        match (self, format) {
+            (Self::Exchange { direction, endpoint, who, status, took }, LogFormat::Text) => {
+                let arrow = if *direction == Direction::In { "<-" } else { "->" };
+                format!("{time} {arrow} {endpoint} {who} {status} {}ms", took.as_millis())
+            }
+            (Self::Note(text), LogFormat::Text) => format!("{time} {text}"),
+            (Self::Fault(text), LogFormat::Text) => format!("{time} fault: {text}"),
+            (Self::Exchange { direction, endpoint, who, status, took }, LogFormat::Json) => json!({
+                "time": time, "direction": direction.word(), "endpoint": endpoint, "who": who, "status": status,
+                "millis": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            })
+            .to_string(),
+            (Self::Note(text), LogFormat::Json) => json!({ "time": time, "note": text.to_string() }).to_string(),
+            (Self::Fault(text), LogFormat::Json) => json!({ "time": time, "fault": text.to_string() }).to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_the_same_as_text_and_as_json() {
+        let (direction, took) = (Direction::In, Duration::from_millis(7));
+        let exchange = Line::Exchange { direction, endpoint: "update", who: "b.example", status: 200, took };
+        assert_eq!(exchange.text(1_002, LogFormat::Text), "1.002 <- update b.example 200 7ms");
+        let json: serde_json::Value = serde_json::from_str(&exchange.text(1_002, LogFormat::Json)).unwrap();
+        let expected = json!({ "time": "1.002", "direction": "in", "endpoint": "update", "who": "b.example", "status": 200, "millis": 7 });
+        assert_eq!(json, expected);
+        assert_eq!(
+            Line::Fault(format_args!("a \"b\"")).text(0, LogFormat::Json),
+            r#"{"fault":"a \"b\"","time":"0.000"}"#
+        );
+        assert_eq!(Line::Fault(format_args!("a")).text(0, LogFormat::Text), "0.000 fault: a");
+        assert_eq!(Line::Note(format_args!("a")).text(0, LogFormat::Text), "0.000 a");
+        assert_eq!(Line::Note(format_args!("a")).text(0, LogFormat::Json), r#"{"note":"a","time":"0.000"}"#);
     }
 }

@@ -1,56 +1,53 @@
 //! The program `mimi-provider`.
 
-use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc};
+mod command;
 
-use lexopt::prelude::*;
-use mimi_provider::{Config, ConfigError, OffsetClock, Options, Provider, StartError};
-use mimi_pseudonym::{Clock, UserUri};
+use std::{io::Write, path::Path, path::PathBuf, process::ExitCode, sync::Arc};
 
-const HELP: &str = "\
-A MIMI provider: hub of rooms and local provider of clients.
+use command::{Command, HELP, Task};
+use mimi_provider::{
+    Config, ConfigError, OffsetClock, Options, Provider, Setting, StartError,
+    operate::{self, InitError, OperateError, Operator},
+};
 
-Usage: mimi-provider run --config FILE [--clock-offset SECONDS] [--quiet] [--record DIR]
-       mimi-provider explain USER --config FILE [--clock-offset SECONDS]
-       mimi-provider --help | --version
-
-  explain USER             what speaks against a user in this hub's rooms, and what is decided from it
-  --config FILE            the configuration, in TOML
-  --clock-offset SECONDS   moves the provider's clock; may be negative
-  --quiet                  no line for each request on standard error
-  --record DIR             appends every exchange to DIR/exchanges.jsonl and counts of cryptographic operations to
-                           DIR/operations.jsonl; only in a build with the feature `record`
-";
-
-/// What the arguments ask for.
-enum Command {
-    Help,
-    Version,
-    Explain { user: UserUri, config: PathBuf, clock_offset: i64 },
-    Run { config: PathBuf, clock_offset: i64, quiet: bool, record: Option<PathBuf> },
-}
+/// Variables of the environment that go before the configuration.
+const VARIABLES: [(&str, Setting); 5] = [
+    ("MIMI_LISTEN", Setting::Listen),
+    ("MIMI_PORT", Setting::Port),
+    ("MIMI_DATA", Setting::Data),
+    ("MIMI_REGISTRATION", Setting::Registration),
+    ("MIMI_DATABASE", Setting::Database),
+];
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("{0}")]
     Arguments(#[from] lexopt::Error),
+    #[error("--config FILE is missing, and MIMI_CONFIG is not set")]
+    NoConfig,
     #[error("{0}")]
     Config(#[from] ConfigError),
     #[error("{0}")]
     Start(#[from] StartError),
     #[error("{0}")]
+    Init(#[from] InitError),
+    #[error("{0}")]
+    Operate(#[from] OperateError),
+    #[error("not everything is as it should be")]
+    Check,
+    #[error("{0}")]
     Io(#[from] std::io::Error),
 }
 
 fn main() -> ExitCode {
-    let result = arguments(lexopt::Parser::from_env()).map_err(Failure::from).and_then(|command| match command {
+    let result = command::parse(lexopt::Parser::from_env()).map_err(Failure::from).and_then(|command| match command {
         Command::Help => Ok(std::io::stdout().write_all(HELP.as_bytes())?),
         Command::Version => Ok(writeln!(std::io::stdout(), "mimi-provider {}", env!("CARGO_PKG_VERSION"))?),
-        Command::Explain { user, config, clock_offset } => {
-            let now = OffsetClock::new(clock_offset).now();
-            let text = mimi_provider::explain(&Config::load(&config)?, &user, now)?;
-            Ok(std::io::stdout().write_all(text.as_bytes())?)
+        Command::Init(init) => {
+            init.write()?;
+            Ok(writeln!(std::io::stdout(), "{}", init.folder.join("provider.toml").display())?)
         }
-        Command::Run { config, clock_offset, quiet, record } => run(config, clock_offset, quiet, record),
+        Command::With { config, settings, task } => with(config, &settings, task),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,32 +59,78 @@ fn main() -> ExitCode {
     }
 }
 
-fn arguments(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
-    let (mut run, mut config, mut clock_offset, mut quiet, mut record) = (false, None, 0, false, None);
-    let mut user: Option<UserUri> = None;
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Short('h') | Long("help") => return Ok(Command::Help),
-            Short('V') | Long("version") => return Ok(Command::Version),
-            Long("config") => config = Some(parser.value()?.into()),
-            Long("clock-offset") => clock_offset = parser.value()?.parse()?,
-            Long("quiet") => quiet = true,
-            Long("record") if cfg!(feature = "record") => record = Some(parser.value()?.into()),
-            Value(value) if value == "run" && !run && user.is_none() => run = true,
-            Value(value) if value == "explain" && !run && user.is_none() => user = Some(parser.value()?.parse()?),
-            other => return Err(other.unexpected()),
+fn with(config: Option<PathBuf>, settings: &[(Setting, String, String)], task: Task) -> Result<(), Failure> {
+    let path = config.or_else(|| std::env::var_os("MIMI_CONFIG").map(PathBuf::from)).ok_or(Failure::NoConfig)?;
+    let mut config = Config::load(&path)?;
+    for (variable, setting) in VARIABLES {
+        if let Ok(value) = std::env::var(variable) {
+            config.set(setting, variable, &value)?;
         }
     }
-    match (config, user) {
-        (Some(config), Some(user)) => Ok(Command::Explain { user, config, clock_offset }),
-        (Some(config), None) if run => Ok(Command::Run { config, clock_offset, quiet, record }),
-        (Some(_), None) => Err("the command `run` is missing".into()),
-        (None, _) => Err("--config FILE is missing; see --help".into()),
+    for (setting, flag, value) in settings {
+        config.set(*setting, flag, value)?;
+    }
+    match task {
+        Task::Run { clock_offset, quiet, record } => run(config, clock_offset, quiet, record),
+        task => operate(&path, config, task, &mut std::io::stdout().lock()),
     }
 }
 
-fn run(config: PathBuf, clock_offset: i64, quiet: bool, record: Option<PathBuf>) -> Result<(), Failure> {
-    let config = Config::load(&config)?;
+fn operate(path: &Path, config: Config, task: Task, out: &mut impl Write) -> Result<(), Failure> {
+    match task {
+        Task::Check => {
+            let findings = operate::check(&config);
+            for finding in &findings {
+                match &finding.wrong {
+                    None => writeln!(out, "good   {}", finding.what)?,
+                    Some(wrong) => writeln!(out, "WRONG  {}: {wrong}", finding.what)?,
+                }
+            }
+            if findings.iter().any(|finding| finding.wrong.is_some()) { Err(Failure::Check) } else { Ok(()) }
+        }
+        Task::AddPeer(peer) => Ok(peer.add_to(path)?),
+        Task::Peers => {
+            config.peers().try_for_each(|(domain, address)| writeln!(out, "{domain} {address}")).map_err(Into::into)
+        }
+        task => asked(&Operator::open(config)?, task, out),
+    }
+}
+
+/// What is asked of the database.
+fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Failure> {
+    match task {
+        Task::Status => {
+            let status = operator.status()?;
+            writeln!(out, "schema             {}", status.schema)?;
+            writeln!(out, "octets on disk     {}", status.octets)?;
+            writeln!(out, "accounts           {}", status.accounts)?;
+            writeln!(out, "devices            {}", status.devices)?;
+            writeln!(out, "rooms of this hub  {}", status.rooms)?;
+            writeln!(out, "waits for devices  {} events", status.inbox)?;
+            for (peer, rooms, messages) in status.outbox {
+                writeln!(out, "waits for {peer}  {messages} messages of {rooms} rooms")?;
+            }
+        }
+        Task::Accounts => {
+            for (user, devices) in operator.accounts()? {
+                writeln!(out, "{user} {devices}")?;
+            }
+        }
+        Task::AddAccount { name, display_name, email } => {
+            writeln!(out, "{}", operator.open_account(&name, &display_name, &email)?)?;
+        }
+        Task::Rooms => {
+            for (room, epoch) in operator.rooms()? {
+                writeln!(out, "{room} {epoch}")?;
+            }
+        }
+        Task::Backup(file) => operator.backup(&file)?,
+        Task::Run { .. } | Task::Check | Task::Peers | Task::AddPeer(_) => {}
+    }
+    Ok(())
+}
+
+fn run(config: Config, clock_offset: i64, quiet: bool, record: Option<PathBuf>) -> Result<(), Failure> {
     let mut options = Options::default().with_clock(Arc::new(OffsetClock::new(clock_offset)));
     if quiet {
         options = options.quiet();
@@ -101,9 +144,23 @@ fn run(config: PathBuf, clock_offset: i64, quiet: bool, record: Option<PathBuf>)
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let provider = Provider::start(config, options).await?;
         let _ = writeln!(std::io::stderr(), "listening at {}", provider.local_addr());
+        #[cfg(unix)]
+        tokio::spawn(reload_when_told(provider.reloader()));
         provider.serve(stopped()).await;
         Ok(())
     })
+}
+
+/// Reads the certificates again whenever the process gets SIGHUP.
+#[cfg(unix)]
+async fn reload_when_told(reloader: mimi_provider::Reloader) {
+    let Ok(mut told) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else { return };
+    while told.recv().await.is_some() {
+        let _ = match reloader.reload() {
+            Ok(()) => writeln!(std::io::stderr(), "certificates were read again"),
+            Err(error) => writeln!(std::io::stderr(), "certificates stay as they were: {error}"),
+        };
+    }
 }
 
 /// Ready when the process is asked to end.
@@ -123,43 +180,5 @@ async fn stopped() {
     #[cfg(not(unix))]
     {
         let _ = interrupted.await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(arguments: &[&str]) -> Result<Command, lexopt::Error> {
-        super::arguments(lexopt::Parser::from_args(arguments))
-    }
-
-    #[test]
-    fn arguments_are_read() {
-        assert!(matches!(parse(&["--help"]), Ok(Command::Help)));
-        assert!(matches!(parse(&["--version"]), Ok(Command::Version)));
-        let command = parse(&["run", "--config", "a.toml", "--clock-offset", "-60", "--quiet"]).unwrap();
-        let Command::Run { config, clock_offset, quiet, record } = command else { panic!("not run") };
-        assert_eq!((config, clock_offset, quiet, record), (PathBuf::from("a.toml"), -60, true, None));
-        let command = parse(&["explain", "mimi://b.example/u/bob", "--config", "a.toml"]).unwrap();
-        assert!(matches!(command, Command::Explain { .. }));
-    }
-
-    #[test]
-    fn wrong_arguments_are_refused() {
-        for wrong in [
-            &["explain", "--config", "a"][..],
-            &["explain", "bob", "--config", "a"],
-            &["run"],
-            &["--config", "a"],
-            &["run", "run"],
-            &["walk"],
-            &["run", "--clock-offset", "x"],
-            &[],
-        ] {
-            assert!(parse(wrong).is_err(), "{wrong:?}");
-        }
-        #[cfg(not(feature = "record"))]
-        assert!(parse(&["run", "--config", "a", "--record", "b"]).is_err());
     }
 }

@@ -1,7 +1,7 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -33,7 +33,7 @@ const PROBLEM_MAX_LEN: usize = 1 << 14;
 
 /// The providers that this one talks with, over HTTP/2 and TLS 1.3 with its own certificate.
 pub(crate) struct Peers {
-    tls: TlsConnector,
+    tls: RwLock<TlsConnector>,
     from: String,
     known: HashMap<Domain, Peer>,
     log: Logger,
@@ -123,7 +123,12 @@ impl Peers {
             (entry.domain.clone(), peer)
         });
         let from = format!("mimi@{}", config.domain);
-        Self { tls: TlsConnector::from(Arc::new(tls)), from, known: known.collect(), log, recorder }
+        Self { tls: RwLock::new(TlsConnector::from(Arc::new(tls))), from, known: known.collect(), log, recorder }
+    }
+
+    /// Another certificate for connections that begin from now on.
+    pub(crate) fn set_tls(&self, tls: ClientConfig) {
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = TlsConnector::from(Arc::new(tls));
     }
 
     /// Whether a provider is configured.
@@ -279,7 +284,8 @@ impl Peers {
         let tcp = tcp.map_err(unreachable)?;
         tcp.set_nodelay(true).map_err(unreachable)?;
         let name = ServerName::try_from(peer.domain.to_string()).map_err(|_| PeerError::Nonsense)?;
-        let tls = self.tls.connect(name, tcp).await.map_err(unreachable)?;
+        let connector = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let tls = connector.connect(name, tcp).await.map_err(unreachable)?;
         self.recorder.handshake(true, tls.get_ref().1.handshake_kind());
         let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())

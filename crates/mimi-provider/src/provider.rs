@@ -1,4 +1,10 @@
-use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use mimi_abuse::signal::TableError;
 use mimi_credential::{Issuer, TrustStore};
@@ -13,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     Config, KeyFileError, OffsetClock, StoreError,
     abuse::Abuse,
+    admin,
     fail::Fail,
     forget,
     franking::{self, Franking},
@@ -20,7 +27,7 @@ use crate::{
     keys::{self, HubKey},
     limiter::Limiter,
     log::Logger,
-    outbox,
+    news, outbox,
     pace::Pace,
     peers::Peers,
     record::Recorder,
@@ -83,8 +90,8 @@ impl std::fmt::Debug for Options {
 /// A provider that listens: the hub of its domain's rooms, and the local provider of its users' devices.
 pub struct Provider {
     listener: TcpListener,
+    admin: Option<TcpListener>,
     address: SocketAddr,
-    tls: TlsAcceptor,
     inner: Arc<Inner>,
     stop: watch::Sender<bool>,
 }
@@ -130,6 +137,7 @@ pub(crate) struct Inner {
     pub(crate) abuse: Abuse,
     pub(crate) rooms: Rooms,
     pub(crate) wakers: Wakers,
+    pub(crate) untold: news::Untold,
     pub(crate) peers: Peers,
     pub(crate) log: Logger,
     pub(crate) recorder: Recorder,
@@ -140,6 +148,8 @@ pub(crate) struct Inner {
     pub(crate) consents: Pace,
     /// One permit for each connection there may be.
     pub(crate) connections: Arc<Semaphore>,
+    /// For new connections; another one after the certificates were read again.
+    pub(crate) tls: RwLock<TlsAcceptor>,
     clock: Arc<dyn Clock>,
 }
 
@@ -152,7 +162,7 @@ impl Provider {
         make_private_folder(&config.data).map_err(StartError::Data)?;
         let Opened { store, senders, franking, abuse } = open_store(&config, options.clock.now()).await?;
         let tls = TlsAcceptor::from(Arc::new(keys::server_tls(&config)?));
-        let log = Logger::new(Arc::clone(&options.clock), options.quiet);
+        let log = Logger::new(Arc::clone(&options.clock), options.quiet, config.log.format);
         let (stop, stopping) = watch::channel(false);
         let inner = Inner {
             trust: keys::trust(&config)?,
@@ -165,6 +175,7 @@ impl Provider {
             operator: keys::operator(&config)?,
             limiter: Limiter::new(REFUSAL_PERIOD),
             rooms: Rooms::default(),
+            untold: news::Untold::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
             peers: Peers::new(&config, keys::client_tls(&config)?, log.clone(), options.recorder.clone()),
             log,
@@ -173,12 +184,17 @@ impl Provider {
             queries: Pace::new(config.limits.queries()),
             consents: Pace::new(config.limits.consents()),
             connections: Arc::new(Semaphore::new(config.limits.connections.into())),
+            tls: RwLock::new(tls),
             clock: options.clock,
             config,
         };
         let listener = TcpListener::bind(inner.config.listen).await.map_err(StartError::Listen)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
-        Ok(Self { listener, address, tls, inner: Arc::new(inner), stop })
+        let admin = match &inner.config.admin {
+            Some(admin) => Some(TcpListener::bind(admin.listen).await.map_err(StartError::Listen)?),
+            None => None,
+        };
+        Ok(Self { listener, admin, address, inner: Arc::new(inner), stop })
     }
 
     /// Where it listens.
@@ -186,12 +202,20 @@ impl Provider {
         self.address
     }
 
+    /// What reads the certificates again while the provider serves.
+    pub fn reloader(&self) -> Reloader {
+        Reloader(Arc::clone(&self.inner))
+    }
+
     /// Answers requests and empties the outbox until `shutdown` is ready; then gives what has begun a few seconds to end.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, tls, inner, stop, .. } = self;
+        let Self { listener, admin, inner, stop, .. } = self;
         let mut workers = JoinSet::new();
         let forgetting = forget::run(Arc::clone(&inner));
         workers.spawn(async { match forgetting.await {} });
+        let (telling, hearing) = (news::tell(Arc::clone(&inner)), news::hear(Arc::clone(&inner)));
+        workers.spawn(async { match telling.await {} });
+        workers.spawn(async { match hearing.await {} });
         let guests = hub::guests::run(Arc::clone(&inner));
         workers.spawn(async { match guests.await {} });
         let turning = franking::run(Arc::clone(&inner));
@@ -202,8 +226,12 @@ impl Provider {
             }
         }
         workers.spawn(inner.recorder.clone().count());
+        if let Some(admin) = admin {
+            let answering = admin::run(admin, Arc::clone(&inner));
+            workers.spawn(async { match answering.await {} });
+        }
         tokio::select! {
-            never = server::accept(listener, tls, Arc::clone(&inner)) => match never {},
+            never = server::accept(listener, Arc::clone(&inner)) => match never {},
             () = shutdown => {}
         }
         stop.send_replace(true);
@@ -219,6 +247,32 @@ struct Opened {
     senders: Vec<HubKey>,
     franking: Franking,
     abuse: Abuse,
+}
+
+/// Reads a provider's certificates again.
+#[derive(Clone)]
+pub struct Reloader(Arc<Inner>);
+
+impl Reloader {
+    /// Reads certificate, key and roots for TLS again. Connections that come from then on have them, toward peers too;
+    /// those that there are stay as they are.
+    ///
+    /// # Errors
+    /// [`KeyFileError`] if they cannot be used: everything stays as it was.
+    pub fn reload(&self) -> Result<(), KeyFileError> {
+        let inner = &self.0;
+        let server = keys::server_tls(&inner.config)?;
+        let client = keys::client_tls(&inner.config)?;
+        *inner.tls.write().unwrap_or_else(PoisonError::into_inner) = TlsAcceptor::from(Arc::new(server));
+        inner.peers.set_tls(client);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reloader").finish_non_exhaustive()
+    }
 }
 
 /// Opens the database, and reads from it what the provider is as a hub.
@@ -237,7 +291,7 @@ async fn open_store(config: &Config, now: Timestamp) -> Result<Opened, StartErro
 }
 
 /// Makes a folder that nobody else can read, unless it is there already.
-fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -262,6 +316,9 @@ impl Inner {
 
     pub(crate) fn wake(&self, wake: &Wake) {
         self.wakers.wake(wake);
+        if self.store.is_shared() {
+            self.untold.add(wake);
+        }
     }
 
     /// Runs work that waits for the disk or computes for long. It goes on to its end even if the requester goes away.

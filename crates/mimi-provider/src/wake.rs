@@ -32,6 +32,13 @@ impl Wakers {
         self.peers.get(peer).cloned()
     }
 
+    /// Wakes everybody.
+    pub(crate) fn wake_all(&self) {
+        let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        devices.values().for_each(|notify| notify.notify_waiters());
+        self.peers.values().for_each(|notify| notify.notify_one());
+    }
+
     /// Wakes those who wait.
     pub(crate) fn wake(&self, wake: &Wake) {
         let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);

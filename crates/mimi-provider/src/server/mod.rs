@@ -7,7 +7,11 @@ mod peer;
 mod reply;
 mod route;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use hyper::service::service_fn;
 use hyper_util::{
@@ -31,7 +35,7 @@ use crate::provider::Inner;
 const LAST_SECONDS: Duration = Duration::from_secs(5);
 
 /// Takes connections for ever.
-pub(crate) async fn accept(listener: TcpListener, tls: TlsAcceptor, inner: Arc<Inner>) -> Infallible {
+pub(crate) async fn accept(listener: TcpListener, inner: Arc<Inner>) -> Infallible {
     loop {
         let Ok(permit) = Arc::clone(&inner.connections).acquire_owned().await else {
             std::future::pending::<()>().await;
@@ -39,7 +43,8 @@ pub(crate) async fn accept(listener: TcpListener, tls: TlsAcceptor, inner: Arc<I
         };
         match listener.accept().await {
             Ok((tcp, _)) => {
-                tokio::spawn(connection(tcp, tls.clone(), Arc::clone(&inner), permit));
+                let tls = inner.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
+                tokio::spawn(connection(tcp, tls, Arc::clone(&inner), permit));
             }
             // For example no file descriptor left: it passes when other connections end.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,

@@ -36,13 +36,8 @@ pub(crate) struct AccountProfile {
 impl Store {
     /// Stores an account and its first device; `false` if the name is taken.
     pub(crate) fn register(&self, profile: &AccountProfile, device: &NewDevice) -> Result<bool, StoreError> {
-        let user = profile.user.as_str();
         self.write(|db| {
-            if db.row("SELECT id FROM accounts WHERE user_folded = ?1", [&user.to_lowercase()])?.is_some() {
-                return Ok(false);
-            }
-            let account = insert_account(db, &profile.user, &profile.display_name, &profile.email)?;
-            insert_default(db, account, &profile.user)?;
+            let Some(account) = insert_unless_taken(db, profile)? else { return Ok(false) };
             insert_device(db, account, device)?;
             Ok(true)
         })
@@ -163,6 +158,18 @@ impl Store {
     pub(crate) fn is_client_of(&self, device: &Device, client: &ClientUri) -> Result<bool, StoreError> {
         self.look(|db| Ok(device_of(db, client)? == Some(device.id)))
     }
+}
+
+/// Stores an account, unless its name is taken.
+pub(super) fn insert_unless_taken(db: Db<'_>, profile: &AccountProfile) -> Result<Option<AccountId>, StoreError> {
+    let AccountProfile { user, display_name, email } = profile;
+    let folded = user.as_str().to_lowercase();
+    if db.row("SELECT id FROM accounts WHERE user_folded = ?1", [&folded])?.is_some() {
+        return Ok(None);
+    }
+    let account = insert_account(db, user, display_name, email)?;
+    insert_default(db, account, user)?;
+    Ok(Some(account))
 }
 
 pub(super) fn insert_account(

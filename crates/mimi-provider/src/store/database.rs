@@ -6,9 +6,11 @@
 //! there already; identifiers are chosen by the writer. `FOR UPDATE` and `FOR UPDATE SKIP LOCKED` may stand at the end of
 //! a query and nowhere else; SQLite, which has one writer, does not get to see them.
 
+use std::path::Path;
+
 use mimi_pseudonym::Timestamp;
 
-use super::StoreError;
+use super::{Address, StoreError};
 
 /// A value for a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,6 +265,15 @@ pub(super) trait Database: Send + Sync {
 
     /// Runs a script of statements in one transaction.
     fn migrate(&self, script: &str, version: i64) -> Result<(), StoreError>;
+
+    /// Where the database is, if other processes may write to it.
+    fn address(&self) -> Option<&Address>;
+
+    /// Octets on disk.
+    fn size(&self) -> Result<u64, StoreError>;
+
+    /// Writes a copy to a file that must not exist.
+    fn backup(&self, to: &Path) -> Result<(), StoreError>;
 
     /// How much was written since the database was opened, where it is this process that has to care for files.
     fn changes(&self) -> u64;

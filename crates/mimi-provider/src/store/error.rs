@@ -21,6 +21,8 @@ enum Reason {
     Newer(i64),
     #[error("a value in the database is damaged: {0}")]
     Damaged(&'static str),
+    #[error("{0}")]
+    Backup(String),
     #[error("the room has gone on meanwhile")]
     Stale,
 }
@@ -60,6 +62,10 @@ impl StoreError {
 
     pub(super) fn lost() -> Self {
         Self(Reason::Lost)
+    }
+
+    pub(super) fn backup(why: String) -> Self {
+        Self(Reason::Backup(why))
     }
 
     pub(super) fn contended() -> Self {

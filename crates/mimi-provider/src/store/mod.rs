@@ -11,6 +11,7 @@ mod error;
 mod franking;
 mod key_packages;
 mod links;
+mod operation;
 mod outbox;
 mod postgres;
 mod profiles;
@@ -40,8 +41,9 @@ pub(crate) use delivery::{Notification, NotificationKind, NotifyOutcome};
 pub use error::StoreError;
 pub(crate) use key_packages::{Claim, ClaimedClient, Kind, Others, StoredKeyPackage};
 pub(crate) use links::{JoinLink, Visitor};
+pub(crate) use operation::Counts;
 pub(crate) use outbox::Parcel;
-pub(crate) use postgres::Address;
+pub(crate) use postgres::{Address, News};
 pub(crate) use recovery::{Remedy, RollbackRecord};
 pub(crate) use rooms::{CommitRecord, JoinRecord, MessageRecord, NewRoom};
 pub(crate) use ties::{Draw, TieEntry};
@@ -127,6 +129,11 @@ impl Store {
     /// Whether other processes may write to the database.
     pub(crate) fn is_shared(&self) -> bool {
         self.database.is_shared()
+    }
+
+    /// A connection to the other processes, where there may be some.
+    pub(crate) fn news(&self) -> Option<News> {
+        self.database.address().map(|address| News::new(address.clone(), self.courier))
     }
 
     fn away(&self) -> MutexGuard<'_, HashSet<(Domain, String)>> {

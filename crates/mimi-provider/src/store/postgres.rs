@@ -1,9 +1,10 @@
 //! PostgreSQL, and what speaks its protocol: any number of processes on one database.
 
 mod connection;
+mod news;
 mod pool;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use mimi_pseudonym::Entropy;
 
@@ -15,6 +16,7 @@ use connection::{Attempt, Connection};
 use pool::Pool;
 
 pub(super) use connection::is_broken;
+pub(crate) use news::News;
 
 /// How often a transaction is begun again that got in the way of others.
 const ATTEMPTS: u32 = 60;
@@ -50,6 +52,7 @@ impl std::fmt::Debug for Address {
 }
 
 pub(super) struct Postgres {
+    address: Address,
     pool: Pool,
 }
 
@@ -58,7 +61,7 @@ impl Postgres {
     pub(super) fn connect(address: &Address) -> Result<Self, StoreError> {
         let pool = Pool::new(address.clone());
         pool.with(|_| ())?;
-        Ok(Self { pool })
+        Ok(Self { address: address.clone(), pool })
     }
 
     /// Runs something until it comes to its end.
@@ -114,6 +117,23 @@ impl Database for Postgres {
     fn migrate(&self, script: &str, version: i64) -> Result<(), StoreError> {
         let script = script.replace("BLOB", "BYTEA").replace(" WITHOUT ROWID", "");
         self.until_done(|connection| connection.migrate(&script, version))
+    }
+
+    fn address(&self) -> Option<&Address> {
+        Some(&self.address)
+    }
+
+    fn size(&self) -> Result<u64, StoreError> {
+        let mut size = Err(StoreError::damaged("size"));
+        self.look(&mut |db| {
+            size = db.one("SELECT pg_database_size(current_database())", [0_i64; 0]).and_then(|row| row.get(0));
+            size.is_ok()
+        })?;
+        size
+    }
+
+    fn backup(&self, _: &Path) -> Result<(), StoreError> {
+        Err(StoreError::backup("PostgreSQL has programs of its own for copies, for example pg_dump".to_owned()))
     }
 
     fn changes(&self) -> u64 {

@@ -20,7 +20,7 @@ use rusqlite::{
 };
 
 use super::{
-    StoreError,
+    Address, StoreError,
     database::{Database, Db, Isolation, Param, Row, Statements, Value, Work},
 };
 
@@ -231,6 +231,32 @@ impl Database for Sqlite {
                 let _ = connection.execute_batch("ROLLBACK");
             })
         })
+    }
+
+    fn address(&self) -> Option<&Address> {
+        None
+    }
+
+    fn size(&self) -> Result<u64, StoreError> {
+        let octets = ["", "-wal", "-shm"].map(|ending| {
+            let mut path = self.path.clone().into_os_string();
+            path.push(ending);
+            std::fs::metadata(path).map_or(0, |file| file.len())
+        });
+        Ok(octets.iter().sum())
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        // SQLite writes into a file that is empty: nobody else can read this one.
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(to).map_err(|error| StoreError::backup(format!("{}: {error}", to.display())))?;
+        let reader = self.reader()?;
+        reader.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+        self.keep(reader);
+        Ok(())
     }
 
     fn changes(&self) -> u64 {

@@ -28,6 +28,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::{net::TcpStream, sync::oneshot};
 use tokio_rustls::TlsConnector;
 
+pub mod postgres;
+
 pub const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
 
 pub fn domain(text: &str) -> Domain {
@@ -80,7 +82,7 @@ impl Running {
 }
 
 /// An address of this machine at which nobody listens.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -121,6 +123,11 @@ fn pem(label: &str, der: &[u8]) -> String {
 impl World {
     /// A provider of a.example that knows b.example and c.example.
     pub async fn start(name: &str) -> Self {
+        Self::start_on(name, "").await
+    }
+
+    /// The same, with more lines for the configuration of a.example.
+    pub async fn start_on(name: &str, more: &str) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -149,7 +156,8 @@ impl World {
                 .replace("OTHER", names[1 - at])
                 .replace("LISTEN", &addresses[at].to_string())
                 .replace("PEER", &addresses[1 - at].to_string());
-            write("provider.toml", &config);
+            let more = if at == 0 { more } else { "" };
+            write("provider.toml", &format!("{config}\n{more}"));
         }
         // In PKCS#8 as rcgen writes it, the seed has a fixed place.
         let seed = keys[1].serialize_der()[16..48].try_into().unwrap();
@@ -182,6 +190,14 @@ impl World {
         self.a = Some(self.run("a.example").await);
     }
 
+    /// Starts another process of a.example, as it were, on the same files and database; where it listens.
+    pub async fn start_another(&self) -> (SocketAddr, Running) {
+        let address = free_address();
+        let mut config = Config::load(&self.folder.join("a.example").join("provider.toml")).unwrap();
+        config.set(mimi_provider::Setting::Listen, "the test", &address.to_string()).unwrap();
+        (address, Self::run_with(config).await)
+    }
+
     /// Ends the provider and starts it with something more in its configuration: keys at the top, or tables.
     pub async fn configure(&mut self, more: &str) {
         let path = self.folder.join("a.example/provider.toml");
@@ -197,7 +213,10 @@ impl World {
     }
 
     async fn run(&self, name: &str) -> Running {
-        let config = Config::load(&self.folder.join(name).join("provider.toml")).unwrap();
+        Self::run_with(Config::load(&self.folder.join(name).join("provider.toml")).unwrap()).await
+    }
+
+    async fn run_with(config: Config) -> Running {
         let provider = Provider::start(config, Options::default().quiet()).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(provider.serve(async {
@@ -223,6 +242,18 @@ impl World {
     ) -> (u16, Vec<u8>) {
         let (status, _, body) = self.exchange(shown, method, path, body, media_type, host).await;
         (status, body)
+    }
+
+    /// Sends a request to another process of a.example.
+    pub async fn send_to(
+        &self,
+        address: SocketAddr,
+        shown: Shown<'_>,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> (u16, Vec<u8>) {
+        exchange(&self.root, address, "a.example", shown, method, path, body).await
     }
 
     /// Status, headers and body of the answer to a request.
@@ -339,6 +370,66 @@ impl Drop for World {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Sends a request to a provider of some name at some address, on a connection of its own.
+pub async fn exchange(
+    root: &CertificateDer<'static>,
+    address: SocketAddr,
+    name: &str,
+    shown: Shown<'_>,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+) -> (u16, Vec<u8>) {
+    try_exchange(root, address, name, shown, method, path, body, MEDIA_TYPE, name).await.unwrap()
+}
+
+/// As [`exchange`]; nothing if there is no answer.
+#[allow(clippy::too_many_arguments, reason = "one place where everything about a request meets")]
+pub async fn try_exchange(
+    root: &CertificateDer<'static>,
+    address: SocketAddr,
+    name: &str,
+    shown: Shown<'_>,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+    media_type: &str,
+    host: &str,
+) -> Option<(u16, Vec<u8>)> {
+    let mut roots = RootCertStore::empty();
+    roots.add(root.clone()).unwrap();
+    let builder = ClientConfig::builder_with_protocol_versions(&[&TLS13]).with_root_certificates(roots);
+    let mut config = match shown.certificate {
+        Some(tls) => {
+            let key = PrivateKeyDer::Pkcs8(tls.key.serialize_der().into());
+            builder.with_client_auth_cert(vec![tls.certificate.clone()], key).unwrap()
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let tcp = TcpStream::connect(address).await.ok()?;
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.ok()?;
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.ok()?;
+    tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(format!("https://{host}{path}"));
+    request = request.header("content-type", media_type);
+    if let Some(from) = shown.from {
+        request = request.header("from", from);
+    }
+    if let Some(token) = shown.token {
+        let token: String = token.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    if let Some(key) = shown.key {
+        request = request.header("idempotency-key", key);
+    }
+    let response = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.ok()?;
+    let status = response.status().as_u16();
+    Some((status, response.into_body().collect().await.ok()?.to_bytes().to_vec()))
 }
 
 /// The problem in an answer.

@@ -59,6 +59,19 @@ impl Pool {
     }
 }
 
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        apart(std::mem::take(&mut state.idle));
+    }
+}
+
+/// Drops connections on a thread of their own: each waits until it is closed, which nobody may who runs other tasks.
+pub(super) fn apart<T: Send + 'static>(connections: T) {
+    // Without a thread there is nothing to be done but to leave the connections to the end of the process.
+    let _ = std::thread::Builder::new().spawn(move || drop(connections)).map(std::thread::JoinHandle::join);
+}
+
 /// Gives a connection back, or the right to open another one.
 struct Lent<'a> {
     pool: &'a Pool,
@@ -71,7 +84,11 @@ impl Drop for Lent<'_> {
         let mut state = self.pool.state.lock().unwrap_or_else(PoisonError::into_inner);
         match kept {
             Some(connection) => state.idle.push(connection),
-            None => state.open -= 1,
+            None => {
+                // Where one is broken the others probably are: the server may have been started again.
+                state.open -= 1 + state.idle.len();
+                state.idle.clear();
+            }
         }
         drop(state);
         self.pool.returned.notify_one();

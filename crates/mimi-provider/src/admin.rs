@@ -1,0 +1,81 @@
+//! What an operator's tools ask, at an address of its own without TLS: whether the process lives, whether it can serve,
+//! and numbers in Prometheus' text format.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::{
+    body::{Bytes, Incoming},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
+
+use crate::provider::Inner;
+
+/// The most connections at the same time.
+const CONNECTIONS: usize = 16;
+/// How long a connection may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers for ever.
+pub(crate) async fn run(listener: TcpListener, inner: Arc<Inner>) -> Infallible {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
+            return std::future::pending().await;
+        };
+        let Ok((tcp, _)) = listener.accept().await else {
+            sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let inner = Arc::clone(&inner);
+        tokio::spawn(async move {
+            let service = service_fn(|request| {
+                let inner = Arc::clone(&inner);
+                async move { Ok::<_, Infallible>(answer(&inner, &request).await) }
+            });
+            let mut builder = hyper::server::conn::http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
+            let _ = tokio::time::timeout(PATIENCE, builder.serve_connection(TokioIo::new(tcp), service)).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn answer(inner: &Arc<Inner>, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    if request.method() != Method::GET {
+        return response(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".into());
+    }
+    match request.uri().path() {
+        "/live" => response(StatusCode::OK, "live\n".into()),
+        "/ready" => match ready(inner).await {
+            Ok(()) => response(StatusCode::OK, "ready\n".into()),
+            Err(why) => response(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        },
+        "/metrics" => {
+            let used =
+                usize::from(inner.config.limits.connections).saturating_sub(inner.connections.available_permits());
+            let waiting = inner.blocking(|inner| Ok(inner.store.outbox_rooms()?)).await.unwrap_or_default();
+            response(StatusCode::OK, inner.log.metrics().text(used, &waiting))
+        }
+        _ => response(StatusCode::NOT_FOUND, "live, ready or metrics\n".into()),
+    }
+}
+
+/// Whether it can serve: the database answers, and nobody has asked the process to end.
+async fn ready(inner: &Arc<Inner>) -> Result<(), &'static str> {
+    if *inner.stopping.borrow() {
+        return Err("ending");
+    }
+    inner.blocking(|inner| Ok(inner.store.answers()?)).await.map_err(|_| "the database does not answer")
+}
+
+fn response(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    let plain = header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}

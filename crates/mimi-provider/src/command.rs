@@ -1,0 +1,265 @@
+//! What the arguments of the program ask for.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use lexopt::prelude::*;
+use mimi_provider::{
+    Setting,
+    operate::{Init, NewPeer},
+};
+use mimi_pseudonym::Domain;
+
+pub const HELP: &str = "\
+A MIMI provider: hub of rooms and local provider of clients.
+
+Usage: mimi-provider COMMAND [options]
+
+  init --folder DIR --domain NAME [--listen ADDRESS] [--port PORT] [--authority DIR]
+                            makes a folder with keys, certificates for development, and a configuration
+  run                       serves until it is asked to end
+  check                     looks at certificates, keys, trust and the database, and says what is wrong
+  status                    how much there is, and what waits for whom
+  account list
+  account add NAME [--display-name TEXT] [--email ADDRESS]
+                            opens an account and prints the code that lets its first device in
+  room list                 the rooms of this hub with their epochs
+  peer list
+  peer add DOMAIN --anchor FILE [--address ADDRESS] [--port PORT]
+                            adds a provider to the configuration; FILE certifies its users
+  backup FILE               a copy of the database (SQLite), while the provider goes on
+
+Options of all commands but init:
+  --config FILE             the configuration; without it the one that MIMI_CONFIG names
+  --listen, --port, --data, --registration VALUE
+                            instead of what the configuration says; as are MIMI_LISTEN, MIMI_PORT, MIMI_DATA,
+                            MIMI_REGISTRATION and MIMI_DATABASE (a PostgreSQL connection string), which flags go before
+
+Options of run:
+  --clock-offset SECONDS    moves the provider's clock; may be negative
+  --quiet                   no line for each request on standard error
+  --record DIR              appends every exchange to DIR/exchanges.jsonl and counts of cryptographic operations to
+                            DIR/operations.jsonl; only in a build with the feature `record`
+
+  --help, --version
+";
+
+/// What is asked for.
+#[derive(Debug)]
+pub enum Command {
+    Help,
+    Version,
+    Init(Init),
+    With { config: Option<PathBuf>, settings: Vec<(Setting, String, String)>, task: Task },
+}
+
+/// What to do with a configuration.
+#[derive(Debug)]
+pub enum Task {
+    Run { clock_offset: i64, quiet: bool, record: Option<PathBuf> },
+    Check,
+    Status,
+    Accounts,
+    AddAccount { name: String, display_name: String, email: String },
+    Rooms,
+    Peers,
+    AddPeer(NewPeer),
+    Backup(PathBuf),
+}
+
+/// Everything that may stand on a command line.
+#[derive(Default)]
+struct Words {
+    values: Vec<String>,
+    config: Option<PathBuf>,
+    settings: Vec<(Setting, String, String)>,
+    clock_offset: Option<i64>,
+    quiet: bool,
+    record: Option<PathBuf>,
+    folder: Option<PathBuf>,
+    domain: Option<Domain>,
+    listen: Option<SocketAddr>,
+    port: Option<u16>,
+    authority: Option<PathBuf>,
+    display_name: Option<String>,
+    email: Option<String>,
+    anchor: Option<PathBuf>,
+    address: Option<SocketAddr>,
+}
+
+pub fn parse(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
+    let mut words = Words::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Short('V') | Long("version") => return Ok(Command::Version),
+            Long("config") => words.config = Some(parser.value()?.into()),
+            Long("listen") => {
+                let value = parser.value()?;
+                words.listen = Some(value.parse()?);
+                words.settings.push((Setting::Listen, "--listen".into(), value.string()?));
+            }
+            Long("port") => {
+                let value = parser.value()?;
+                words.port = Some(value.parse()?);
+                words.settings.push((Setting::Port, "--port".into(), value.string()?));
+            }
+            Long("data") => words.settings.push((Setting::Data, "--data".into(), parser.value()?.string()?)),
+            Long("registration") => {
+                words.settings.push((Setting::Registration, "--registration".into(), parser.value()?.string()?));
+            }
+            Long("clock-offset") => words.clock_offset = Some(parser.value()?.parse()?),
+            Long("quiet") => words.quiet = true,
+            Long("record") if cfg!(feature = "record") => words.record = Some(parser.value()?.into()),
+            Long("folder") => words.folder = Some(parser.value()?.into()),
+            Long("domain") => words.domain = Some(parser.value()?.parse()?),
+            Long("authority") => words.authority = Some(parser.value()?.into()),
+            Long("display-name") => words.display_name = Some(parser.value()?.string()?),
+            Long("email") => words.email = Some(parser.value()?.string()?),
+            Long("anchor") => words.anchor = Some(parser.value()?.into()),
+            Long("address") => words.address = Some(parser.value()?.parse()?),
+            Value(value) => words.values.push(value.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    words.command()
+}
+
+impl Words {
+    fn command(mut self) -> Result<Command, lexopt::Error> {
+        let values = std::mem::take(&mut self.values);
+        let values: Vec<_> = values.iter().map(String::as_str).collect();
+        let task = match values.as_slice() {
+            [] => return Err("a command is missing; see --help".into()),
+            ["init"] => return self.init(),
+            ["run"] => Task::Run {
+                clock_offset: self.clock_offset.take().unwrap_or_default(),
+                quiet: std::mem::take(&mut self.quiet),
+                record: self.record.take(),
+            },
+            ["check"] => Task::Check,
+            ["status"] => Task::Status,
+            ["account", "list"] => Task::Accounts,
+            ["account", "add", name] => Task::AddAccount {
+                name: (*name).to_owned(),
+                display_name: self.display_name.take().unwrap_or_default(),
+                email: self.email.take().unwrap_or_default(),
+            },
+            ["room", "list"] => Task::Rooms,
+            ["peer", "list"] => Task::Peers,
+            ["peer", "add", domain] => {
+                // They say where the peer is, and not where this provider is.
+                self.settings.retain(|(setting, ..)| *setting != Setting::Port);
+                Task::AddPeer(NewPeer {
+                    domain: domain.parse().map_err(|_| format!("{domain}: no domain"))?,
+                    address: self.address.take(),
+                    port: self.port.take().unwrap_or(443),
+                    anchor: self.anchor.take().ok_or("--anchor FILE is missing")?,
+                })
+            }
+            ["backup", file] => Task::Backup((*file).into()),
+            other => return Err(format!("no such command: {}; see --help", other.join(" ")).into()),
+        };
+        self.nothing_else()?;
+        Ok(Command::With { config: self.config, settings: self.settings, task })
+    }
+
+    fn init(mut self) -> Result<Command, lexopt::Error> {
+        let folder = self.folder.take().ok_or("--folder DIR is missing")?;
+        let listen = self.listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 443)));
+        let init = Init {
+            domain: self.domain.take().ok_or("--domain NAME is missing")?,
+            listen,
+            port: self.port.unwrap_or(listen.port()),
+            authority: self.authority.take().unwrap_or_else(|| folder.join("authority")),
+            folder,
+        };
+        self.nothing_else()?;
+        Ok(Command::Init(init))
+    }
+
+    /// Refuses options that the command has no use for.
+    fn nothing_else(&self) -> Result<(), lexopt::Error> {
+        let left = [
+            ("--clock-offset", self.clock_offset.is_some()),
+            ("--quiet", self.quiet),
+            ("--record", self.record.is_some()),
+            ("--folder", self.folder.is_some()),
+            ("--domain", self.domain.is_some()),
+            ("--authority", self.authority.is_some()),
+            ("--display-name", self.display_name.is_some()),
+            ("--email", self.email.is_some()),
+            ("--anchor", self.anchor.is_some()),
+            ("--address", self.address.is_some()),
+        ];
+        match left.iter().find(|(_, left)| *left) {
+            Some((name, _)) => Err(format!("{name} is no option of this command; see --help").into()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Command, lexopt::Error> {
+        parse(lexopt::Parser::from_args(line.split_whitespace()))
+    }
+
+    fn task(line: &str) -> Task {
+        match read(line).unwrap() {
+            Command::With { task, .. } => task,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn arguments_are_read() {
+        assert!(matches!(read("--help"), Ok(Command::Help)));
+        assert!(matches!(read("--version"), Ok(Command::Version)));
+        let Task::Run { clock_offset, quiet, record } = task("run --config a.toml --clock-offset -60 --quiet") else {
+            panic!("not run")
+        };
+        assert_eq!((clock_offset, quiet, record), (-60, true, None));
+        let Command::Init(init) = read("init --folder a --domain a.example --listen 127.0.0.1:8443").unwrap() else {
+            panic!("not init")
+        };
+        assert_eq!((init.port, init.authority), (8443, PathBuf::from("a/authority")));
+        let Task::AddPeer(peer) = task("peer add b.example --anchor b.pem --port 9443 --config a") else {
+            panic!("not peer add")
+        };
+        assert_eq!((peer.port, peer.address), (9443, None));
+        assert!(
+            matches!(task("account add alice --email a@a.example"), Task::AddAccount { name, .. } if name == "alice")
+        );
+        assert!(matches!(task("backup copy.sqlite"), Task::Backup(_)));
+        for simple in ["check", "status", "account list", "room list", "peer list"] {
+            task(simple);
+        }
+        let Command::With { config, settings, .. } = read("status --config a --data d").unwrap() else { panic!() };
+        assert_eq!(config, Some(PathBuf::from("a")));
+        assert_eq!(settings, [(Setting::Data, "--data".to_owned(), "d".to_owned())]);
+    }
+
+    #[test]
+    fn wrong_arguments_are_refused() {
+        for wrong in [
+            "--config a",
+            "run run",
+            "walk",
+            "run --clock-offset x",
+            "",
+            "init --domain a.example",
+            "init --folder a",
+            "status --quiet",
+            "check --anchor a",
+            "peer add b.example",
+            "account add",
+            "run --listen nowhere",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
+        #[cfg(not(feature = "record"))]
+        assert!(read("run --config a --record b").is_err());
+    }
+}

@@ -1,0 +1,147 @@
+//! What an operator does with a provider besides running it.
+
+mod check;
+mod init;
+mod peer;
+
+use std::path::Path;
+
+use mimi_pseudonym::{Entropy, UserUri};
+
+pub use check::{Finding, check};
+pub use init::{Init, InitError};
+pub use peer::NewPeer;
+
+use crate::{Config, OsEntropy, StartError, hash, hex, provider::make_private_folder, store};
+
+/// A provider's database, for its operator. The provider may run meanwhile.
+pub struct Operator {
+    config: Config,
+    store: store::Store,
+}
+
+/// How much a provider has in its database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// The version of the tables.
+    pub schema: u64,
+    /// Accounts.
+    pub accounts: u64,
+    /// Devices of all accounts.
+    pub devices: u64,
+    /// Rooms of this hub.
+    pub rooms: u64,
+    /// Events that devices have not acknowledged.
+    pub inbox: u64,
+    /// For each peer for which something waits: its domain, the rooms, the messages.
+    pub outbox: Vec<(String, u64, u64)>,
+    /// Octets on disk.
+    pub octets: u64,
+}
+
+/// Why an operator does not get what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperateError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A configuration that would be refused.
+    #[error(transparent)]
+    Config(#[from] crate::ConfigError),
+    /// A file cannot be read or written.
+    #[error("{}: {error}", .path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// A name that no account can have.
+    #[error("{0}: no name of an account")]
+    Name(String),
+    /// The name of another account.
+    #[error("{0}: there is such an account already")]
+    Taken(String),
+}
+
+impl From<crate::StoreError> for OperateError {
+    fn from(error: crate::StoreError) -> Self {
+        Self::Start(error.into())
+    }
+}
+
+impl Operator {
+    /// Opens the database.
+    ///
+    /// # Errors
+    /// [`OperateError::Start`].
+    pub fn open(config: Config) -> Result<Self, OperateError> {
+        let store = open(&config)?;
+        Ok(Self { config, store })
+    }
+
+    /// How much there is.
+    ///
+    /// # Errors
+    /// [`OperateError::Start`] if the database cannot be read.
+    pub fn status(&self) -> Result<Status, OperateError> {
+        let store::Counts { schema, accounts, devices, rooms, inbox, peers, octets } = self.store.counts()?;
+        Ok(Status { schema, accounts, devices, rooms, inbox, outbox: peers, octets })
+    }
+
+    /// All accounts with the number of their devices, by name. Nobody is told their pseudonyms.
+    ///
+    /// # Errors
+    /// [`OperateError::Start`] if the database cannot be read.
+    pub fn accounts(&self) -> Result<Vec<(UserUri, u64)>, OperateError> {
+        Ok(self.store.accounts()?.into_iter().map(|account| (account.user, account.devices)).collect())
+    }
+
+    /// Opens an account without a device, whether registration is open or not, and returns the code that lets its first
+    /// device in: 64 hexadecimal digits. It is stored nowhere but as its hash.
+    ///
+    /// # Errors
+    /// [`OperateError`] if the name is none, or taken.
+    pub fn open_account(&self, name: &str, display_name: &str, email: &str) -> Result<String, OperateError> {
+        let user = UserUri::new(self.config.domain(), name).map_err(|_| OperateError::Name(name.to_owned()))?;
+        if user.is_pseudonym() {
+            return Err(OperateError::Name(name.to_owned()));
+        }
+        let profile = store::AccountProfile { user, display_name: display_name.into(), email: email.into() };
+        let code = hash(&[&OsEntropy.bits128(), &OsEntropy.bits128()]);
+        match self.store.open_account(&profile, &hash(&[&code]))? {
+            true => Ok(hex(&code)),
+            false => Err(OperateError::Taken(name.to_owned())),
+        }
+    }
+
+    /// The rooms of this hub with their epochs.
+    ///
+    /// # Errors
+    /// [`OperateError::Start`] if the database cannot be read.
+    pub fn rooms(&self) -> Result<Vec<(String, u64)>, OperateError> {
+        Ok(self.store.rooms()?)
+    }
+
+    /// Writes a copy of a SQLite database to a file that must not exist.
+    ///
+    /// # Errors
+    /// [`OperateError::Start`] if it cannot be written. PostgreSQL has programs of its own for this.
+    pub fn backup(&self, to: &Path) -> Result<(), OperateError> {
+        Ok(self.store.backup(to)?)
+    }
+}
+
+/// Opens the database.
+fn open(config: &Config) -> Result<store::Store, StartError> {
+    make_private_folder(&config.data).map_err(StartError::Data)?;
+    Ok(store::Store::of(config)?)
+}
+
+impl std::fmt::Debug for Operator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operator").finish_non_exhaustive()
+    }
+}

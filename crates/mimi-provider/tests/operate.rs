@@ -1,0 +1,266 @@
+//! The operator's page, `docs/operate.md`, is followed to the letter: its commands are taken from the page.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod support;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use http::Method;
+use mimi_wire::{
+    AppDataDictionary, IdentifierRequest, IdentifierResponse, QueryElement, SearchField, Wire,
+    local::{self, *},
+};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use support::{Shown, exchange, free_address};
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate.md");
+
+/// The folder in which the page is followed, and the addresses instead of those on the page.
+struct Walk {
+    folder: PathBuf,
+    addresses: [SocketAddr; 2],
+    running: Vec<Child>,
+}
+
+impl Walk {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("mimi-provider-operate-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { folder, addresses: [free_address(), free_address()], running: Vec::new() }
+    }
+
+    /// The lines of the page's blocks of commands.
+    fn blocks(&self) -> Vec<Vec<String>> {
+        let [a, b] = self.addresses.map(|address| address.port().to_string());
+        let page = std::fs::read_to_string(PAGE).unwrap().replace("8443", &a).replace("9443", &b);
+        let blocks = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        blocks.map(|block| block.lines().map(str::to_owned).collect()).collect()
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut words = line.trim_end_matches(" &").split_whitespace();
+        assert_eq!(words.next(), Some("mimi-provider"), "{line}");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mimi-provider"));
+        command.args(words).current_dir(&self.folder).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
+    }
+
+    /// What a command prints, which has to go well.
+    fn printed(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn refused(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert!(!output.status.success(), "{line}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn start(&mut self, line: &str, address: SocketAddr) {
+        let child = self.command(line).stderr(Stdio::null()).spawn().unwrap();
+        self.running.push(child);
+        let until = Instant::now() + Duration::from_secs(20);
+        while std::net::TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < until, "{line}: it does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Walk {
+    fn drop(&mut self) {
+        for child in &mut self.running {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn is_private(path: &Path) -> bool {
+    std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(path).unwrap()) & 0o077 == 0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_leads_from_nothing_to_two_federated_providers() {
+    let mut walk = Walk::new("page");
+    let [setup, run, accounts]: [Vec<String>; 3] = walk.blocks().try_into().unwrap();
+    for line in &setup {
+        walk.printed(line);
+    }
+    assert!(
+        ["tls.key", "issuer.key", "provider.toml"].iter().all(|file| is_private(&walk.folder.join("a").join(file)))
+    );
+    for (line, address) in run.iter().zip(walk.addresses) {
+        assert!(line.ends_with(" &"));
+        walk.start(line, address);
+    }
+    let printed: Vec<_> = accounts.iter().map(|line| walk.printed(line)).collect();
+    assert_eq!(printed[2], "mimi://a.example/u/alice 0\n");
+    assert!(printed[3].contains("accounts           1\n") && printed[3].contains("devices            0\n"));
+    let taken = walk.refused(&accounts[0]);
+    assert_eq!(taken, "mimi-provider: alice: there is such an account already\n");
+
+    // The codes let devices in, and one provider finds the other's user.
+    let root = CertificateDer::from_pem_file(walk.folder.join("authority/root.pem")).unwrap();
+    let mut registered = Vec::new();
+    for (at, name) in ["a.example", "b.example"].into_iter().enumerate() {
+        let code: Vec<u8> = printed[at]
+            .trim()
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect();
+        let request = AddDeviceRequest {
+            enrolment_code: EnrolmentCode::from_bytes(code.try_into().unwrap()),
+            device_name: "telephone".into(),
+        };
+        let (status, body) = exchange(
+            &root,
+            walk.addresses[at],
+            name,
+            Shown::default(),
+            Method::POST,
+            local::DEVICE_PATH,
+            request.encode(),
+        )
+        .await;
+        assert_eq!(status, 200);
+        registered.push(RegisterResponse::decode(&body).unwrap());
+    }
+    let query = LocalIdentifierQuery {
+        domain: "b.example".parse().unwrap(),
+        request: IdentifierRequest {
+            elements: vec![QueryElement { field: SearchField::Handle, value: "im:bob@b.example".into() }],
+            extensions: AppDataDictionary::default(),
+        },
+    };
+    let alice = Shown { token: Some(&registered[0].device_token), ..Shown::default() };
+    let (status, body) = exchange(
+        &root,
+        walk.addresses[0],
+        "a.example",
+        alice,
+        Method::POST,
+        local::IDENTIFIER_QUERY_PATH,
+        query.encode(),
+    )
+    .await;
+    assert_eq!(status, 200);
+    let found = IdentifierResponse::decode(&body).unwrap();
+    assert!(format!("{found:?}").contains("mimi://b.example/u/bob"), "{found:?}");
+
+    // A copy while it runs is a whole database.
+    walk.printed("mimi-provider backup copy.sqlite --config a/provider.toml");
+    assert!(is_private(&walk.folder.join("copy.sqlite")));
+    let copy = rusqlite::Connection::open(walk.folder.join("copy.sqlite")).unwrap();
+    let users: i64 = copy.query_row("SELECT COUNT(*) FROM devices", [], |row| row.get(0)).unwrap();
+    assert_eq!(users, 1);
+    assert!(walk.refused("mimi-provider backup copy.sqlite --config a/provider.toml").contains("copy.sqlite"));
+
+    for child in &mut walk.running {
+        assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+        assert!(child.wait().unwrap().success(), "it ends well when it is asked to");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named_before_anything_runs() {
+    let walk = Walk::new("wrong");
+    let init = "mimi-provider init --folder a --domain a.example --listen 127.0.0.1:8443";
+    walk.printed(init);
+    assert_eq!(walk.refused(init), "mimi-provider: a/provider.toml: there already\n");
+    walk.printed("mimi-provider check --config a/provider.toml");
+    walk.printed("mimi-provider init --folder b --domain b.example --authority a/authority");
+    std::fs::copy(walk.folder.join("b/tls.pem"), walk.folder.join("a/tls.pem")).unwrap();
+    std::fs::copy(walk.folder.join("b/tls.key"), walk.folder.join("a/tls.key")).unwrap();
+    let output = walk.run("mimi-provider check --config a/provider.toml");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success() && said.contains("WRONG  name in the certificate: "), "{said}");
+    let config = walk.folder.join("a/provider.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("port = 8443", "port = 84430")).unwrap();
+    assert!(walk.refused("mimi-provider status --config a/provider.toml").contains("line 3, port: "));
+    std::fs::write(&config, &text).unwrap();
+    let twice = "mimi-provider peer add a.example --anchor ../b/issuer.pem --config a/provider.toml";
+    assert!(walk.refused(twice).contains("a.example is listed twice or is this provider itself"));
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), text, "nothing was written");
+    assert!(walk.refused("mimi-provider status").contains("MIMI_CONFIG"));
+    let mut status = walk.command("mimi-provider status --config a/provider.toml");
+    let output = status.env("MIMI_PORT", "many").output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("MIMI_PORT: "));
+}
+
+/// What is answered at the address for tools.
+fn asked(address: SocketAddr, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut tcp = std::net::TcpStream::connect(address).unwrap();
+    write!(tcp, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    tcp.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_are_answered_and_certificates_read_again() {
+    let mut walk = Walk::new("tools");
+    let [address, admin] = walk.addresses;
+    walk.printed(&format!("mimi-provider init --folder a --domain a.example --listen {address}"));
+    let config = walk.folder.join("a/provider.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}\n[admin]\nlisten = \"{admin}\"\n\n[log]\nformat = \"json\"\n")).unwrap();
+    walk.start("mimi-provider run --config a/provider.toml", address);
+    assert!(asked(admin, "/live").starts_with("HTTP/1.1 200"));
+    assert!(asked(admin, "/ready").starts_with("HTTP/1.1 200"));
+    assert!(asked(admin, "/else").starts_with("HTTP/1.1 404"));
+    let root = CertificateDer::from_pem_file(walk.folder.join("a/authority/root.pem")).unwrap();
+    let info = || exchange(&root, address, "a.example", Shown::default(), Method::GET, local::INFO_PATH, vec![]);
+    assert_eq!(info().await.0, 200);
+    let metrics = asked(admin, "/metrics");
+    assert!(metrics.contains("mimi_exchanges_total{direction=\"in\",endpoint=\"info\",status=\"200\"} 1"), "{metrics}");
+
+    // Another authority: who believes the first one alone is not served any more.
+    walk.printed(&format!("mimi-provider init --folder c --domain a.example --listen {address}"));
+    for file in ["tls.pem", "tls.key", "roots.pem"] {
+        std::fs::copy(walk.folder.join("c").join(file), walk.folder.join("a").join(file)).unwrap();
+    }
+    assert_eq!(info().await.0, 200, "nobody has said that they are new");
+    let id = walk.running[0].id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    let other = CertificateDer::from_pem_file(walk.folder.join("c/authority/root.pem")).unwrap();
+    let ask = || {
+        support::try_exchange(
+            &other,
+            address,
+            "a.example",
+            Shown::default(),
+            Method::GET,
+            local::INFO_PATH,
+            vec![],
+            "a/b",
+            "a.example",
+        )
+    };
+    let until = Instant::now() + Duration::from_secs(10);
+    while ask().await.is_none() {
+        assert!(Instant::now() < until, "the new certificate is not used");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    std::fs::write(walk.folder.join("a/tls.pem"), "nothing").unwrap();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(ask().await.is_some(), "what cannot be used changes nothing");
+}
