@@ -58,7 +58,7 @@ pub enum Call {
 }
 
 /// Paths of [`local`], without what follows them.
-const LOCAL: [(&str, Call); 17] = [
+const LOCAL: [(&str, Call); 19] = [
     (local::REGISTER_PATH, Call::Register),
     (local::DEVICE_PATH, Call::AddDevice),
     (local::INFO_PATH, Call::Info),
@@ -72,6 +72,8 @@ const LOCAL: [(&str, Call); 17] = [
     (local::UPDATE_PATH, Call::Update),
     (local::SUBMIT_MESSAGE_PATH, Call::SubmitMessage),
     (local::GROUP_INFO_PATH, Call::GroupInfo),
+    (local::JOIN_LINKS_PATH, Call::JoinLinks),
+    (local::REPORT_COMMIT_PATH, Call::Complaints),
     (local::IDENTIFIER_QUERY_PATH, Call::IdentifierQuery),
     (local::INBOX_PATH, Call::Inbox),
     (local::ACK_PATH, Call::Ack),

@@ -264,7 +264,10 @@ async fn bob_joins_by_a_link_from_another_provider_and_leaves() {
     assert!(matches!(alice.say(&world, &mut alices, b"farewell").await, SubmitMessageResponse::Accepted { .. }));
     // A commit without them is refused.
     let omitting = alices.commit(Wanted::default()).unwrap();
-    assert_eq!(alice.commit(&world, &uri, omitting).await, Ok(UpdateOutcome::NotAllowed));
+    assert_eq!(
+        alice.commit(&world, &uri, omitting).await,
+        Ok(UpdateOutcome::InvalidProposal { proposals: Vec::new() })
+    );
     alices.commit_refused();
     for proposal in std::iter::once(proposal).chain(more) {
         alices.open(proposal.message(), &world.trust, world.now).unwrap();
@@ -570,7 +573,10 @@ async fn the_operator_mutes_kicks_bans_and_destroys() {
     assert_eq!(order("ban", &bob, "").await, 204);
     assert!(!accepted(bob.say(&world, &mut bobs, b"hello").await));
     let omitting = alices.commit(Wanted::default()).unwrap();
-    assert_eq!(alice.commit(&world, &uri, omitting).await, Ok(UpdateOutcome::NotAllowed));
+    assert_eq!(
+        alice.commit(&world, &uri, omitting).await,
+        Ok(UpdateOutcome::InvalidProposal { proposals: Vec::new() })
+    );
     alices.commit_refused();
     let proposed = alice.until(&world, |event| matches!(event, FanoutEvent::Proposal { .. })).await;
     open(&mut alices, proposed, &world);

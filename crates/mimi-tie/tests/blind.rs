@@ -3,17 +3,19 @@
 #![cfg(feature = "blind")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
 #[path = "../examples/waiting/simulation.rs"]
 mod simulation;
 mod vectors;
 
-use common::entropy;
-use mimi_pseudonym::{DecodeError, Entropy, Wire};
+use mimi_pseudonym::{DecodeError, Entropy, SeededEntropy, Wire};
 use mimi_tie::blind::{
     FinishError, IssueError, Issuer, IssuerKey, RedeemError, Token, TokenChallenge, TokenRequest, TokenResponse,
 };
 use vectors::{RFC_9497_VOPRF_P384, RFC_9578_TYPE_1, hex};
+
+fn entropy(seed: u8) -> SeededEntropy {
+    SeededEntropy::new([seed; 32])
+}
 
 /// Gives given octets, one after the other.
 struct Given(Vec<u8>);

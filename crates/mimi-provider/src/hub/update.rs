@@ -293,7 +293,11 @@ fn response(refusal: &CommitRefusal) -> UpdateRoomResponse {
         CommitRefusal::CredentialReplaced => refused("a credential was replaced"),
         CommitRefusal::Credential(_) => refused("a credential does not hold"),
         CommitRefusal::NotAllowed(_) => refused("the room's policy does not allow it"),
-        CommitRefusal::Omits => refused("a proposal that waits is missing"),
+        // None of those it holds is invalid: the committer makes it again with those that wait.
+        CommitRefusal::Omits => UpdateRoomResponse {
+            description: "a proposal that waits is missing".into(),
+            outcome: UpdateOutcome::InvalidProposal { proposals: Vec::new() },
+        },
         CommitRefusal::Leaving => refused("the committer is about to leave"),
         CommitRefusal::Welcome => refused("the Welcome is not for exactly the clients that are added"),
         CommitRefusal::GroupInfo => refused("the GroupInfo does not describe the new epoch"),
