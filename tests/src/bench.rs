@@ -4,6 +4,7 @@
 mod floor;
 mod flow;
 mod ledger;
+mod pseudonyms;
 mod table;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ pub use self::{
     floor::{Prices, seconds_per_operation},
     flow::{Bench, run},
     ledger::Ledger,
+    pseudonyms::{Many, ManyCosts, many},
     table::{Costs, Share},
 };
 use crate::{call::Call, record::Line};

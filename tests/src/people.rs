@@ -201,6 +201,20 @@ impl People {
     /// # Errors
     /// If a provider refuses.
     pub async fn register_as(fixture: &Fixture, suite: CipherSuite, clock: Arc<MovedClock>, tag: &str) -> Result<Self> {
+        Self::register_with(fixture, suite, clock, tag, delays()).await
+    }
+
+    /// The same with other delays.
+    ///
+    /// # Errors
+    /// If a provider refuses.
+    pub async fn register_with(
+        fixture: &Fixture,
+        suite: CipherSuite,
+        clock: Arc<MovedClock>,
+        tag: &str,
+        delays: Delays,
+    ) -> Result<Self> {
         let store = |fixture: &Fixture, name: &str| store(fixture, &format!("{name}{tag}"));
         let mut devices = Vec::new();
         let there = |domain: &str| fixture.sites().iter().any(|site| site.domain().as_str() == domain);
@@ -215,17 +229,23 @@ impl People {
                 device_name: "first".to_owned(),
             };
             let around = surroundings(fixture, domain, &clock)?;
-            let (one, code) = Client::register(&store(fixture, first), account, suite, delays(), around)
+            let (one, code) = Client::register(&store(fixture, first), account, suite, delays, around)
                 .await
                 .with_context(|| format!("{first} cannot be registered"))?;
             let around = surroundings(fixture, domain, &clock)?;
             let path = store(fixture, second);
-            let two = Client::add_device(&path, code, "second", suite, delays(), around)
+            let two = Client::add_device(&path, code, "second", suite, delays, around)
                 .await
                 .with_context(|| format!("{second} cannot be added"))?;
             devices.extend([Device { name: first, client: one }, Device { name: second, client: two }]);
         }
         Ok(Self { devices, clock, told: Vec::new(), tag: tag.to_owned(), pace: Pace::AtOnce })
+    }
+
+    /// From now on the devices take turns.
+    #[must_use]
+    pub fn in_turn(self) -> Self {
+        Self { pace: Pace::InTurn, ..self }
     }
 
     /// Opens all devices again from what is on disk, as after a crash.
@@ -356,15 +376,7 @@ impl People {
     /// # Errors
     /// If a device cannot go on, or Bob is told something else.
     pub async fn connect(&mut self) -> Result<FlowId> {
-        self.command(
-            A1,
-            Command::Connect {
-                handle: bob::IM_URI.replace('@', &format!("{}@", self.tag)),
-                domain: "b.example".parse()?,
-                disclose: vec![ClaimName::UserUri, ClaimName::Handle, ClaimName::DisplayName, ClaimName::Email],
-                note: alice::NOTE.to_owned(),
-            },
-        )?;
+        self.command(A1, Self::connecting(&self.tag)?)?;
         let asked = |name: &str, told: &[(&'static str, Event)]| {
             told.iter().any(|(who, event)| *who == name && matches!(event, Event::ConnectionRequested { .. }))
         };
@@ -372,6 +384,19 @@ impl People {
         self.until(patience, |told| asked("ClientB1", told) && asked("ClientB2", told)).await?;
         self.settle().await?;
         self.request()
+    }
+
+    /// The command with which Alice connects, where names have this tag.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn connecting(tag: &str) -> Result<Command> {
+        Ok(Command::Connect {
+            handle: bob::IM_URI.replace('@', &format!("{tag}@")),
+            domain: "b.example".parse()?,
+            disclose: vec![ClaimName::UserUri, ClaimName::Handle, ClaimName::DisplayName, ClaimName::Email],
+            note: alice::NOTE.to_owned(),
+        })
     }
 
     /// The request that Bob's first device was told of.

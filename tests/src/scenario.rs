@@ -1,6 +1,7 @@
 //! The scenarios, and what each gives back for printing.
 
 pub mod connection;
+pub mod consent;
 pub mod crash;
 mod world;
 

@@ -51,6 +51,11 @@ pub fn bench_flow(args: &[&str]) -> Result<u8> {
     scenarios(&["--release"], &[&["bench-flow"], args].concat())
 }
 
+/// The cost of many pseudonyms in one account.
+pub fn bench_pseudonyms(args: &[&str]) -> Result<u8> {
+    scenarios(&["--release"], &[&["bench-pseudonyms"], args].concat())
+}
+
 fn scenarios(profile: &[&str], args: &[&str]) -> Result<u8> {
     let provider = match provider(profile)? {
         Ok(provider) => provider,

@@ -23,6 +23,7 @@ Commands:
                               cargo xtask e2e --help                 the scenarios and every option
   test                      run every test of the workspace
   bench flow [options]      what the connection flow costs, in release mode
+  bench pseudonyms [options]  what many pseudonyms in one account cost, in release mode
   fuzz [target] [options]   give every target, or those that are named, inputs that nobody has thought of:
                               cargo xtask fuzz --seconds 10          each for so long; 60 without it
   tidy                      arrows between crates, invariants, file lengths, crate metadata, links
@@ -52,7 +53,8 @@ fn run(args: &[&str]) -> Result<u8> {
         ["e2e", rest @ ..] => commands::e2e(rest),
         ["test"] => commands::test(),
         ["bench", "flow", rest @ ..] => commands::bench_flow(rest),
-        ["bench", ..] => bail!("there is one benchmark: cargo xtask bench flow"),
+        ["bench", "pseudonyms", rest @ ..] => commands::bench_pseudonyms(rest),
+        ["bench", ..] => bail!("the benchmarks are: cargo xtask bench flow, cargo xtask bench pseudonyms"),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["tidy"] => tidy::run(),
         ["package"] => commands::package(),
@@ -70,7 +72,7 @@ mod tests {
     fn help_is_a_success_and_names_every_command() {
         assert_eq!(run(&["--help"]).unwrap(), 0);
         assert_eq!(run(&[]).unwrap(), 0);
-        for command in ["e2e", "test", "bench flow", "fuzz", "tidy", "package", "ci"] {
+        for command in ["e2e", "test", "bench flow", "bench pseudonyms", "fuzz", "tidy", "package", "ci"] {
             assert!(HELP.contains(&format!("\n  {command} ")), "{command}");
         }
     }

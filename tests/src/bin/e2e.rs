@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
-    scenario::{Report, Variant, connection, crash},
+    scenario::{Report, Variant, connection, consent, crash},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
 
@@ -17,13 +17,17 @@ Usage: e2e [scenario] [options]
 Scenarios; all of them without a name:
   connection    Alice finds Bob, meets him under a pseudonym, and both move to a room of two pseudonyms
   crash         the same, while both providers are killed over and over, and clients as well
+  consent       Bob does not let everybody connect; and KeyPackages end before he accepts
+  many-pseudonyms  one account with a thousand pseudonyms: acquired, kept fresh for thirty days, written to
   bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
+  bench-pseudonyms  what a pseudonym costs, with 10, 100, 1,000 and 10,000 of them in one account
 
 Options:
   --format F    of connection: identities are disclosed as x509, sd-jwt or sd-cwt; without it in all three, and where
                 all scenarios run, as x509 with both suites and as a token with one
   --suite 1|2   with one MLS suite: 1 (X25519, Ed25519) or 2 (P-256); both without
   --rounds N    of bench-flow: so many flows, of which the mean is printed; 5 without
+  --count N     of many-pseudonyms and bench-pseudonyms: with so many
   --seed N      of crash: says when providers and clients are killed; 1 without
   --keep        leaves databases, logs and recordings behind, and says where
   --help        this text
@@ -40,7 +44,10 @@ enum Command {
     Scenarios,
     Connection,
     Crash,
+    Consent,
+    Many,
     Bench,
+    BenchMany,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +57,7 @@ struct Arguments {
     format: Option<DisclosureFormat>,
     rounds: u32,
     seed: u64,
+    count: Option<u32>,
     keep: Keep,
 }
 
@@ -72,8 +80,15 @@ async fn main() -> ExitCode {
 
 fn parse(words: &[String]) -> Result<Arguments> {
     let suites = CipherSuite::ALL.to_vec();
-    let mut arguments =
-        Arguments { command: Command::Scenarios, suites, format: None, rounds: ROUNDS, seed: 1, keep: Keep::No };
+    let mut arguments = Arguments {
+        command: Command::Scenarios,
+        suites,
+        format: None,
+        rounds: ROUNDS,
+        seed: 1,
+        count: None,
+        keep: Keep::No,
+    };
     let mut named = false;
     let mut words = words.iter().map(String::as_str);
     while let Some(word) = words.next() {
@@ -86,6 +101,10 @@ fn parse(words: &[String]) -> Result<Arguments> {
             "--seed" => match words.next().and_then(|seed| seed.parse().ok()) {
                 Some(seed) => arguments.seed = seed,
                 None => bail!("--seed is a number"),
+            },
+            "--count" => match words.next().and_then(|count| count.parse().ok()) {
+                Some(count @ 1..) => arguments.count = Some(count),
+                _ => bail!("--count is a number above 0"),
             },
             "--keep" => arguments.keep = Keep::Yes,
             "--format" => match words.next().map(str::parse) {
@@ -101,6 +120,9 @@ fn parse(words: &[String]) -> Result<Arguments> {
             }
             "connection" if !named => (named, arguments.command) = (true, Command::Connection),
             "crash" if !named => (named, arguments.command) = (true, Command::Crash),
+            "consent" if !named => (named, arguments.command) = (true, Command::Consent),
+            "many-pseudonyms" if !named => (named, arguments.command) = (true, Command::Many),
+            "bench-pseudonyms" if !named => (named, arguments.command) = (true, Command::BenchMany),
             "bench-flow" if !named => (named, arguments.command) = (true, Command::Bench),
             _ => bail!("`{word}` is not understood\n\n{HELP}"),
         }
@@ -122,14 +144,28 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             println!("Connection flow, suite {}\n\n{costs}", suite.code());
             continue;
         }
+        if matches!(arguments.command, Command::Many | Command::BenchMany) {
+            passed &= many(arguments, *suite).await?;
+            continue;
+        }
         let variant = |format| Variant { suite: *suite, format, keep: arguments.keep };
+        let is = |command| arguments.command == command || arguments.command == Command::Scenarios;
+        if is(Command::Consent) {
+            eprintln!("e2e: consent with suite {}: two providers, two clients each", suite.code());
+            let report = consent::run(variant(DisclosureFormat::X509)).await?;
+            println!("{}\n\n{report}", report.name);
+            passed &= judge(&report.name, &report.failures, report.elapsed, report.kept.as_deref());
+        }
+        if is(Command::Scenarios) {
+            passed &= many(arguments, *suite).await?;
+        }
         for format in formats(arguments, *suite) {
             eprintln!("e2e: connection with suite {} and {format}: two providers, two clients each", suite.code());
             let report = connection::run(variant(format)).await?;
             println!("{}\n\n{report}", report.name);
             passed &= verdict(&report)?;
         }
-        if arguments.command != Command::Connection {
+        if is(Command::Crash) {
             eprintln!("e2e: the same with suite {}, killed over and over", suite.code());
             let report = crash::run(variant(arguments.format.unwrap_or_default()), arguments.seed).await?;
             println!("{}\n\n{report}", report.name);
@@ -142,12 +178,33 @@ async fn run(arguments: &Arguments) -> Result<bool> {
 /// The formats in which the connection flow is gone through with a suite.
 fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
     match (arguments.command, arguments.format) {
-        (Command::Crash, _) => Vec::new(),
+        (Command::Crash | Command::Consent, _) => Vec::new(),
         (_, Some(format)) => vec![format],
         (Command::Connection, None) => DisclosureFormat::ALL.to_vec(),
         _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
         _ => vec![DisclosureFormat::X509, DisclosureFormat::SdCwt],
     }
+}
+
+/// One account with many pseudonyms: as a scenario with a thousand, as a benchmark with more and fewer as well.
+async fn many(arguments: &Arguments, suite: CipherSuite) -> Result<bool> {
+    let counts = match (arguments.command, arguments.count) {
+        (_, Some(count)) => vec![count],
+        (Command::BenchMany, None) => vec![10, 100, 1_000, 10_000],
+        (Command::Many, None) => vec![1_000],
+        _ => vec![100],
+    };
+    let mut passed = true;
+    let name = format!("many-pseudonyms-{}", suite.code());
+    println!("{name}\n\n{}", bench::ManyCosts::HEAD);
+    for count in counts {
+        eprintln!("e2e: {count} pseudonyms in one account, with suite {}", suite.code());
+        let begun = std::time::Instant::now();
+        let costs = bench::many(bench::Many { suite, count, keep: arguments.keep }).await?;
+        println!("{costs}");
+        passed &= judge(&name, &costs.failures(), begun.elapsed(), None);
+    }
+    Ok(passed)
 }
 
 /// Prints the verdict and says whether it is a good one.
@@ -186,6 +243,10 @@ mod tests {
         let crash = parsed("crash --seed 7 --suite 1").unwrap();
         assert_eq!((crash.command, crash.seed), (Command::Crash, 7));
         assert_eq!(parsed("connection").unwrap().command, Command::Connection);
+        let many = parsed("bench-pseudonyms --count 70").unwrap();
+        assert_eq!((many.command, many.count), (Command::BenchMany, Some(70)));
+        assert_eq!(parsed("many-pseudonyms").unwrap().command, Command::Many);
+        assert_eq!(parsed("consent").unwrap().command, Command::Consent);
         assert_eq!(parsed("connection --help").unwrap().command, Command::Help);
     }
 
@@ -212,6 +273,7 @@ mod tests {
             "--keeps",
             "--rounds 0",
             "--seed x",
+            "--count 0",
         ] {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }
