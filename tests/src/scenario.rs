@@ -2,6 +2,9 @@
 
 pub mod connection;
 pub mod crash;
+pub mod join_link;
+pub mod knock;
+mod rooms;
 mod world;
 
 use std::{fmt, path::PathBuf, time::Duration};

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
-    scenario::{Report, Variant, connection, crash},
+    scenario::{Report, Variant, connection, crash, join_link, knock},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
 
@@ -16,11 +16,13 @@ Usage: e2e [scenario] [options]
 
 Scenarios; all of them without a name:
   connection    Alice finds Bob, meets him under a pseudonym, and both move to a room of two pseudonyms
-  crash         the same, while both providers are killed over and over, and clients as well
+  join-link     Alice makes a link into a room, and Bob comes in by it and says who he is
+  knock         Cathy knocks at a room between three providers, and is let in much later
+  crash         the connection flow again, while both providers are killed over and over, and clients as well
   bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
 
 Options:
-  --format F    of connection: identities are disclosed as x509, sd-jwt or sd-cwt; without it in all three, and where
+  --format F    not of crash: identities are disclosed as x509, sd-jwt or sd-cwt; without it in all three, and where
                 all scenarios run, as x509 with both suites and as a token with one
   --suite 1|2   with one MLS suite: 1 (X25519, Ed25519) or 2 (P-256); both without
   --rounds N    of bench-flow: so many flows, of which the mean is printed; 5 without
@@ -39,6 +41,8 @@ enum Command {
     Help,
     Scenarios,
     Connection,
+    JoinLink,
+    Knock,
     Crash,
     Bench,
 }
@@ -100,6 +104,8 @@ fn parse(words: &[String]) -> Result<Arguments> {
                 }
             }
             "connection" if !named => (named, arguments.command) = (true, Command::Connection),
+            "join-link" if !named => (named, arguments.command) = (true, Command::JoinLink),
+            "knock" if !named => (named, arguments.command) = (true, Command::Knock),
             "crash" if !named => (named, arguments.command) = (true, Command::Crash),
             "bench-flow" if !named => (named, arguments.command) = (true, Command::Bench),
             _ => bail!("`{word}` is not understood\n\n{HELP}"),
@@ -124,12 +130,21 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         }
         let variant = |format| Variant { suite: *suite, format, keep: arguments.keep };
         for format in formats(arguments, *suite) {
-            eprintln!("e2e: connection with suite {} and {format}: two providers, two clients each", suite.code());
-            let report = connection::run(variant(format)).await?;
-            println!("{}\n\n{report}", report.name);
-            passed &= verdict(&report)?;
+            let is = |command| [Command::Scenarios, command].contains(&arguments.command);
+            if is(Command::Connection) {
+                eprintln!("e2e: connection with suite {} and {format}: two providers, two clients each", suite.code());
+                passed &= show(&connection::run(variant(format)).await?)?;
+            }
+            if is(Command::JoinLink) {
+                eprintln!("e2e: join link with suite {} and {format}: two providers, two clients each", suite.code());
+                passed &= show(&join_link::run(variant(format)).await?)?;
+            }
+            if is(Command::Knock) {
+                eprintln!("e2e: knock with suite {} and {format}: three providers, two clients each", suite.code());
+                passed &= show(&knock::run(variant(format)).await?)?;
+            }
         }
-        if arguments.command != Command::Connection {
+        if matches!(arguments.command, Command::Crash | Command::Scenarios) {
             eprintln!("e2e: the same with suite {}, killed over and over", suite.code());
             let report = crash::run(variant(arguments.format.unwrap_or_default()), arguments.seed).await?;
             println!("{}\n\n{report}", report.name);
@@ -144,14 +159,15 @@ fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
     match (arguments.command, arguments.format) {
         (Command::Crash, _) => Vec::new(),
         (_, Some(format)) => vec![format],
-        (Command::Connection, None) => DisclosureFormat::ALL.to_vec(),
+        (Command::Connection | Command::JoinLink | Command::Knock, None) => DisclosureFormat::ALL.to_vec(),
         _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
         _ => vec![DisclosureFormat::X509, DisclosureFormat::SdCwt],
     }
 }
 
-/// Prints the verdict and says whether it is a good one.
-fn verdict(report: &Report) -> Result<bool> {
+/// Prints a report with its verdict, and says whether that is a good one.
+fn show(report: &Report) -> Result<bool> {
+    println!("{}\n\n{report}", report.name);
     Ok(judge(&report.name, &report.failures()?, report.elapsed, report.kept.as_deref()))
 }
 
@@ -183,6 +199,8 @@ mod tests {
         let bench = parsed("bench-flow --rounds 2").unwrap();
         assert_eq!((bench.command, bench.rounds), (Command::Bench, 2));
         assert_eq!(parsed("bench-flow").unwrap().rounds, ROUNDS);
+        assert_eq!(parsed("join-link").unwrap().command, Command::JoinLink);
+        assert_eq!(parsed("knock --suite 1").unwrap().command, Command::Knock);
         let crash = parsed("crash --seed 7 --suite 1").unwrap();
         assert_eq!((crash.command, crash.seed), (Command::Crash, 7));
         assert_eq!(parsed("connection").unwrap().command, Command::Connection);
@@ -195,6 +213,7 @@ mod tests {
         use DisclosureFormat::{SdCwt, SdJwt, X509};
         assert_eq!(formats(""), [[X509, SdJwt], [X509, SdCwt]]);
         assert_eq!(formats("connection"), [DisclosureFormat::ALL; 2]);
+        assert_eq!(formats("knock"), [DisclosureFormat::ALL; 2]);
         assert_eq!(formats("connection --format sd-cwt"), [[SdCwt]; 2]);
         assert_eq!(formats("crash --format sd-jwt"), [[]; 2]);
     }
@@ -204,7 +223,7 @@ mod tests {
         for wrong in [
             "--format",
             "--format jwt",
-            "knock",
+            "knocks",
             "--suite",
             "--suite 3",
             "--suite x",
