@@ -151,10 +151,11 @@ fn domain_of(device: &str) -> Result<&'static str> {
     found.map(|(domain, ..)| *domain).with_context(|| format!("there is no device {device}"))
 }
 
-/// Destruction after a day or two, so that a moved clock reaches it.
+/// Destruction after a day or two, so that a moved clock reaches it; commits for others soon.
 fn delays() -> Delays {
     let day = Duration::from_secs(86_400);
-    Delays { destroy_after: day, destroy_spread: day, ..Delays::default() }
+    let commit_spread = Duration::from_secs(2);
+    Delays { destroy_after: day, destroy_spread: day, commit_spread, ..Delays::default() }
 }
 
 /// What a client of a provider needs from its surroundings.

@@ -3,6 +3,9 @@
 pub mod connection;
 pub mod consent;
 pub mod crash;
+pub mod join_link;
+pub mod knock;
+mod rooms;
 mod world;
 
 use std::{fmt, path::PathBuf, time::Duration};

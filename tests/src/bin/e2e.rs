@@ -7,7 +7,10 @@ use anyhow::{Result, bail};
 use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
+<<<<<<< HEAD
     scenario::{Report, Variant, connection, consent, crash},
+=======
+    scenario::{Report, Variant, connection, crash, join_link, knock},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
 
@@ -16,14 +19,19 @@ Usage: e2e [scenario] [options]
 
 Scenarios; all of them without a name:
   connection    Alice finds Bob, meets him under a pseudonym, and both move to a room of two pseudonyms
+<<<<<<< HEAD
   crash         the same, while both providers are killed over and over, and clients as well
   consent       Bob does not let everybody connect; and KeyPackages end before he accepts
   many-pseudonyms  one account with a thousand pseudonyms: acquired, kept fresh for thirty days, written to
+=======
+  join-link     Alice makes a link into a room, and Bob comes in by it and says who he is
+  knock         Cathy knocks at a room between three providers, and is let in much later
+  crash         the connection flow again, while both providers are killed over and over, and clients as well
   bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
   bench-pseudonyms  what a pseudonym costs, with 10, 100, 1,000 and 10,000 of them in one account
 
 Options:
-  --format F    of connection: identities are disclosed as x509, sd-jwt or sd-cwt; without it in all three, and where
+  --format F    not of crash: identities are disclosed as x509, sd-jwt or sd-cwt; without it in all three, and where
                 all scenarios run, as x509 with both suites and as a token with one
   --suite 1|2   with one MLS suite: 1 (X25519, Ed25519) or 2 (P-256); both without
   --rounds N    of bench-flow: so many flows, of which the mean is printed; 5 without
@@ -43,6 +51,8 @@ enum Command {
     Help,
     Scenarios,
     Connection,
+    JoinLink,
+    Knock,
     Crash,
     Consent,
     Many,
@@ -119,6 +129,8 @@ fn parse(words: &[String]) -> Result<Arguments> {
                 }
             }
             "connection" if !named => (named, arguments.command) = (true, Command::Connection),
+            "join-link" if !named => (named, arguments.command) = (true, Command::JoinLink),
+            "knock" if !named => (named, arguments.command) = (true, Command::Knock),
             "crash" if !named => (named, arguments.command) = (true, Command::Crash),
             "consent" if !named => (named, arguments.command) = (true, Command::Consent),
             "many-pseudonyms" if !named => (named, arguments.command) = (true, Command::Many),
@@ -160,10 +172,18 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             passed &= many(arguments, *suite).await?;
         }
         for format in formats(arguments, *suite) {
-            eprintln!("e2e: connection with suite {} and {format}: two providers, two clients each", suite.code());
-            let report = connection::run(variant(format)).await?;
-            println!("{}\n\n{report}", report.name);
-            passed &= verdict(&report)?;
+            if is(Command::Connection) {
+                eprintln!("e2e: connection with suite {} and {format}: two providers, two clients each", suite.code());
+                passed &= show(&connection::run(variant(format)).await?)?;
+            }
+            if is(Command::JoinLink) {
+                eprintln!("e2e: join link with suite {} and {format}: two providers, two clients each", suite.code());
+                passed &= show(&join_link::run(variant(format)).await?)?;
+            }
+            if is(Command::Knock) {
+                eprintln!("e2e: knock with suite {} and {format}: three providers, two clients each", suite.code());
+                passed &= show(&knock::run(variant(format)).await?)?;
+            }
         }
         if is(Command::Crash) {
             eprintln!("e2e: the same with suite {}, killed over and over", suite.code());
@@ -180,7 +200,7 @@ fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
     match (arguments.command, arguments.format) {
         (Command::Crash | Command::Consent, _) => Vec::new(),
         (_, Some(format)) => vec![format],
-        (Command::Connection, None) => DisclosureFormat::ALL.to_vec(),
+        (Command::Connection | Command::JoinLink | Command::Knock, None) => DisclosureFormat::ALL.to_vec(),
         _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
         _ => vec![DisclosureFormat::X509, DisclosureFormat::SdCwt],
     }
@@ -207,8 +227,9 @@ async fn many(arguments: &Arguments, suite: CipherSuite) -> Result<bool> {
     Ok(passed)
 }
 
-/// Prints the verdict and says whether it is a good one.
-fn verdict(report: &Report) -> Result<bool> {
+/// Prints a report with its verdict, and says whether that is a good one.
+fn show(report: &Report) -> Result<bool> {
+    println!("{}\n\n{report}", report.name);
     Ok(judge(&report.name, &report.failures()?, report.elapsed, report.kept.as_deref()))
 }
 
@@ -240,6 +261,8 @@ mod tests {
         let bench = parsed("bench-flow --rounds 2").unwrap();
         assert_eq!((bench.command, bench.rounds), (Command::Bench, 2));
         assert_eq!(parsed("bench-flow").unwrap().rounds, ROUNDS);
+        assert_eq!(parsed("join-link").unwrap().command, Command::JoinLink);
+        assert_eq!(parsed("knock --suite 1").unwrap().command, Command::Knock);
         let crash = parsed("crash --seed 7 --suite 1").unwrap();
         assert_eq!((crash.command, crash.seed), (Command::Crash, 7));
         assert_eq!(parsed("connection").unwrap().command, Command::Connection);
@@ -256,6 +279,7 @@ mod tests {
         use DisclosureFormat::{SdCwt, SdJwt, X509};
         assert_eq!(formats(""), [[X509, SdJwt], [X509, SdCwt]]);
         assert_eq!(formats("connection"), [DisclosureFormat::ALL; 2]);
+        assert_eq!(formats("knock"), [DisclosureFormat::ALL; 2]);
         assert_eq!(formats("connection --format sd-cwt"), [[SdCwt]; 2]);
         assert_eq!(formats("crash --format sd-jwt"), [[]; 2]);
     }
@@ -265,7 +289,7 @@ mod tests {
         for wrong in [
             "--format",
             "--format jwt",
-            "knock",
+            "knocks",
             "--suite",
             "--suite 3",
             "--suite x",
