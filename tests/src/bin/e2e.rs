@@ -7,10 +7,7 @@ use anyhow::{Result, bail};
 use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
-<<<<<<< HEAD
-    scenario::{Report, Variant, connection, consent, crash},
-=======
-    scenario::{Report, Variant, connection, crash, join_link, knock},
+    scenario::{Report, Variant, connection, consent, crash, join_link, knock},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
 
@@ -19,11 +16,8 @@ Usage: e2e [scenario] [options]
 
 Scenarios; all of them without a name:
   connection    Alice finds Bob, meets him under a pseudonym, and both move to a room of two pseudonyms
-<<<<<<< HEAD
-  crash         the same, while both providers are killed over and over, and clients as well
   consent       Bob does not let everybody connect; and KeyPackages end before he accepts
   many-pseudonyms  one account with a thousand pseudonyms: acquired, kept fresh for thirty days, written to
-=======
   join-link     Alice makes a link into a room, and Bob comes in by it and says who he is
   knock         Cathy knocks at a room between three providers, and is let in much later
   crash         the connection flow again, while both providers are killed over and over, and clients as well
