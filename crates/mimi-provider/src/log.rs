@@ -109,12 +109,13 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&exchange.text(1_002, LogFormat::Json)).unwrap();
         let expected = json!({ "time": "1.002", "direction": "in", "endpoint": "update", "who": "b.example", "status": 200, "millis": 7 });
         assert_eq!(json, expected);
-        assert_eq!(
-            Line::Fault(format_args!("a \"b\"")).text(0, LogFormat::Json),
-            r#"{"fault":"a \"b\"","time":"0.000"}"#
-        );
+        // The order of the members is nobody's business.
+        let read = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
+        let fault = read(Line::Fault(format_args!("a \"b\"")).text(0, LogFormat::Json));
+        assert_eq!(fault, json!({ "fault": "a \"b\"", "time": "0.000" }));
         assert_eq!(Line::Fault(format_args!("a")).text(0, LogFormat::Text), "0.000 fault: a");
         assert_eq!(Line::Note(format_args!("a")).text(0, LogFormat::Text), "0.000 a");
-        assert_eq!(Line::Note(format_args!("a")).text(0, LogFormat::Json), r#"{"note":"a","time":"0.000"}"#);
+        let note = read(Line::Note(format_args!("a")).text(0, LogFormat::Json));
+        assert_eq!(note, json!({ "note": "a", "time": "0.000" }));
     }
 }

@@ -13,10 +13,11 @@ use mimi_provider::OsEntropy;
 use mimi_pseudonym::{ClaimName, Content, DisclosureFormat, Entropy, RoomUri, Signer, SigningKey, UserUri};
 use mimi_room::{ComponentId, ComponentUpdate, KeyPackagePurpose, ParticipantListUpdate, RoomState};
 use mimi_wire::{
-    AppDataDictionary, Credential, FanoutEvent, FanoutMessage, GroupInfoOption, IdentifierQueryCode, IdentifierRequest,
-    IdentifierResponse, KeyMaterialRequest, KeyMaterialRequestTbs, KeyMaterialResponse, KeyMaterialUserCode, Problem,
-    QueryElement, RatchetTreeOption, RequiredCapabilities, SearchField, SubmitMessageRequest, SubmitMessageResponse,
-    UnverifiedKeyMaterialRequest, UpdateOutcome, UpdateRequest, UpdateRoomResponse, Wire,
+    AppDataDictionary, CommitMessage, Credential, FanoutEvent, FanoutMessage, GroupInfoOption, IdentifierQueryCode,
+    IdentifierRequest, IdentifierResponse, KeyMaterialRequest, KeyMaterialRequestTbs, KeyMaterialResponse,
+    KeyMaterialUserCode, Problem, QueryElement, RatchetTreeOption, RequiredCapabilities, SearchField,
+    SubmitMessageRequest, SubmitMessageResponse, UnverifiedKeyMaterialRequest, UpdateOutcome, UpdateRequest,
+    UpdateRoomResponse, Wire,
     directory::{DIRECTORY_PATH, percent_encode},
     local::{self, *},
 };
@@ -288,7 +289,7 @@ async fn other_paths_methods_and_hosts_are_refused() {
     let peer = world.peer_b();
     for (method, path, expected) in [
         (Method::GET, "/", Problem::NotFound),
-        (Method::POST, "/mimi/v1/groupInfo/mimi%3A%2F%2Fa.example%2Fr%2Fx", Problem::NotFound),
+        (Method::POST, "/mimi/v1/proxyDownload/mimi%3A%2F%2Fa.example%2Fr%2Fx", Problem::NotFound),
         (Method::POST, "/mimi/v1/update/nothing", Problem::Malformed),
         (Method::GET, "/mimi/v1/update/mimi%3A%2F%2Fa.example%2Fr%2Fx", Problem::MethodNotAllowed),
         (Method::POST, DIRECTORY_PATH, Problem::MethodNotAllowed),
@@ -398,14 +399,13 @@ async fn a_room_goes_on_after_a_restart_and_repetitions_change_nothing() {
     let repeated: UpdateRoomResponse = world.post(alice.shown(), &update_at, &alice.update).await.unwrap();
     assert!(matches!(repeated.outcome, UpdateOutcome::Accepted { .. }));
     let late = alice.room.commit(Wanted::default()).unwrap();
-    let UpdateRequest::Commit { commit, .. } = &alice.update else { panic!("a commit") };
-    let stale = UpdateRequest::Commit {
-        commit: commit.clone(),
+    let elsewhere = UpdateRequest::Commit {
+        commit: CommitMessage::try_from(late.commit.clone()).unwrap(),
         welcome: None,
         group_info: GroupInfoOption::Full(late.group_info.clone()),
         ratchet_tree: RatchetTreeOption::OutOfBand { tree_signature: vec![] },
     };
-    let refused: UpdateRoomResponse = world.post(alice.shown(), &update_at, &stale).await.unwrap();
+    let refused: UpdateRoomResponse = world.post(alice.shown(), &update_at, &elsewhere).await.unwrap();
     assert_eq!(refused.outcome, UpdateOutcome::NotAllowed);
     assert_eq!(world.dump(), before);
 
