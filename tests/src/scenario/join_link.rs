@@ -41,7 +41,7 @@ async fn story(world: &mut World, variant: Variant) -> Result<Story> {
     people.command(B1, Command::Prepare { pseudonyms: 1 })?;
     people.settle().await?;
 
-    story.marks.push(Mark::now("Alice makes a room and a link into it"));
+    story.marks.push(Mark::now("room and link"));
     let room = rooms::create(&mut people).await?;
     let text = rooms::create_link(&mut people, &room, Some(1)).await?;
     let handed = Mark::now("");
@@ -58,7 +58,7 @@ async fn story(world: &mut World, variant: Variant) -> Result<Story> {
     if people.devices.get(B1).is_some_and(|device| device.client.device().rooms().count() > 0) {
         story.failures.push("Bob is in a room before he has decided".into());
     }
-    story.marks.push(Mark::now("Bob has seen the room, and joins"));
+    story.marks.push(Mark::now("Bob decides"));
     people.command(B1, Command::JoinSeen { visit: shown.0 })?;
     rooms::until_joined(&mut people, &room, &["ClientB1", "ClientB2"]).await?;
     people.settle().await?;

@@ -51,7 +51,7 @@ async fn story(world: &mut World, variant: Variant) -> Result<Story> {
     people.command(C1, Command::Prepare { pseudonyms: 2 })?;
     people.settle().await?;
 
-    story.marks.push(Mark::now("Alice makes a room, and Bob is in it"));
+    story.marks.push(Mark::now("room with Bob"));
     let target = rooms::create(&mut people).await?;
     let link = rooms::create_link(&mut people, &target, Some(1)).await?.parse()?;
     let (visit, _) = rooms::look(&mut people, B1, &link).await?;
@@ -59,7 +59,7 @@ async fn story(world: &mut World, variant: Variant) -> Result<Story> {
     rooms::until_joined(&mut people, &target, &["ClientB1", "ClientB2"]).await?;
     people.settle().await?;
 
-    story.marks.push(Mark::now("Alice opens a knock room for it"));
+    story.marks.push(Mark::now("knock room"));
     let others = [ClaimName::UserUri, ClaimName::DisplayName, ClaimName::Email];
     let disclosure = DisclosurePolicy::new([ClaimName::Handle], others, [])?;
     people.command(A1, Command::CreateKnockRoom { target: target.clone(), disclosure })?;

@@ -27,6 +27,6 @@ pub const JOIN_LINK: Draft = Draft {
         arrow((2, 7), A, A1, "Commit", Delivers(Kind::Commit), &[(2, 6)]),
         arrow((2, 8), BOB, B, "Message Bob real ID", Asks(Call::SubmitMessage), &[(2, 5)]),
         arrow((2, 9), B, A, "/notify", Asks(SUBMIT), &[(2, 8)]),
-        arrow((2, 10), A, A1, "Message Bob real ID", Delivers(Kind::Message), &[(2, 7), (2, 9)]),
+        arrow((2, 10), A, A1, "Message Bob real ID", Delivers(Kind::Message), &[(2, 9)]),
     ],
 };

@@ -25,7 +25,7 @@ pub const KNOCK: Draft = Draft {
         arrow((1, 7), A, A1, "Commit", Delivers(Kind::Commit), &[(1, 6)]),
         arrow((1, 8), CATHY, C, "App Message: Knock Real ID, KPs", Asks(Call::SubmitMessage), &[(1, 5)]),
         arrow((1, 9), C, A, "/notify", Asks(SUBMIT), &[(1, 8)]),
-        arrow((1, 10), A, A1, "App Message: Knock Real ID, KPs", Delivers(Kind::Message), &[(1, 7), (1, 9)]),
+        arrow((1, 10), A, A1, "App Message: Knock Real ID, KPs", Delivers(Kind::Message), &[(1, 9)]),
         arrow((1, 11), CATHY, C, "Remove Proposals", AsksWith(Call::Update, Kind::Proposal), &[(1, 8)]),
         arrow((1, 12), A, A1, "Remove", Delivers(Kind::Proposal), &[(1, 11)]),
         arrow((2, 1), A1, A, "Commit, etc.", AsksWith(Call::Update, Kind::Welcome), &[(1, 10)]),
