@@ -305,7 +305,7 @@ async fn other_paths_methods_and_hosts_are_refused() {
     let directory = mimi_wire::Directory::from_json(&directory).unwrap();
     let update = "https://a.example/mimi/v1/update/{roomId}";
     assert_eq!(directory.template(mimi_wire::Endpoint::Update), Some(update));
-    assert_eq!(directory.template(mimi_wire::Endpoint::GroupInfo), None);
+    assert_eq!(directory.template(mimi_wire::Endpoint::ProxyDownload), None);
     assert_eq!(world.dump(), before);
 }
 
