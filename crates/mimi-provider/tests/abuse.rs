@@ -13,40 +13,19 @@ use mimi_abuse::{
     signal::Table,
 };
 use mimi_content::{Disposition, MimiContent, Part, Salt};
-use mimi_credential::CertificateChain;
-use mimi_mls::{Identity, NewKeyPackage, Opened, Room, SealError, UnverifiedKeyPackage, Wanted, with_franking_agent};
+use mimi_mls::{NewKeyPackage, Opened, Room, SealError, UnverifiedKeyPackage, Wanted, with_franking_agent};
 use mimi_provider::{Config, OsEntropy, explain, pardon};
-use mimi_pseudonym::{DisclosureFormat, Entropy, RoomUri, Signer, SigningKey, UserUri};
+use mimi_pseudonym::{Entropy, RoomUri, UserUri};
 use mimi_room::{ComponentId, ComponentUpdate, KeyPackagePurpose, ParticipantListUpdate, RoomState};
 use mimi_wire::{
     AbuseReport, AbusiveMessage, AppDataDictionary, FanoutEvent, Frank, GroupInfoOption, MlsMessage, Problem,
     REPORTER_TAG_COMPONENT, RatchetTree, RatchetTreeOption, SubmitMessageRequest, SubmitMessageResponse, UpdateOutcome,
     UpdateRequest, UpdateRoomResponse, Wire,
-    directory::percent_encode,
     local::{self, *},
 };
-use support::{SUITE, Shown, World, domain, problem};
+use support::{SUITE, Shown, World, domain, identity, problem, with_room};
 
 const DAY: Duration = Duration::from_secs(86_400);
-
-fn with_room(base: &str, room: &RoomUri) -> String {
-    format!("{base}/{}", percent_encode(room.as_str()))
-}
-
-async fn identity(world: &World, shown: Shown<'_>, subject: &UserUri) -> Identity {
-    let key = SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap();
-    let tbs = CredentialItemTbs {
-        subject: subject.clone(),
-        cipher_suite: SUITE,
-        public_key: key.public_key().clone(),
-        format: DisclosureFormat::X509,
-        disclose: vec![],
-    };
-    let request = CredentialsRequest { items: vec![CredentialItem::sign(tbs, &key).unwrap().into()] };
-    let mut issued: CredentialsResponse = world.post(shown, local::CREDENTIALS_PATH, &request).await.unwrap();
-    let chain = CertificateChain::try_from(issued.items.remove(0).leaf).unwrap();
-    Identity::new(SUITE, key, chain, &world.trust, world.now).unwrap()
-}
 
 async fn pseudonym(world: &World, shown: Shown<'_>) -> UserUri {
     let given: PseudonymsResponse =

@@ -7,10 +7,9 @@ mod support;
 use std::{collections::BTreeSet, time::Duration};
 
 use http::Method;
-use mimi_credential::CertificateChain;
 use mimi_mls::{Identity, NewKeyPackage};
 use mimi_provider::OsEntropy;
-use mimi_pseudonym::{Entropy, RoomUri, Signer, SigningKey, UserUri};
+use mimi_pseudonym::{Entropy, RoomUri, Signer, UserUri};
 use mimi_room::KeyPackagePurpose;
 use mimi_wire::{
     AppDataDictionary, ClientMaterial, ConsentEntry, ConsentOperation, ConsentScope, Credential, KeyMaterialRequest,
@@ -19,7 +18,7 @@ use mimi_wire::{
     directory::percent_encode,
     local::{self, *},
 };
-use support::{SUITE, Shown, World, domain, problem};
+use support::{SUITE, Shown, World, domain, identity, problem};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -37,21 +36,6 @@ fn bob() -> UserUri {
 
 fn room(name: &str) -> RoomUri {
     format!("mimi://b.example/r/{name}").parse().unwrap()
-}
-
-async fn identity(world: &World, shown: Shown<'_>, subject: &UserUri) -> Identity {
-    let key = SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap();
-    let tbs = CredentialItemTbs {
-        subject: subject.clone(),
-        cipher_suite: SUITE,
-        public_key: key.public_key().clone(),
-        disclose: vec![],
-        format: mimi_pseudonym::DisclosureFormat::X509,
-    };
-    let request = CredentialsRequest { items: vec![CredentialItem::sign(tbs, &key).unwrap().into()] };
-    let mut issued: CredentialsResponse = world.post(shown, local::CREDENTIALS_PATH, &request).await.unwrap();
-    let chain = CertificateChain::try_from(issued.items.remove(0).leaf).unwrap();
-    Identity::new(SUITE, key, chain, &world.trust, world.now).unwrap()
 }
 
 fn fresh(world: &World, identity: &Identity, purpose: KeyPackagePurpose) -> KeyPackage {

@@ -7,42 +7,20 @@ mod support;
 use std::time::Duration;
 
 use http::Method;
-use mimi_credential::CertificateChain;
-use mimi_mls::{Identity, NewKeyPackage, Opened, Room, UnverifiedKeyPackage, Wanted};
+use mimi_mls::{NewKeyPackage, Opened, Room, UnverifiedKeyPackage, Wanted};
 use mimi_provider::OsEntropy;
-use mimi_pseudonym::{Content, DisclosureFormat, Entropy, RoomUri, Signer, SigningKey, UserUri};
+use mimi_pseudonym::{Content, Entropy, RoomUri};
 use mimi_room::{ComponentId, ComponentUpdate, KeyPackagePurpose, ParticipantListUpdate, RoomState};
 use mimi_wire::{
     AppDataDictionary, ClientMaterial, Credential, FanoutEvent, GroupInfoOption, IdentifierQueryCode,
     IdentifierRequest, IdentifierResponse, KeyMaterialRequest, KeyMaterialRequestTbs, KeyMaterialResponse,
     KeyMaterialUserCode, QueryElement, RatchetTreeOption, RequiredCapabilities, SearchField, SubmitMessageRequest,
     SubmitMessageResponse, UpdateOutcome, UpdateRequest, UpdateRoomResponse, Wire,
-    directory::percent_encode,
     local::{self, *},
 };
-use support::{SUITE, Shown, World, domain};
+use support::{SUITE, Shown, World, domain, identity, with_room};
 
 const DAY: Duration = Duration::from_secs(86_400);
-
-fn with_room(base: &str, room: &RoomUri) -> String {
-    format!("{base}/{}", percent_encode(room.as_str()))
-}
-
-/// A credential for a user from the device's provider.
-async fn identity(world: &World, shown: Shown<'_>, subject: &UserUri) -> Identity {
-    let key = SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap();
-    let tbs = CredentialItemTbs {
-        subject: subject.clone(),
-        cipher_suite: SUITE,
-        public_key: key.public_key().clone(),
-        disclose: vec![],
-        format: DisclosureFormat::X509,
-    };
-    let request = CredentialsRequest { items: vec![CredentialItem::sign(tbs, &key).unwrap().into()] };
-    let mut issued: CredentialsResponse = world.post(shown, local::CREDENTIALS_PATH, &request).await.unwrap();
-    let chain = CertificateChain::try_from(issued.items.remove(0).leaf).unwrap();
-    Identity::new(SUITE, key, chain, &world.trust, world.now).unwrap()
-}
 
 async fn inbox(world: &World, shown: Shown<'_>, after: u64) -> Vec<InboxEvent> {
     let path = format!("{}?after={after}&wait=20000", local::INBOX_PATH);

@@ -5,12 +5,11 @@
 mod support;
 
 use http::Method;
-use mimi_credential::CertificateChain;
 use mimi_mls::{
     CommitBundle, HpkeKeyPair, Identity, Opened, Room, RoomPreview, UnverifiedRoom, Wanted, open_with_label,
 };
 use mimi_provider::OsEntropy;
-use mimi_pseudonym::{Content, DisclosureFormat, Entropy, PublicKey, RoomUri, Signer, SigningKey, UserUri};
+use mimi_pseudonym::{Content, Entropy, PublicKey, RoomUri, UserUri};
 use mimi_room::{
     BaseRoomPolicy, ComponentId, ComponentUpdate, How, JoinLinkPolicy, RichDescription, RoomMetadata, RoomState,
 };
@@ -23,32 +22,12 @@ use mimi_wire::{
     local::{self, *},
 };
 use ring::digest::{SHA256, digest};
-use support::{SUITE, Shown, World, domain};
+use support::{SUITE, Shown, World, domain, identity, with_room};
 
 const CODE: [u8; 16] = [7; 16];
 
-fn with_room(base: &str, room: &RoomUri) -> String {
-    format!("{base}/{}", percent_encode(room.as_str()))
-}
-
 fn sha256(octets: &[u8]) -> [u8; 32] {
     digest(&SHA256, octets).as_ref().try_into().unwrap()
-}
-
-/// A credential for a user from the device's provider.
-async fn identity(world: &World, shown: Shown<'_>, subject: &UserUri) -> Identity {
-    let key = SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap();
-    let tbs = CredentialItemTbs {
-        subject: subject.clone(),
-        cipher_suite: SUITE,
-        public_key: key.public_key().clone(),
-        disclose: vec![],
-        format: DisclosureFormat::X509,
-    };
-    let request = CredentialsRequest { items: vec![CredentialItem::sign(tbs, &key).unwrap().into()] };
-    let mut issued: CredentialsResponse = world.post(shown, local::CREDENTIALS_PATH, &request).await.unwrap();
-    let chain = CertificateChain::try_from(issued.items.remove(0).leaf).unwrap();
-    Identity::new(SUITE, key, chain, &world.trust, world.now).unwrap()
 }
 
 /// A device of a new account, and a pseudonym of it.

@@ -131,9 +131,9 @@ impl Sender {
                 "a.example",
             );
             match tokio::time::timeout(Duration::from_secs(20), sent).await {
-                Ok(Some((200, body))) => return body,
-                Ok(Some((204, _))) => return Vec::new(),
-                Ok(Some((status @ 400..500, body))) => panic!("{path}: {status} {}", String::from_utf8_lossy(&body)),
+                Ok(Some((200, _, body))) => return body,
+                Ok(Some((204, _, _))) => return Vec::new(),
+                Ok(Some((status @ 400..500, _, body))) => panic!("{path}: {status} {}", String::from_utf8_lossy(&body)),
                 _ => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }

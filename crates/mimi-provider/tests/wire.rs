@@ -21,16 +21,12 @@ use mimi_wire::{
     directory::{DIRECTORY_PATH, percent_encode},
     local::{self, *},
 };
-use support::{SUITE, Shown, World, domain, problem};
+use support::{SUITE, Shown, World, domain, problem, with_room};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn path(endpoint: &str, value: &str) -> String {
     format!("/mimi/v1/{endpoint}/{}", percent_encode(value))
-}
-
-fn with_room(base: &str, room: &RoomUri) -> String {
-    format!("{base}/{}", percent_encode(room.as_str()))
 }
 
 fn query(handle: &str) -> IdentifierRequest {

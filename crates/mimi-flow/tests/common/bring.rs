@@ -3,7 +3,7 @@
 use mimi_mls::{UnverifiedKeyPackage, Wanted};
 use mimi_pseudonym::{ClientUri, RoomUri, UserUri, Wire};
 use mimi_room::{ComponentId, ComponentUpdate, ParticipantListUpdate};
-use mimi_wire::{ClientMaterial, CommitMessage, GroupInfoOption, RatchetTreeOption, UpdateRequest};
+use mimi_wire::ClientMaterial;
 
 use super::World;
 
@@ -43,17 +43,7 @@ impl World {
 
     /// The device commits this behind its back, and the commit is accepted.
     pub fn commit_wanted(&mut self, device: usize, room: &RoomUri, wanted: Wanted) {
-        let bundle = self.with_room(device, room, |room| room.commit(wanted).unwrap());
-        let request = UpdateRequest::Commit {
-            commit: CommitMessage::try_from(bundle.commit).unwrap(),
-            welcome: bundle.welcome,
-            group_info: GroupInfoOption::Full(bundle.group_info),
-            ratchet_tree: RatchetTreeOption::DistributionService,
-        };
-        let from = self.profiles[device].domain().clone();
-        let before = self.refusals.len();
-        self.update(&from, room, &request.encode()).unwrap();
-        assert_eq!(self.refusals.len(), before, "{:?}", self.refusals);
+        self.commit_unseen(device, room, wanted);
         self.run();
     }
 }

@@ -48,7 +48,12 @@ impl World {
 
     /// The device commits without anything to change; the commit is accepted before anyone else's.
     pub fn commit_rogue(&mut self, device: usize, uri: &RoomUri) {
-        let bundle = self.with_room(device, uri, |room| room.commit(Wanted::default()).unwrap());
+        self.commit_unseen(device, uri, Wanted::default());
+    }
+
+    /// The device commits behind its back, and the hub accepts.
+    pub fn commit_unseen(&mut self, device: usize, uri: &RoomUri, wanted: Wanted) {
+        let bundle = self.with_room(device, uri, |room| room.commit(wanted).unwrap());
         let request = UpdateRequest::Commit {
             commit: CommitMessage::try_from(bundle.commit).unwrap(),
             welcome: bundle.welcome,

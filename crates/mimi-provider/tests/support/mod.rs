@@ -14,13 +14,19 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use mimi_credential::{CertificateChain, Issuer, TrustStore, Validity};
+use mimi_mls::Identity;
 use mimi_provider::{Config, OffsetClock, Options, OsEntropy, Provider};
 use mimi_pseudonym::{
-    CipherSuite, ClientUri, Clock, Domain, Entropy, SignatureScheme, Signer, SigningKey, Timestamp, UserUri,
+    CipherSuite, ClientUri, Clock, DisclosureFormat, Domain, Entropy, RoomUri, SignatureScheme, Signer, SigningKey,
+    Timestamp, UserUri,
 };
 use mimi_wire::{
     MEDIA_TYPE, Problem, ProblemDocument, Wire,
-    local::{self, DeviceToken, RegisterAccountRequest, RegisterResponse},
+    directory::percent_encode,
+    local::{
+        self, CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, DeviceToken,
+        RegisterAccountRequest, RegisterResponse,
+    },
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::{ClientConfig, RootCertStore, version::TLS13};
@@ -34,6 +40,27 @@ pub const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
 
 pub fn domain(text: &str) -> Domain {
     text.parse().unwrap()
+}
+
+/// A path that ends with a room.
+pub fn with_room(base: &str, room: &RoomUri) -> String {
+    format!("{base}/{}", percent_encode(room.as_str()))
+}
+
+/// A credential for a user from the device's provider.
+pub async fn identity(world: &World, shown: Shown<'_>, subject: &UserUri) -> Identity {
+    let key = SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap();
+    let tbs = CredentialItemTbs {
+        subject: subject.clone(),
+        cipher_suite: SUITE,
+        public_key: key.public_key().clone(),
+        disclose: vec![],
+        format: DisclosureFormat::X509,
+    };
+    let request = CredentialsRequest { items: vec![CredentialItem::sign(tbs, &key).unwrap().into()] };
+    let mut issued: CredentialsResponse = world.post(shown, local::CREDENTIALS_PATH, &request).await.unwrap();
+    let chain = CertificateChain::try_from(issued.items.remove(0).leaf).unwrap();
+    Identity::new(SUITE, key, chain, &world.trust, world.now).unwrap()
 }
 
 /// A certificate for TLS.
@@ -271,39 +298,8 @@ impl World {
         media_type: &str,
         host: &str,
     ) -> (u16, http::HeaderMap, Vec<u8>) {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.root.clone()).unwrap();
-        let builder = ClientConfig::builder_with_protocol_versions(&[&TLS13]).with_root_certificates(roots);
-        let mut config = match shown.certificate {
-            Some(tls) => {
-                let key = PrivateKeyDer::Pkcs8(tls.key.serialize_der().into());
-                builder.with_client_auth_cert(vec![tls.certificate.clone()], key).unwrap()
-            }
-            None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let to_b = shown.to_b;
-        let tcp = TcpStream::connect(if to_b { self.address_b } else { self.address }).await.unwrap();
-        let name = ServerName::try_from(if to_b { "b.example" } else { "a.example" }).unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(format!("https://{host}{path}"));
-        request = request.header("content-type", media_type);
-        if let Some(from) = shown.from {
-            request = request.header("from", from);
-        }
-        if let Some(token) = shown.token {
-            let token: String = token.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        if let Some(key) = shown.key {
-            request = request.header("idempotency-key", key);
-        }
-        let response = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        (parts.status.as_u16(), parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
+        let (address, name) = if shown.to_b { (self.address_b, "b.example") } else { (self.address, "a.example") };
+        try_exchange(&self.root, address, name, shown, method, path, body, media_type, host).await.unwrap()
     }
 
     /// What the operator orders to be done in a room of a.example.
@@ -403,7 +399,9 @@ pub async fn exchange(
     path: &str,
     body: Vec<u8>,
 ) -> (u16, Vec<u8>) {
-    try_exchange(root, address, name, shown, method, path, body, MEDIA_TYPE, name).await.unwrap()
+    let (status, _, body) =
+        try_exchange(root, address, name, shown, method, path, body, MEDIA_TYPE, name).await.unwrap();
+    (status, body)
 }
 
 /// As [`exchange`]; nothing if there is no answer.
@@ -418,7 +416,7 @@ pub async fn try_exchange(
     body: Vec<u8>,
     media_type: &str,
     host: &str,
-) -> Option<(u16, Vec<u8>)> {
+) -> Option<(u16, http::HeaderMap, Vec<u8>)> {
     let mut roots = RootCertStore::empty();
     roots.add(root.clone()).unwrap();
     let builder = ClientConfig::builder_with_protocol_versions(&[&TLS13]).with_root_certificates(roots);
@@ -449,8 +447,8 @@ pub async fn try_exchange(
         request = request.header("idempotency-key", key);
     }
     let response = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.ok()?;
-    let status = response.status().as_u16();
-    Some((status, response.into_body().collect().await.ok()?.to_bytes().to_vec()))
+    let (parts, body) = response.into_parts();
+    Some((parts.status.as_u16(), parts.headers, body.collect().await.ok()?.to_bytes().to_vec()))
 }
 
 /// The problem in an answer.
