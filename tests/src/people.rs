@@ -158,16 +158,25 @@ fn delays() -> Delays {
     Delays { destroy_after: day, destroy_spread: day, commit_spread, ..Delays::default() }
 }
 
-/// What a client of a provider needs from its surroundings.
+/// The issuers of all providers, each trusted for its domain.
 ///
 /// # Errors
-/// If there is no such provider, or its files cannot be read.
-pub fn surroundings(fixture: &Fixture, domain: &str, clock: &Arc<MovedClock>) -> Result<Surroundings> {
+/// If their files cannot be read.
+pub fn trust(fixture: &Fixture) -> Result<TrustStore> {
     let mut trust = TrustStore::default();
     for site in fixture.sites() {
         let issuer = CertificateDer::from_pem_file(site.issuer())?;
         trust = trust.with_anchor(&issuer, [site.domain().clone()])?;
     }
+    Ok(trust)
+}
+
+/// What a client of a provider needs from its surroundings.
+///
+/// # Errors
+/// If there is no such provider, or its files cannot be read.
+pub fn surroundings(fixture: &Fixture, domain: &str, clock: &Arc<MovedClock>) -> Result<Surroundings> {
+    let trust = trust(fixture)?;
     let site = fixture.site(domain)?;
     Ok(Surroundings {
         provider: ProviderAddress {

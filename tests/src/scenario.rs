@@ -5,6 +5,7 @@ pub mod consent;
 pub mod crash;
 pub mod join_link;
 pub mod knock;
+pub mod recovery;
 mod rooms;
 mod world;
 

@@ -201,12 +201,22 @@ impl Device {
         let Some(room) = self.rooms.remove(uri) else { return };
         self.retire(&room);
         self.asked_in.remove(uri);
+        let shown = room.state().purpose() != RoomPurpose::Connection;
+        self.over_where(uri, shown, cx);
+    }
+
+    /// A room that is not kept here any more is over.
+    pub(crate) fn over(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
+        self.over_where(uri, true, cx);
+    }
+
+    fn over_where(&mut self, uri: &RoomUri, shown: bool, cx: &mut Context<'_>) {
         self.knocked.remove(uri);
         self.refused.remove(uri);
         self.disclosures.forget(uri);
         self.offered.retain(|_, target| target != uri);
         // A connection room was never shown.
-        if room.state().purpose() != RoomPurpose::Connection {
+        if shown {
             self.tell(Event::Closed { room: uri.clone() });
         }
         let here = self.flows.iter().filter(|(_, flow)| flow.room() == Some(uri));

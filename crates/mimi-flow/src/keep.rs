@@ -142,7 +142,10 @@ impl Device {
     /// A room is no more for this device: the pseudonym that was its name there has served, unless it is the name in another
     /// one too.
     pub(crate) fn retire(&mut self, room: &Room) {
-        let user = room.identity().user();
+        self.retire_user(room.identity().user());
+    }
+
+    pub(crate) fn retire_user(&mut self, user: &UserUri) {
         if !self.rooms.values().any(|other| other.identity().user() == user) {
             self.wallet.retire(user);
         }

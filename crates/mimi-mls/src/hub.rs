@@ -142,10 +142,8 @@ impl HubRoom {
             return Err(HubCreateError::ExternalSender);
         }
         let state = room_state(room, group.group_context().extensions())?;
-        let roster = Roster::verify(group.members(), suite, trust, now)?;
-        if roster.iter().any(|(_, leaf)| state.participants().role_of(&leaf.user).is_none()) {
-            return Err(HubCreateError::NotParticipant);
-        }
+        let roster = Roster::of_participants(group.members(), &state, suite, trust, now)?;
+        let roster = roster.ok_or(HubCreateError::NotParticipant)?;
         state.check(&roster.clients())?;
         let context = group.group_context().tls_serialize_detached().map_err(|_| HubCreateError::Mls)?;
         let info = group_info.as_bytes().strip_prefix(context.as_slice()).ok_or(HubCreateError::Mls)?.to_vec();
@@ -216,6 +214,10 @@ impl HubRoom {
     /// Users and clients in the group.
     pub fn clients(&self) -> Vec<(UserUri, ClientUri)> {
         self.roster.clients()
+    }
+
+    pub(crate) fn users(&self) -> BTreeSet<UserUri> {
+        self.roster.iter().map(|(_, leaf)| leaf.user.clone()).collect()
     }
 
     /// The domains that have a client in the group.

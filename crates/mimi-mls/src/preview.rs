@@ -40,6 +40,8 @@ pub struct RoomPreview {
     state: RoomState,
     clients: Vec<(UserUri, ClientUri)>,
     epoch: u64,
+    /// The role that is wanted; none for the one that the room gives.
+    wanted: Option<u32>,
 }
 
 /// Why what came is no room that could be joined.
@@ -120,12 +122,10 @@ impl UnverifiedRoom {
         let state = room_state(room, group.extensions())?;
         let own = group.own_leaf_index();
         let members = group.members().filter(|member| member.index != own);
-        let roster = Roster::verify(members, identity.suite(), trust, now)?;
-        if roster.iter().any(|(_, leaf)| state.participants().role_of(&leaf.user).is_none()) {
-            return Err(PreviewError::NotParticipant);
-        }
+        let roster = Roster::of_participants(members, &state, identity.suite(), trust, now)?;
+        let roster = roster.ok_or(PreviewError::NotParticipant)?;
         let (clients, epoch) = (roster.clients(), self.group_info.epoch());
-        Ok(RoomPreview { verified: self, identity, state, clients, epoch })
+        Ok(RoomPreview { verified: self, identity, state, clients, epoch, wanted: None })
     }
 
     /// Joins the group; `next` is what the room's state becomes, and by what updates.
@@ -198,7 +198,14 @@ impl RoomPreview {
     /// # Errors
     /// [`Refusal`], if the room would not let it in.
     pub fn role(&self, how: How, now: Timestamp) -> Result<Option<u32>, Refusal> {
-        self.state.at(now).entry_role(self.identity.user(), self.identity.client(), how)
+        self.state.at(now).entry_role_as(self.identity.user(), self.identity.client(), how, self.wanted)
+    }
+
+    /// The same room to be joined in a certain role, if the user is no participant yet: the one that a join link grants.
+    /// Without one, it is the first that the room gives to whoever joins.
+    #[must_use]
+    pub fn in_role(self, wanted: Option<u32>) -> Self {
+        Self { wanted, ..self }
     }
 
     /// Joins by an external commit (RFC 9420, section 12.4.3.2): comes onto the participant list, if the user is not

@@ -187,10 +187,8 @@ impl Room {
         let identity = as_in_group(&group, identity, trust, now).ok_or(JoinError::Welcome)?;
         let uri = room_of(group.group_id()).filter(|uri| uri == room).ok_or(JoinError::OtherRoom)?;
         let state = room_state(&uri, group.extensions())?;
-        let roster = Roster::verify(group.members(), identity.suite(), trust, now)?;
-        if roster.iter().any(|(_, leaf)| state.participants().role_of(&leaf.user).is_none()) {
-            return Err(JoinError::NotParticipant);
-        }
+        let roster = Roster::of_participants(group.members(), &state, identity.suite(), trust, now)?;
+        let roster = roster.ok_or(JoinError::NotParticipant)?;
         let mut room = Self {
             backend,
             group,

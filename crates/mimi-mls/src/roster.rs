@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use mimi_credential::{CredentialError, TrustStore};
 use mimi_pseudonym::{CipherSuite, ClientUri, DecodeError, Reader, Timestamp, UserUri, Wire, Writer};
+use mimi_room::RoomState;
 use openmls::prelude::{Credential, Member};
 
 use crate::identity::{Leaf, certificates};
@@ -32,6 +33,19 @@ impl Roster {
             })
             .collect::<Result<_, CredentialError>>()?;
         Ok(Self { leaves, former: Vec::new() })
+    }
+
+    /// Verifies the members of a group that is a room's; none if one of them is no participant of the room.
+    pub(crate) fn of_participants(
+        members: impl Iterator<Item = Member>,
+        state: &RoomState,
+        suite: CipherSuite,
+        trust: &TrustStore,
+        now: Timestamp,
+    ) -> Result<Option<Self>, CredentialError> {
+        let roster = Self::verify(members, suite, trust, now)?;
+        let all = roster.leaves.values().all(|leaf| state.participants().role_of(&leaf.user).is_some());
+        Ok(all.then_some(roster))
     }
 
     pub(crate) fn leaf(&self, index: u32) -> Option<&Leaf> {

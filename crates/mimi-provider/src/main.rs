@@ -7,7 +7,7 @@ use std::{io::Write, path::Path, path::PathBuf, process::ExitCode, sync::Arc};
 use command::{Command, HELP, Task};
 use mimi_provider::{
     Config, ConfigError, OffsetClock, Options, Provider, Setting, StartError,
-    operate::{self, InitError, OperateError, Operator},
+    operate::{self, InitError, OperateError, Operator, OrderError},
 };
 use mimi_pseudonym::Clock;
 
@@ -34,6 +34,8 @@ enum Failure {
     Init(#[from] InitError),
     #[error("{0}")]
     Operate(#[from] OperateError),
+    #[error("{0}")]
+    Order(#[from] OrderError),
     #[error("not everything is as it should be")]
     Check,
     #[error("{0}")]
@@ -98,6 +100,7 @@ fn operate(path: &Path, config: Config, task: Task, out: &mut impl Write) -> Res
             Ok(out.write_all(text.as_bytes())?)
         }
         Task::Pardon(user) => Ok(mimi_provider::pardon(&config, &user, OffsetClock::default().now())?),
+        Task::Order { room, order, at } => Ok(operate::order(&config, &room, &order, at)?),
         task => asked(&Operator::open(config)?, task, out),
     }
 }
@@ -131,7 +134,13 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
             }
         }
         Task::Backup(file) => operator.backup(&file)?,
-        Task::Run { .. } | Task::Check | Task::Peers | Task::AddPeer(_) | Task::Explain(_) | Task::Pardon(_) => {}
+        Task::Run { .. }
+        | Task::Order { .. }
+        | Task::Check
+        | Task::Peers
+        | Task::AddPeer(_)
+        | Task::Explain(_)
+        | Task::Pardon(_) => {}
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod init;
+mod order;
 mod peer;
 
 use std::path::Path;
@@ -10,8 +11,10 @@ use mimi_pseudonym::{Entropy, UserUri};
 
 pub use check::{Finding, check};
 pub use init::{Init, InitError};
+pub use order::{OrderError, order};
 pub use peer::NewPeer;
 
+pub use crate::hub::Order;
 use crate::{Config, OsEntropy, StartError, hash, hex, provider::make_private_folder, store};
 
 /// A provider's database, for its operator. The provider may run meanwhile.

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
-    scenario::{Report, Variant, connection, consent, crash, join_link, knock},
+    scenario::{Report, Variant, connection, consent, crash, join_link, knock, recovery},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
 
@@ -20,6 +20,7 @@ Scenarios; all of them without a name:
   many-pseudonyms  one account with a thousand pseudonyms: acquired, kept fresh for thirty days, written to
   join-link     Alice makes a link into a room, and Bob comes in by it and says who he is
   knock         Cathy knocks at a room between three providers, and is let in much later
+  recovery      clients that do not keep the rules make commits that nobody can follow, and the room goes on without them
   crash         the connection flow again, while both providers are killed over and over, and clients as well
   bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
   bench-pseudonyms  what a pseudonym costs, with 10, 100, 1,000 and 10,000 of them in one account
@@ -47,6 +48,7 @@ enum Command {
     Connection,
     JoinLink,
     Knock,
+    Recovery,
     Crash,
     Consent,
     Many,
@@ -125,6 +127,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
             "connection" if !named => (named, arguments.command) = (true, Command::Connection),
             "join-link" if !named => (named, arguments.command) = (true, Command::JoinLink),
             "knock" if !named => (named, arguments.command) = (true, Command::Knock),
+            "recovery" if !named => (named, arguments.command) = (true, Command::Recovery),
             "crash" if !named => (named, arguments.command) = (true, Command::Crash),
             "consent" if !named => (named, arguments.command) = (true, Command::Consent),
             "many-pseudonyms" if !named => (named, arguments.command) = (true, Command::Many),
@@ -179,6 +182,15 @@ async fn run(arguments: &Arguments) -> Result<bool> {
                 passed &= show(&knock::run(variant(format)).await?)?;
             }
         }
+        if is(Command::Recovery) {
+            eprintln!(
+                "e2e: recovery with suite {}: two providers, two clients each, and some that are faulty",
+                suite.code()
+            );
+            let report = recovery::run(variant(DisclosureFormat::X509)).await?;
+            println!("{}\n\n{report}", report.name);
+            passed &= judge(&report.name, &report.failures, report.elapsed, report.kept.as_deref());
+        }
         if is(Command::Crash) {
             eprintln!("e2e: the same with suite {}, killed over and over", suite.code());
             let report = crash::run(variant(arguments.format.unwrap_or_default()), arguments.seed).await?;
@@ -192,7 +204,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
 /// The formats in which the connection flow is gone through with a suite.
 fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
     match (arguments.command, arguments.format) {
-        (Command::Crash | Command::Consent, _) => Vec::new(),
+        (Command::Crash | Command::Consent | Command::Recovery, _) => Vec::new(),
         (_, Some(format)) => vec![format],
         (Command::Connection | Command::JoinLink | Command::Knock, None) => DisclosureFormat::ALL.to_vec(),
         _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
@@ -263,6 +275,7 @@ mod tests {
         let many = parsed("bench-pseudonyms --count 70").unwrap();
         assert_eq!((many.command, many.count), (Command::BenchMany, Some(70)));
         assert_eq!(parsed("many-pseudonyms").unwrap().command, Command::Many);
+        assert_eq!(parsed("recovery").unwrap().command, Command::Recovery);
         assert_eq!(parsed("consent").unwrap().command, Command::Consent);
         assert_eq!(parsed("connection --help").unwrap().command, Command::Help);
     }
@@ -276,6 +289,7 @@ mod tests {
         assert_eq!(formats("knock"), [DisclosureFormat::ALL; 2]);
         assert_eq!(formats("connection --format sd-cwt"), [[SdCwt]; 2]);
         assert_eq!(formats("crash --format sd-jwt"), [[]; 2]);
+        assert_eq!(formats("recovery"), [[]; 2]);
     }
 
     #[test]

@@ -3,8 +3,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use mimi_mls::{AcceptedCommit, Admission, CommitBundle, CommitRefusal, HubProposals, HubRoom};
 use mimi_pseudonym::{Domain, PublicKey, RoomUri, Timestamp, UserUri, Wire};
 use mimi_wire::{
-    CommitMessage, FanoutEvent, FanoutMessage, GroupInfoOption, Problem, RatchetTree, RatchetTreeOption, UpdateOutcome,
-    UpdateRequest, UpdateRoomResponse, Welcome,
+    CommitMessage, FanoutEvent, FanoutMessage, GroupInfoOption, Problem, RatchetTree, RatchetTreeOption,
+    RatchetTreePresence, UpdateOutcome, UpdateRequest, UpdateRoomResponse, Welcome,
 };
 
 use super::{
@@ -20,7 +20,7 @@ use crate::{
     fail::Fail,
     hash,
     provider::Inner,
-    store::{CommitRecord, Hash, JoinRecord},
+    store::{CommitRecord, Hash, JoinRecord, Remedy},
 };
 
 /// The most commits between two snapshots of a room.
@@ -58,9 +58,9 @@ pub(crate) async fn update(
             let proposals = std::iter::once(proposal).chain(more).collect();
             return propose(inner, hub, from, proposals).or_else(|error| behind(inner, slot, &room, &hash, error));
         }
-        let offered = match offered(request) {
+        let offered = match offered(hub, request) {
             Ok(offered) => offered,
-            Err(word) => return Ok(refused(word)),
+            Err(answer) => return Ok(answer),
         };
         // A commit that adds clients is never replayed from the log: KeyPackages are checked again then, and would be found
         // expired one day.
@@ -86,6 +86,10 @@ pub(crate) async fn update(
         if offered.tree.as_ref().is_some_and(|tree| *tree != accepted.ratchet_tree) {
             *slot = None;
             return Ok(refused("the ratchet tree is not the group's"));
+        }
+        if lets_in_a_banned_one(inner, hub, &accepted, now)? {
+            *slot = None;
+            return Ok(refused("a client or its user is kept out by the hub"));
         }
         let again = match again(inner, hub, &accepted, now) {
             Ok(again) => again,
@@ -167,21 +171,47 @@ fn request_hash(request: &UpdateRequest) -> Hash {
     }
 }
 
-/// What a request offers, or a word why that is not taken.
-fn offered(request: UpdateRequest) -> Result<Offered, &'static str> {
+/// What a request offers, or the answer why that is not taken. Of the GroupInfo a committer may send what the hub cannot work
+/// out by itself (draft-mahy-mls-ratchet-tree-options-02, section 4).
+fn offered(hub: &HubRoom, request: UpdateRequest) -> Result<Offered, UpdateRoomResponse> {
     let UpdateRequest::Commit { commit, welcome, group_info, ratchet_tree } = request else {
-        return Err("no commit");
+        return Err(refused("no commit"));
     };
-    let GroupInfoOption::Full(group_info) = group_info else { return Err("a partial GroupInfo is not taken") };
     let tree = match ratchet_tree {
         RatchetTreeOption::DistributionService => None,
         RatchetTreeOption::Full(tree) => Some(tree),
         RatchetTreeOption::HttpsUri { .. } | RatchetTreeOption::OutOfBand { .. } => {
-            return Err("the ratchet tree is taken whole or not at all");
+            return Err(refused("the ratchet tree is taken whole or not at all"));
         }
     };
-    let bundle = CommitBundle { commit: commit.clone().into_message(), welcome, group_info };
+    let message = commit.clone().into_message();
+    let group_info = match group_info {
+        GroupInfoOption::Full(group_info) => group_info,
+        GroupInfoOption::Partial(partial) if partial.ratchet_tree_presence != RatchetTreePresence::NoRatchetTree => {
+            return Err(refused("the ratchet tree has no place in the GroupInfo"));
+        }
+        GroupInfoOption::Partial(partial) => hub.complete(&message, &partial).map_err(|refusal| response(&refusal))?,
+    };
+    let bundle = CommitBundle { commit: message, welcome, group_info };
     Ok(Offered { commit, bundle, tree })
+}
+
+/// Whether a commit brings in somebody whom the hub keeps out by itself, by the user's name or the client's. Members know
+/// nothing of that, and may add them; and whoever was given the GroupInfo before may come by an external commit.
+fn lets_in_a_banned_one(inner: &Inner, hub: &HubRoom, accepted: &AcceptedCommit, now: Timestamp) -> Result<bool, Fail> {
+    let joined = accepted.joined.as_ref().map(|joined| &joined.client);
+    let new: BTreeSet<_> = accepted.added.iter().map(|(_, client)| client).chain(joined).collect();
+    if new.is_empty() {
+        return Ok(false);
+    }
+    for (user, client) in hub.clients().iter().filter(|(_, client)| new.contains(client)) {
+        for name in [user.as_str(), client.as_str()] {
+            if inner.store.holds(hub.uri(), name, Remedy::Ban, now)? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// What an external commit has made void, the hub proposes again.

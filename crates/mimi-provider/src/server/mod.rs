@@ -5,7 +5,7 @@ mod dispatch;
 mod exchange;
 mod peer;
 mod reply;
-mod route;
+pub(crate) mod route;
 
 use std::{
     convert::Infallible,

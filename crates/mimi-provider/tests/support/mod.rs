@@ -34,6 +34,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::{net::TcpStream, sync::oneshot};
 use tokio_rustls::TlsConnector;
 
+pub mod people;
 pub mod postgres;
 
 pub const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
