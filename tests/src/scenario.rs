@@ -3,10 +3,11 @@
 pub mod connection;
 pub mod consent;
 pub mod crash;
+pub mod devices;
 pub mod join_link;
 pub mod knock;
 pub mod recovery;
-mod rooms;
+pub(crate) mod rooms;
 mod world;
 
 use std::{fmt, path::PathBuf, time::Duration};

@@ -22,6 +22,7 @@ impl Device {
             InboxBody::RoomDestroyed { room } => self.closed(&room, cx),
             InboxBody::Consent { entry } => self.consent_came(entry, cx),
             InboxBody::KeyPackagesLow { user } => self.key_packages_low(user, cx),
+            InboxBody::SiblingReady { user } => self.sibling_ready(&user, cx),
             // A handshake is judged by the time at which the hub accepted it: whoever was away for long still follows, though
             // a certificate that was good then has run out. A hub cannot make a time that has not come.
             InboxBody::Fanout { room, message } => {

@@ -276,7 +276,9 @@ fn knocks_that_leave(count: u32) {
     });
     assert_eq!(late.epoch(), hub.epoch());
     let octets: usize = missed.iter().map(|message| message.as_bytes().len()).sum();
-    println!("\n| knocks, each leaves | hub, for one, µs | the moderator who is there, for one, µs | one who was away, for one, µs | octets to catch up on, for one |\n|---|---|---|---|---|");
+    println!(
+        "\n| knocks, each leaves | hub, for one, µs | the moderator who is there, for one, µs | one who was away, for one, µs | octets to catch up on, for one |\n|---|---|---|---|---|"
+    );
     println!(
         "| {count} | {} | {} | {} | {} |",
         micros(hubs / count),

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
-    scenario::{Report, Variant, connection, consent, crash, join_link, knock, recovery},
+    scenario::{Report, Variant, connection, consent, crash, devices, join_link, knock, recovery},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
 
@@ -21,8 +21,10 @@ Scenarios; all of them without a name:
   join-link     Alice makes a link into a room, and Bob comes in by it and says who he is
   knock         Cathy knocks at a room between three providers, and is let in much later
   recovery      clients that do not keep the rules make commits that nobody can follow, and the room goes on without them
+  devices       a device that is added to an account later comes into the account's rooms by itself
   crash         the connection flow again, while both providers are killed over and over, and clients as well
   bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
+  bench-refusals  how long it takes to be refused what is needed to join a room, by the reason
   bench-pseudonyms  what a pseudonym costs, with 10, 100, 1,000 and 10,000 of them in one account
 
 Options:
@@ -49,11 +51,13 @@ enum Command {
     JoinLink,
     Knock,
     Recovery,
+    Devices,
     Crash,
     Consent,
     Many,
     Bench,
     BenchMany,
+    Refusals,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -128,10 +132,12 @@ fn parse(words: &[String]) -> Result<Arguments> {
             "join-link" if !named => (named, arguments.command) = (true, Command::JoinLink),
             "knock" if !named => (named, arguments.command) = (true, Command::Knock),
             "recovery" if !named => (named, arguments.command) = (true, Command::Recovery),
+            "devices" if !named => (named, arguments.command) = (true, Command::Devices),
             "crash" if !named => (named, arguments.command) = (true, Command::Crash),
             "consent" if !named => (named, arguments.command) = (true, Command::Consent),
             "many-pseudonyms" if !named => (named, arguments.command) = (true, Command::Many),
             "bench-pseudonyms" if !named => (named, arguments.command) = (true, Command::BenchMany),
+            "bench-refusals" if !named => (named, arguments.command) = (true, Command::Refusals),
             "bench-flow" if !named => (named, arguments.command) = (true, Command::Bench),
             _ => bail!("`{word}` is not understood\n\n{HELP}"),
         }
@@ -151,6 +157,11 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             eprintln!("e2e: {rounds} connection flows with suite {}", suite.code());
             let costs = bench::run(Bench { suite: *suite, rounds, keep }).await?;
             println!("Connection flow, suite {}\n\n{costs}", suite.code());
+            continue;
+        }
+        if arguments.command == Command::Refusals {
+            eprintln!("e2e: refusals with suite {}", suite.code());
+            println!("Refusals, suite {}\n\n{}", suite.code(), bench::refusals(*suite, arguments.keep).await?);
             continue;
         }
         if matches!(arguments.command, Command::Many | Command::BenchMany) {
@@ -191,6 +202,12 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             println!("{}\n\n{report}", report.name);
             passed &= judge(&report.name, &report.failures, report.elapsed, report.kept.as_deref());
         }
+        if is(Command::Devices) {
+            eprintln!("e2e: devices with suite {}: two providers, and a third device", suite.code());
+            let report = devices::run(variant(DisclosureFormat::X509)).await?;
+            println!("{}\n\n{report}", report.name);
+            passed &= judge(&report.name, &report.failures, report.elapsed, report.kept.as_deref());
+        }
         if is(Command::Crash) {
             eprintln!("e2e: the same with suite {}, killed over and over", suite.code());
             let report = crash::run(variant(arguments.format.unwrap_or_default()), arguments.seed).await?;
@@ -204,7 +221,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
 /// The formats in which the connection flow is gone through with a suite.
 fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
     match (arguments.command, arguments.format) {
-        (Command::Crash | Command::Consent | Command::Recovery, _) => Vec::new(),
+        (Command::Crash | Command::Consent | Command::Recovery | Command::Devices, _) => Vec::new(),
         (_, Some(format)) => vec![format],
         (Command::Connection | Command::JoinLink | Command::Knock, None) => DisclosureFormat::ALL.to_vec(),
         _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
@@ -275,6 +292,8 @@ mod tests {
         let many = parsed("bench-pseudonyms --count 70").unwrap();
         assert_eq!((many.command, many.count), (Command::BenchMany, Some(70)));
         assert_eq!(parsed("many-pseudonyms").unwrap().command, Command::Many);
+        assert_eq!(parsed("bench-refusals").unwrap().command, Command::Refusals);
+        assert_eq!(parsed("devices").unwrap().command, Command::Devices);
         assert_eq!(parsed("recovery").unwrap().command, Command::Recovery);
         assert_eq!(parsed("consent").unwrap().command, Command::Consent);
         assert_eq!(parsed("connection --help").unwrap().command, Command::Help);

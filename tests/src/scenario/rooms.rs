@@ -30,7 +30,7 @@ pub(super) fn is_issued(name: ClaimName) -> bool {
 }
 
 /// Alice makes a room; her other client comes in.
-pub(super) async fn create(people: &mut People) -> Result<RoomUri> {
+pub(crate) async fn create(people: &mut People) -> Result<RoomUri> {
     let links = JoinLinkPolicy { multiuser: true, ..JoinLinkPolicy::default() };
     let new = NewRoom {
         name: NAME.to_owned(),

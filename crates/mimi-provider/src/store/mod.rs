@@ -19,6 +19,7 @@ mod recovery;
 mod remedies;
 mod rooms;
 mod schema;
+mod siblings;
 mod sqlite;
 #[cfg(test)]
 mod tests;

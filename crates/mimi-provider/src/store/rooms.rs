@@ -140,6 +140,13 @@ impl Store {
         self.look(|db| db.value("SELECT epoch FROM hub_rooms WHERE room = ?1", [room.as_str()]))
     }
 
+    /// The room with the longest snapshot.
+    pub(crate) fn largest_room(&self) -> Result<Option<RoomUri>, StoreError> {
+        let question = "SELECT room FROM hub_snapshots ORDER BY LENGTH(snapshot) DESC LIMIT 1";
+        let room: Option<String> = self.look(|db| db.value(question, [0_i64; 0]))?;
+        room.map(|room| parsed(&room, "room")).transpose()
+    }
+
     /// The epoch of a room, and how many times proposals were added in it. Where other processes write to the database,
     /// what this one has of a room is worth something only if it is the same there.
     pub(crate) fn room_version(&self, room: &RoomUri) -> Result<Option<(u64, u64)>, StoreError> {
