@@ -100,7 +100,9 @@ async fn story(world: &World, variant: Variant, report: &mut DevicesReport) -> R
     let later = rooms::create(&mut people).await?;
     people.settle().await?;
     rooms::agree(&people, &later, 3)?;
-    report.steps.push("a room that Alice makes later, from a pseudonym that she had before, has all three in it".into());
+    report
+        .steps
+        .push("a room that Alice makes later, from a pseudonym that she had before, has all three in it".into());
     Ok(())
 }
 
