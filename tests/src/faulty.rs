@@ -8,7 +8,7 @@ use mimi_link::RoomLink;
 use mimi_mls::{
     CommitBundle, HpkeKeyPair, Identity, Opened, Room, RoomPreview, UnverifiedRoom, Wanted, open_with_label,
 };
-use mimi_pseudonym::{CipherSuite, Clock as _, Content, DisclosureFormat, Entropy as _, RoomUri, SigningKey, UserUri};
+use mimi_pseudonym::{CipherSuite, Clock as _, Content, DisclosureFormat, RoomUri, Signer as _, SigningKey, UserUri};
 use mimi_room::How;
 use mimi_wire::{
     CommitReportTbs, Credential, FanoutEvent, GROUP_INFO_ENCRYPTION_LABEL, GroupInfo, GroupInfoOption,
