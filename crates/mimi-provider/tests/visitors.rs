@@ -334,3 +334,30 @@ async fn a_partial_group_info_is_enough_for_a_member_and_for_who_joins() {
     alice.follow(&world, &mut alices, 2).await;
     assert_eq!(alices.clients().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_in_again_in_its_own_place_hears_and_is_heard() {
+    let world = World::start("return").await;
+    let mut alice = Person::new(&world, "alice", false).await;
+    let mut bob = Person::new(&world, "bob", false).await;
+    let (uri, mut alices) = found(&world, &alice, multiuser).await;
+    alice.links(&world, &uri, create(&CODE, None, None)).await.unwrap();
+    let identity = bob.identity(&world).await;
+    for code in [Some(CODE.as_slice()), None] {
+        let preview = bob.ask(&world, &uri, &identity, code).await.unwrap().unwrap();
+        let how = if code.is_some() { How::JoinCode } else { How::ExternalCommit };
+        let (mut room, bundle) = preview.join(how, &world.trust, world.now).unwrap();
+        assert!(is_accepted(&bob.commit(&world, &uri, bundle).await));
+        assert!(may_say(&bob.say(&world, &mut room, b"here I am").await), "{code:?}");
+        alice.follow(&world, &mut alices, room.epoch()).await;
+        assert_eq!(alices.clients().len(), 2, "one leaf, however often");
+        assert!(may_say(&alice.say(&world, &mut alices, b"so you are").await));
+        loop {
+            let heard = bob.until(&world, is_message).await;
+            let FanoutEvent::Application { message, .. } = heard else { panic!("no message") };
+            if let Ok(Opened::Content { .. }) = room.open(message.message(), &world.trust, world.now) {
+                break;
+            }
+        }
+    }
+}

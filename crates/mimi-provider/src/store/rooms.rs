@@ -248,7 +248,9 @@ impl Store {
             }
             let peers = put_in_outbox(db, room, position, record.outbox, record.accepted)?;
             let mut devices = put_in_inboxes(db, room, &body)?;
-            for client in record.removed {
+            // Whoever comes in again takes its own earlier leaf away, and is there.
+            let here = record.joined.as_ref().map(|joined| joined.client);
+            for client in record.removed.iter().filter(|client| here != Some(*client)) {
                 let delete = "DELETE FROM room_clients WHERE room = ?1 AND client = ?2";
                 db.execute(delete, (room.as_str(), client.as_str()))?;
             }
