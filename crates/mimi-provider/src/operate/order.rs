@@ -124,8 +124,8 @@ mod tests {
     fn every_answer_has_words_of_its_own() {
         let room: RoomUri = "mimi://a.example/r/club".parse().unwrap();
         let said = |problem: Problem| {
-            let body = ProblemDocument::from(problem).to_json();
-            judge(&room, StatusCode::from_u16(problem.status()).unwrap(), body.as_ref()).unwrap_err()
+            let body = ProblemDocument { problem, detail: None }.to_json();
+            judge(&room, StatusCode::from_u16(problem.status()).unwrap(), body.as_bytes()).unwrap_err()
         };
         assert!(matches!(said(Problem::Unauthorized), OrderError::Token));
         assert!(matches!(said(Problem::UnknownRoom), OrderError::NoRoom(_)));
