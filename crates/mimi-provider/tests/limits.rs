@@ -7,6 +7,8 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method};
+use mimi_provider::{Config, Options, Setting};
+use mimi_pseudonym::{Clock, Timestamp};
 use mimi_wire::{
     AppDataDictionary, IdentifierRequest, MEDIA_TYPE, Problem, QueryElement, SearchField, Wire,
     local::{self, *},
@@ -25,6 +27,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn device(token: &DeviceToken) -> Shown<'_> {
     Shown { token: Some(token), ..Shown::default() }
+}
+
+struct Still(Timestamp);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
 }
 
 /// Status and headers of the answer to a request that costs little.
@@ -52,8 +62,16 @@ async fn until_too_many(world: &World, shown: Shown<'_>, method: Method, path: &
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_device_provider_and_address_asks_so_often_and_is_told_when_to_come_back() {
-    let world =
-        World::start_on("rates", "[limits]\ndevice_requests = 3\npeer_requests = 4\naddress_requests = 9\n").await;
+    let mut world = World::start("rates").await;
+    // By a clock that stands still: nothing is given back meanwhile.
+    let folder = world.folder.join("a.example");
+    let text = std::fs::read_to_string(folder.join("provider.toml")).unwrap().replace("\"data\"", "\"data-still\"");
+    let limits = "[limits]\ndevice_requests = 3\npeer_requests = 4\naddress_requests = 9\n";
+    let mut config = Config::parse(&format!("{text}\n{limits}"), &folder).unwrap();
+    world.address = support::free_address();
+    config.set(Setting::Listen, "the test", &world.address.to_string()).unwrap();
+    let still = Arc::new(Still(world.now));
+    let _running = World::run_with(config, Options::default().quiet().with_clock(still)).await;
     let (alice, bob) = (world.register("alice").await, world.register("bob").await);
     let inbox = format!("{}?after=0&wait=0", local::INBOX_PATH);
     assert_eq!(until_too_many(&world, device(&alice.device_token), Method::GET, &inbox).await, 3);
@@ -242,4 +260,23 @@ async fn an_older_tls_is_not_spoken() {
     let tcp = TcpStream::connect(world.address).await.unwrap();
     assert!(connector.connect(ServerName::try_from("a.example").unwrap(), tcp).await.is_err());
     assert!(world.connect(&["h2"]).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_begun_is_answered_when_a_provider_ends() {
+    let world = World::start("ending").await;
+    let b = world.run_b().await;
+    let to_b = Shown { to_b: true, ..Shown::default() };
+    let bob = world.register_at(to_b, "bob").await;
+    let shown = Shown { token: Some(&bob.device_token), ..to_b };
+    let inbox = format!("{}?after=0&wait=20000", local::INBOX_PATH);
+    let waits = world.send(shown, Method::GET, &inbox, vec![]);
+    let ends = async {
+        // Whether it has begun by then or not, it is answered, or there is no connection.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        b.end().await;
+    };
+    let ((status, body), ()) = tokio::join!(waits, ends);
+    assert_eq!((status, InboxResponse::decode(&body).unwrap().events.len()), (200, 0));
+    assert!(TcpStream::connect(world.address_b).await.is_err(), "nobody listens any more");
 }

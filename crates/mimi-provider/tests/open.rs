@@ -102,7 +102,8 @@ impl Stranger {
                             let shared = Arc::clone(&shared);
                             async move {
                                 let response = answer(&shared, request).await;
-                                if answered.fetch_add(1, Ordering::SeqCst) + 1 >= most {
+                                let closed = response.status() == 503;
+                                if answered.fetch_add(1, Ordering::SeqCst) + 1 >= most || closed {
                                     ended.notify_one();
                                 }
                                 Ok::<_, Infallible>(response)
@@ -140,7 +141,8 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<By
             return Response::builder().status(302).header("location", to).body(Full::default()).unwrap();
         }
         Script::Elsewhere(base) => base.clone(),
-        _ => format!("https://{OTHER}:{}", shared.port),
+        Script::Closed => return Response::builder().status(503).body(Full::default()).unwrap(),
+        Script::Provider { .. } => format!("https://{OTHER}:{}", shared.port),
     };
     let of = |status: u16, body: Vec<u8>| Response::builder().status(status).body(Full::new(body.into())).unwrap();
     if path == mimi_wire::directory::DIRECTORY_PATH {
@@ -317,15 +319,17 @@ async fn no_answer_leads_elsewhere() {
     let stranger = Stranger::start(&world).await;
     let (there, count) = trap(0).await;
     let config = open(stranger.address.port(), "\"127.0.0.0/8\"");
-    let open = Open::start(&world, "redirect", &config, || vec![HERE]).await;
-    let alice = open.register(&world).await;
-    for script in [
+    let scripts = [
         Script::Redirect(format!("https://{there}/")),
         Script::Redirect(format!("https://{OTHER}:{}/", there.port())),
         Script::Elsewhere(format!("https://{there}")),
         Script::Elsewhere("https://a.example".into()),
         Script::Elsewhere("https://c.example.b.example".into()),
-    ] {
+    ];
+    for (number, script) in scripts.into_iter().enumerate() {
+        // Each for one that has not kept a directory.
+        let open = Open::start(&world, &format!("redirect-{number}"), &config, || vec![HERE]).await;
+        let alice = open.register(&world).await;
         stranger.set(script.clone());
         assert_eq!(open.find(&world, &alice.device_token).await, Err(Problem::Unavailable), "{script:?}");
     }

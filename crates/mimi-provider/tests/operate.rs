@@ -5,6 +5,7 @@
 mod support;
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -336,7 +337,7 @@ async fn a_line_of_the_log_has_the_fields_it_may_have_and_says_of_nobody_who_it_
     assert_eq!(lines.len(), 6, "{written}");
     for line in lines {
         let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
-        assert_eq!(line.keys().collect::<Vec<_>>(), FIELDS);
+        assert_eq!(line.keys().map(String::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(FIELDS));
         assert!(["client", "-"].contains(&line["who"].as_str().unwrap()), "{line:?}");
         assert!(
             line["endpoint"]
@@ -363,4 +364,32 @@ async fn a_line_of_the_log_has_the_fields_it_may_have_and_says_of_nobody_who_it_
     for secret in secrets {
         assert!(!written.contains(&secret), "{secret} is in\n{written}");
     }
+}
+
+#[test]
+fn a_provider_is_ready_as_long_as_its_database_answers() {
+    let Some(mut server) = support::postgres::Postgres::start(true) else { return };
+    let mut walk = Walk::new("ready");
+    let [address, admin] = walk.addresses;
+    walk.printed(&format!("mimi-provider init --folder a --domain a.example --listen {address}"));
+    let config = walk.folder.join("a/provider.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let database = server.create("ready");
+    let more = format!("[admin]\nlisten = \"{admin}\"\n\n[database]\npostgres = \"{database}\"\n");
+    std::fs::write(&config, format!("{text}\n{more}")).unwrap();
+    walk.start("mimi-provider run --config a/provider.toml", address);
+    walk.printed("mimi-provider ready --config a/provider.toml");
+    server.kill();
+    assert!(asked(admin, "/ready").starts_with("HTTP/1.1 503"));
+    assert!(asked(admin, "/live").starts_with("HTTP/1.1 200"), "it is not the process that is ill");
+    let said = walk.refused("mimi-provider ready --config a/provider.toml");
+    assert!(said.contains("not ready: the database does not answer"), "{said}");
+    server.begin();
+    let until = Instant::now() + Duration::from_secs(30);
+    while !asked(admin, "/ready").starts_with("HTTP/1.1 200") {
+        assert!(Instant::now() < until, "it does not find its database again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(Command::new("kill").arg(walk.running[0].id().to_string()).status().unwrap().success());
+    assert!(walk.running[0].wait().unwrap().success());
 }

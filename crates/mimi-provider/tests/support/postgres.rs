@@ -157,7 +157,11 @@ impl Postgres {
 
     /// A program of PostgreSQL, run by somebody it lets itself be run by: it refuses the superuser.
     fn command(&self, program: &str) -> Command {
-        let path = self.programs.join(program);
+        self.owners(&self.programs.join(program))
+    }
+
+    /// A program that the owner of the server's processes runs.
+    pub fn owners(&self, path: &Path) -> Command {
         if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
             return Command::new(path);
         }

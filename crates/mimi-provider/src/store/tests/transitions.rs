@@ -30,6 +30,7 @@ contract! {
     secrets_that_stamp_follow_each_other,
     a_knock_room_belongs_to_one_room,
     an_account_is_opened_once_and_counted,
+    an_older_database_is_brought_up_to_date_and_keeps_what_it_has,
 }
 
 fn bob() -> UserUri {
@@ -513,6 +514,32 @@ fn an_account_is_opened_once_and_counted(place: &Place) {
     assert_eq!(store.add_device(&[7; 32], &new_device(4)).unwrap(), Some(user("bob")));
     assert!(counts.octets > 0);
     store.answers().unwrap();
+}
+
+fn an_older_database_is_brought_up_to_date_and_keeps_what_it_has(place: &Place) {
+    let raw: Box<dyn Database> = match place {
+        Place::Folder(path) => Box::new(crate::store::sqlite::Sqlite::open(&path.join("provider.sqlite")).unwrap()),
+        Place::Postgres(address) => Box::new(crate::store::postgres::Postgres::connect(address).unwrap()),
+    };
+    for version in 1..schema::NEWEST {
+        schema::migrate_to(&*raw, version).unwrap();
+        let mut reached = 0;
+        let add = raw.write(Isolation::Serializable, &mut |db| {
+            reached = db.value("SELECT version FROM schema_version", [0_i64; 0]).unwrap().unwrap_or(0_i64);
+            let insert =
+                "INSERT INTO accounts (id, user_uri, user_folded, display_name, email) VALUES (?1, ?2, ?2, '', '')";
+            let user = format!("mimi://a.example/u/old-{version}");
+            db.execute(insert, (-(version as i64), &user)).is_ok()
+        });
+        add.unwrap();
+        assert_eq!(reached, version as i64, "step by step");
+    }
+    drop(raw);
+    let store = place.open();
+    let counts = store.counts().unwrap();
+    assert_eq!((counts.schema, counts.accounts), (schema::NEWEST as u64, schema::NEWEST as u64 - 1));
+    alice(&store);
+    assert_eq!(place.open().counts().unwrap().accounts, schema::NEWEST as u64, "once is enough");
 }
 
 /// Both have read before either writes: one of them gets in the other's way, and is run again.
