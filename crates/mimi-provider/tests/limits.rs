@@ -76,7 +76,7 @@ async fn each_device_provider_and_address_asks_so_often_and_is_told_when_to_come
     let inbox = format!("{}?after=0&wait=0", local::INBOX_PATH);
     assert_eq!(until_too_many(&world, device(&alice.device_token), Method::GET, &inbox).await, 3);
     assert_eq!(until_too_many(&world, device(&bob.device_token), Method::GET, &inbox).await, 3, "each for itself");
-    let at = "/mimi/v1/update/x";
+    let at = "/mimi/v1/identifierQuery/a.example";
     assert_eq!(until_too_many(&world, world.peer_b(), Method::POST, at).await, 4, "whatever it asks");
     // Two have registered, and each was unknown once; a token that nobody has is tried out five times.
     let nobody = DeviceToken::from_bytes([7; 32]);
@@ -84,6 +84,7 @@ async fn each_device_provider_and_address_asks_so_often_and_is_told_when_to_come
     assert_eq!(ask(&world, Shown::default(), Method::GET, local::INFO_PATH).await.0, 429);
     let stranger = Shown { certificate: Some(&world.c), from: Some("mimi@c.example"), ..Shown::default() };
     assert_eq!(ask(&world, stranger, Method::POST, at).await.0, 429, "a provider that is not known is an address");
+    assert_eq!(ask(&world, Shown::default(), Method::GET, "/nothing").await.0, 429, "whatever is asked for");
 }
 
 /// Reads until the other side ends the connection.

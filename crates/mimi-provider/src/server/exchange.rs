@@ -85,8 +85,16 @@ async fn handle(
 ) -> Result<Reply, Fail> {
     let (parts, incoming) = request.into_parts();
     let host = parts.uri.authority().map(|authority| authority.as_str());
-    check_host(host, &parts.headers, inner.domain())?;
-    let route = Route::parse(&parts.method, parts.uri.path(), parts.uri.query())?;
+    let route = check_host(host, &parts.headers, inner.domain())
+        .and_then(|()| Route::parse(&parts.method, parts.uri.path(), parts.uri.query()));
+    let route = match route {
+        Ok(route) => route,
+        // Whoever asks for nothing that there is has not shown who it is.
+        Err(problem) => {
+            inner.requests.check(Asker::at(remote.address), inner.now())?;
+            return Err(problem.into());
+        }
+    };
     seen.endpoint = route.name();
     let caller = authenticate(inner, &route, &parts.headers, remote, seen).await?;
     let key = parts.headers.get(IDEMPOTENCY_KEY).cloned();

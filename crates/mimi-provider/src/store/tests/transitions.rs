@@ -170,13 +170,13 @@ fn proposals_are_accepted_once_for_each_state_of_a_room(place: &Place) {
     assert!(create(&store, &device, "club"));
     let club = room("club");
     assert_eq!(store.room_version(&club).unwrap(), Some((0, 0)));
-    let wake = propose(&store, 0, 0, 1).unwrap();
+    let wake = propose(&store, 0, 0, 11).unwrap();
     assert_eq!((wake.devices, wake.peers), ([device.id].into(), [domain("b.example")].into()));
     assert_eq!(store.room_version(&club).unwrap(), Some((0, 1)));
-    assert!(propose(&store, 0, 0, 2).unwrap_err().is_stale(), "others were added meanwhile");
-    assert!(propose(&store, 0, 1, 1).unwrap_err().is_stale(), "the same ones");
-    assert!(propose(&store, 1, 1, 3).unwrap_err().is_stale(), "another epoch");
-    propose(&store, 0, 1, 2).unwrap();
+    assert!(propose(&store, 0, 0, 12).unwrap_err().is_stale(), "others were added meanwhile");
+    assert!(propose(&store, 0, 1, 11).unwrap_err().is_stale(), "the same ones");
+    assert!(propose(&store, 1, 1, 13).unwrap_err().is_stale(), "another epoch");
+    propose(&store, 0, 1, 12).unwrap();
     assert_eq!(store.room_version(&club).unwrap(), Some((0, 2)));
     assert_eq!(store.room(&club).unwrap().unwrap().log, [b"proposals", b"proposals"]);
     assert_eq!(octets(&take(&store, 10, 1000).unwrap()).len(), 2);
@@ -442,9 +442,9 @@ fn consent_is_what_was_said_last_and_for_this_room_first(place: &Place) {
         extensions: AppDataDictionary::default(),
     };
     let known = |room| store.consent(&scope(room)).unwrap();
-    assert_eq!(known(None), Consent::Unsaid { initial_connections: false });
-    store.set_consent(first.account, ConsentSettings { initial_connections: true }).unwrap();
     assert_eq!(known(None), Consent::Unsaid { initial_connections: true });
+    store.set_consent(first.account, ConsentSettings { initial_connections: false }).unwrap();
+    assert_eq!(known(None), Consent::Unsaid { initial_connections: false });
     let wake = store.consent_asked(&says(ConsentOperation::Request, Some("club")), true, NOW).unwrap();
     assert_eq!(wake.devices, [first.id, second.id].into());
     let again = store.consent_asked(&says(ConsentOperation::Request, Some("club")), true, NOW).unwrap();
