@@ -18,6 +18,7 @@ mod links;
 mod moderate;
 mod moderators;
 mod notice;
+mod open_rooms;
 mod plan;
 mod prepare;
 mod records;
