@@ -160,7 +160,7 @@ impl Device {
             }
             Step::Pause(until) => self.wake(until, id),
             Step::Commit => match self.wanted(&flow, cx)? {
-                None => return self.change_done(id, *flow),
+                None => return self.change_done(id, *flow, cx),
                 Some(_) if self.is_committing(&flow.room) => flow.blocked = true,
                 Some(wanted) => self.send_commit(id, &flow.room, wanted)?,
             },
@@ -193,7 +193,7 @@ impl Device {
             }
             Step::Pause(_) => return Err(FailureReason::Internal),
             Step::Commit => match self.committed(&flow.room, body, cx)? {
-                Committed::Accepted => return self.change_done(id, *flow),
+                Committed::Accepted => return self.change_done(id, *flow, cx),
                 Committed::Again => {}
                 Committed::Wait => {
                     flow.blocked = true;
@@ -205,17 +205,17 @@ impl Device {
         self.change_step(id, flow, cx)
     }
 
-    fn change_done(&mut self, id: FlowId, flow: Change) -> Result<(), FailureReason> {
+    fn change_done(&mut self, id: FlowId, flow: Change, cx: &mut Context<'_>) -> Result<(), FailureReason> {
         self.forget_timers(id);
         match flow.then {
             Then::Nothing => {}
             Then::Tell(event) => self.tell(event),
             Then::Offer(target) => {
                 self.tell(Event::RoomCreated { flow: id, room: flow.room.clone() });
-                self.offer_knock_room(&flow.room, target);
+                self.offer_knock_room(&flow.room, target, cx);
             }
             Then::Destroy => self.destroy_emptied(id, flow.room),
-            Then::Decide(decision) => self.decide(id, decision),
+            Then::Decide(decision) => self.decide(id, decision, cx),
         }
         Ok(())
     }
@@ -276,7 +276,6 @@ impl Device {
 
 /// Whether the room lets this member do it now.
 pub(crate) fn is_allowed(room: &Room, wanted: &Wanted) -> bool {
-    let members = room.clients();
     let removed: Option<Vec<_>> = wanted.remove.iter().map(|client| client_of(room, client)).collect();
     let Some(removed) = removed else { return false };
     let added = wanted.add.iter().map(|key_package| ClientRef {
@@ -284,8 +283,8 @@ pub(crate) fn is_allowed(room: &Room, wanted: &Wanted) -> bool {
         client: key_package.client().clone(),
         initial_only: key_package.purpose() == KeyPackagePurpose::InitialOnly,
     });
-    let change =
-        mimi_room::Change { updates: wanted.updates.clone(), added: added.collect(), removed, members: &members };
+    let members = room.members();
+    let change = mimi_room::Change { updates: wanted.updates.clone(), added: added.collect(), removed, members };
     let own = room.identity();
     let actor = Actor::client(own.user().clone(), own.client().clone());
     RoomState::apply(room.state(), &actor, How::Commit, &change).is_ok()

@@ -116,7 +116,7 @@ impl Device {
 
     pub(crate) fn prepare(&mut self, pseudonyms: u16, cx: &mut Context<'_>) -> FlowId {
         let id = FlowId(self.number());
-        // Whoever is a pseudonym and nobody else has that one, and gets a credential for it.
+        // A pseudonym with a device of its own is all that the device has.
         if self.profile.user.is_pseudonym() {
             let flow = Prepare::new(vec![self.profile.user.clone()], 1, Purpose::Any, self.format);
             self.ask_credentials(id, flow, cx);
@@ -159,10 +159,9 @@ impl Device {
         let mut items = Vec::new();
         let suite = self.profile.suite;
         for subject in &flow.subjects {
-            // An account's own leaf says who it is, and of a pseudonym that is nobody else there is nothing to say; only the
-            // pseudonym of an account has something to disclose.
-            let behind = subject.is_pseudonym() && *subject != self.profile.user;
-            let disclose = if behind { ClaimName::ALL.to_vec() } else { Vec::new() };
+            // An account's own leaf says who it is; only a pseudonym of an account has something to disclose.
+            let hidden = subject.is_pseudonym() && *subject != self.profile.user;
+            let disclose = if hidden { ClaimName::ALL.to_vec() } else { Vec::new() };
             let held = self.wallet.held(subject);
             let known = held.as_ref().and_then(|held| held.disclosure.as_ref()).map(IssuedDisclosure::format);
             let tbs = |key: &dyn Signer| CredentialItemTbs {

@@ -2,7 +2,7 @@ use std::fmt;
 
 use mimi_credential::{CertificateChain, CredentialError, TrustStore};
 use mimi_pseudonym::{ClientUri, DecodeError, MessageContext, Reader, RoomUri, Timestamp, UserUri, Wire, Writer};
-use mimi_room::{RoomState, StateError};
+use mimi_room::{Members, RoomState, StateError};
 use mimi_wire::{ExternalSender, GroupInfo, RatchetTree, Welcome};
 use openmls::{
     group::{
@@ -25,12 +25,15 @@ use crate::{
     identity::Identity,
     key_package::MAX_LIFETIME_SECS,
     known::KnownCommit,
-    roster::Roster,
+    roster::{Roster, RosterError},
     seen::Seen,
 };
 
 /// Application messages are padded to a multiple of this many octets.
 pub(crate) const PADDING: usize = 256;
+
+/// Seconds of a day.
+const DAY: u64 = 86_400;
 
 /// A room as one of its members sees it: the MLS group, the state its members agree on, and who they are.
 pub struct Room {
@@ -77,6 +80,19 @@ pub enum JoinError {
     /// A member of the group is no participant of the room.
     #[error("a member of the group is no participant of the room")]
     NotParticipant,
+    /// A client is in the group twice.
+    #[error("a client is in the group twice")]
+    ClientTwice,
+}
+
+impl From<RosterError> for JoinError {
+    fn from(error: RosterError) -> Self {
+        match error {
+            RosterError::Credential(error) => Self::Credential(error),
+            RosterError::ClientTwice => Self::ClientTwice,
+            RosterError::NotParticipant => Self::NotParticipant,
+        }
+    }
 }
 
 /// Why a saved room cannot be read.
@@ -117,7 +133,9 @@ impl Room {
         }
         let backend = Backend::default();
         let uri = state.room().clone();
-        let lifetime = Lifetime::init(now.as_secs().saturating_sub(3_600), now.as_secs() + MAX_LIFETIME_SECS - 3_600);
+        // Whole days, as KeyPackages have them.
+        let first = now.as_secs().saturating_sub(3_600) / DAY * DAY;
+        let lifetime = Lifetime::init(first, first + MAX_LIFETIME_SECS / DAY * DAY);
         let config = MlsGroupCreateConfig::builder()
             .ciphersuite(ciphersuite(identity.suite()))
             .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
@@ -137,8 +155,7 @@ impl Room {
             .and_then(|message| group_info(message.tls_serialize_detached().ok()?))
             .ok_or(CreateError::Mls)?;
         let ratchet_tree = ratchet_tree(&group.export_ratchet_tree()).ok_or(CreateError::Mls)?;
-        let mut roster = Roster::default();
-        roster.insert(group.own_leaf_index().u32(), own_leaf(&identity));
+        let roster = Roster::of_one(group.own_leaf_index().u32(), own_leaf(&identity));
         let mut room = Self {
             backend,
             group,
@@ -187,10 +204,7 @@ impl Room {
         let identity = as_in_group(&group, identity, trust, now).ok_or(JoinError::Welcome)?;
         let uri = room_of(group.group_id()).filter(|uri| uri == room).ok_or(JoinError::OtherRoom)?;
         let state = room_state(&uri, group.extensions())?;
-        let roster = Roster::verify(group.members(), identity.suite(), trust, now)?;
-        if roster.iter().any(|(_, leaf)| state.participants().role_of(&leaf.user).is_none()) {
-            return Err(JoinError::NotParticipant);
-        }
+        let roster = Roster::verify(group.members(), &state, identity.suite(), trust, now)?;
         let mut room = Self {
             backend,
             group,
@@ -226,7 +240,12 @@ impl Room {
         self.group.epoch().as_u64()
     }
 
-    /// Users and clients in the group.
+    /// Users and clients in the group, for looking them up.
+    pub fn members(&self) -> &Members {
+        self.roster.members()
+    }
+
+    /// Users and clients in the group, in the order of their leaves.
     pub fn clients(&self) -> Vec<(UserUri, ClientUri)> {
         self.roster.clients()
     }
