@@ -18,6 +18,7 @@ Usage: mimi-provider COMMAND [options]
                             makes a folder with keys, certificates for development, and a configuration
   run                       serves until it is asked to end
   check                     looks at certificates, keys, trust and the database, and says what is wrong
+  ready                     asks a provider that runs whether it can serve, at the address of [admin]
   status                    how much there is, and what waits for whom
   account list
   account add NAME [--display-name TEXT] [--email ADDRESS]
@@ -60,6 +61,7 @@ pub enum Command {
 pub enum Task {
     Run { clock_offset: i64, quiet: bool, record: Option<PathBuf> },
     Check,
+    Ready,
     Status,
     Accounts,
     AddAccount { name: String, display_name: String, email: String },
@@ -143,6 +145,7 @@ impl Words {
                 record: self.record.take(),
             },
             ["check"] => Task::Check,
+            ["ready"] => Task::Ready,
             ["status"] => Task::Status,
             ["account", "list"] => Task::Accounts,
             ["account", "add", name] => Task::AddAccount {
@@ -243,7 +246,7 @@ mod tests {
         );
         assert!(matches!(task("account delete alice"), Task::DeleteAccount(name) if name == "alice"));
         assert!(matches!(task("backup copy.sqlite"), Task::Backup(_)));
-        for simple in ["check", "status", "account list", "room list", "peer list"] {
+        for simple in ["check", "ready", "status", "account list", "room list", "peer list"] {
             task(simple);
         }
         let Command::With { config, settings, .. } = read("status --config a --data d").unwrap() else { panic!() };
@@ -273,5 +276,20 @@ mod tests {
         }
         #[cfg(not(feature = "record"))]
         assert!(read("run --config a --record b").is_err());
+    }
+    /// Others can read the arguments of a process.
+    #[test]
+    fn no_option_takes_a_secret() {
+        let options: Vec<_> =
+            HELP.split_whitespace().filter_map(|word| word.trim_start_matches('[').strip_prefix("--")).collect();
+        assert!(options.len() > 10, "{options:?}");
+        for option in options {
+            for secret in ["password", "token", "secret", "database", "postgres", "code", "private"] {
+                assert!(!option.contains(secret), "--{option}");
+            }
+        }
+        for secret in ["--database", "--postgres", "--password", "--operator-token", "--token", "--key"] {
+            assert!(read(&format!("run --config a {secret} b")).is_err(), "{secret}");
+        }
     }
 }

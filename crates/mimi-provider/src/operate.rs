@@ -3,6 +3,7 @@
 mod check;
 mod init;
 mod peer;
+mod ready;
 
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use mimi_pseudonym::{Entropy, UserUri};
 pub use check::{Finding, check};
 pub use init::{Init, InitError};
 pub use peer::NewPeer;
+pub use ready::ready;
 
 use crate::{Config, OsEntropy, StartError, hash, hex, provider::make_private_folder, store};
 
@@ -61,6 +63,9 @@ pub enum OperateError {
     /// A name that no account can have.
     #[error("{0}: no name of an account")]
     Name(String),
+    /// The provider cannot serve, or does not run.
+    #[error("not ready: {0}")]
+    NotReady(String),
     /// The name of another account.
     #[error("{0}: there is such an account already")]
     Taken(String),
