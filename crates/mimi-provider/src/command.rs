@@ -23,6 +23,7 @@ Usage: mimi-provider COMMAND [options]
   account list
   account add NAME [--display-name TEXT] [--email ADDRESS]
                             opens an account and prints the code that lets its first device in
+  account delete NAME       deletes an account with its devices, pseudonyms and KeyPackages, for good
   room list                 the rooms of this hub with their epochs
   peer list
   peer add DOMAIN --anchor FILE [--address ADDRESS] [--port PORT]
@@ -64,6 +65,7 @@ pub enum Task {
     Status,
     Accounts,
     AddAccount { name: String, display_name: String, email: String },
+    DeleteAccount(String),
     Rooms,
     Peers,
     AddPeer(NewPeer),
@@ -151,6 +153,7 @@ impl Words {
                 display_name: self.display_name.take().unwrap_or_default(),
                 email: self.email.take().unwrap_or_default(),
             },
+            ["account", "delete", name] => Task::DeleteAccount((*name).to_owned()),
             ["room", "list"] => Task::Rooms,
             ["peer", "list"] => Task::Peers,
             ["peer", "add", domain] => {
@@ -241,6 +244,7 @@ mod tests {
         assert!(
             matches!(task("account add alice --email a@a.example"), Task::AddAccount { name, .. } if name == "alice")
         );
+        assert!(matches!(task("account delete alice"), Task::DeleteAccount(name) if name == "alice"));
         assert!(matches!(task("backup copy.sqlite"), Task::Backup(_)));
         for simple in ["check", "ready", "status", "account list", "room list", "peer list"] {
             task(simple);
@@ -264,6 +268,8 @@ mod tests {
             "check --anchor a",
             "peer add b.example",
             "account add",
+            "account delete",
+            "account delete alice --email a@a.example",
             "run --listen nowhere",
         ] {
             assert!(read(wrong).is_err(), "{wrong:?}");

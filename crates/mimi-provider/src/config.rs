@@ -41,6 +41,8 @@ pub struct Config {
     pub(crate) registration: Registration,
     #[serde(default)]
     pub(crate) unknown_users: UnknownUsers,
+    #[serde(default)]
+    pub(crate) last_resort: LastResort,
     /// Where an operator's tools ask: without TLS, and so for this machine or a network of the operator's.
     pub(crate) admin: Option<AdminEntry>,
     #[serde(default)]
@@ -189,6 +191,17 @@ pub(crate) enum UnknownUsers {
     Hidden,
     /// That there is no such user.
     Told,
+}
+
+/// Whether an account may keep a KeyPackage that is given when there is no other, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LastResort {
+    /// None may.
+    #[default]
+    Refused,
+    /// Each may, one of each of its devices, and for connection rooms alone.
+    Allowed,
 }
 
 const fn https() -> u16 {

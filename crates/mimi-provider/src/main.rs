@@ -126,6 +126,7 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
         Task::AddAccount { name, display_name, email } => {
             writeln!(out, "{}", operator.open_account(&name, &display_name, &email)?)?;
         }
+        Task::DeleteAccount(name) => operator.delete_account(&name)?,
         Task::Rooms => {
             for (room, epoch) in operator.rooms()? {
                 writeln!(out, "{room} {epoch}")?;

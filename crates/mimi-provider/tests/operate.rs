@@ -176,6 +176,15 @@ async fn the_page_leads_from_nothing_to_two_federated_providers() {
     assert_eq!(users, 1);
     assert!(walk.refused("mimi-provider backup copy.sqlite --config a/provider.toml").contains("copy.sqlite"));
 
+    // An account goes for good, while the provider runs.
+    walk.printed("mimi-provider account delete alice --config a/provider.toml");
+    assert_eq!(walk.printed("mimi-provider account list --config a/provider.toml"), "");
+    let gone = walk.refused("mimi-provider account delete alice --config a/provider.toml");
+    assert_eq!(gone, "mimi-provider: alice: there is no such account\n");
+    assert_eq!(walk.refused(&accounts[0]), "mimi-provider: alice: there is such an account already\n");
+    let pseudonym = format!("mimi-provider account delete p-{} --config a/provider.toml", "0".repeat(32));
+    assert!(walk.refused(&pseudonym).contains("no"));
+
     for child in &mut walk.running {
         assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
         assert!(child.wait().unwrap().success(), "it ends well when it is asked to");

@@ -114,6 +114,8 @@ contract! {
     a_pseudonym_with_its_own_device_draws_nothing,
 }
 
+mod deletion;
+
 const ANY: Draw = Draw { period: 0, allowed: None };
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
@@ -156,6 +158,7 @@ fn key_package(device: &Device, number: u8, not_after: Timestamp) -> StoredKeyPa
         client: device.client.clone(),
         suite: 1,
         initial_only: true,
+        last_resort: false,
         not_after,
         octets: vec![number; 9],
     }
@@ -367,6 +370,17 @@ fn try_commit(
     snapshot: bool,
     added: &[(KeyPackageRef, ClientUri)],
 ) -> Result<Wake, StoreError> {
+    commit_with(store, name, epoch, snapshot, added, &[])
+}
+
+fn commit_with(
+    store: &Store,
+    name: &str,
+    epoch: u64,
+    snapshot: bool,
+    added: &[(KeyPackageRef, ClientUri)],
+    reusable: &[KeyPackageRef],
+) -> Result<Wake, StoreError> {
     let room = room(name);
     let body = InboxBody::RoomDestroyed { room: room.clone() };
     let hash = [u8::try_from(epoch).unwrap() + 100; 32];
@@ -382,6 +396,7 @@ fn try_commit(
         commit: &body,
         welcome: Some(&body),
         added,
+        reusable,
         removed: &[],
         waiting: 0,
         again: None,

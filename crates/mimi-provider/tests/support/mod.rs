@@ -259,6 +259,19 @@ impl World {
         self.restart().await;
     }
 
+    /// What the operator of a.example does by the program, which has to go well.
+    pub fn operator(&self, command: &str) {
+        let config = self.folder.join("a.example/provider.toml");
+        let words = command.split_whitespace();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_mimi-provider"))
+            .args(words)
+            .arg("--config")
+            .arg(config)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Starts the provider of b.example.
     pub async fn run_b(&self) -> Running {
         self.run("b.example").await
