@@ -64,7 +64,7 @@ impl Client {
         Self::enrol(path, DEVICE_PATH, &request, suite, delays, surroundings).await
     }
 
-    async fn enrol(
+    pub(crate) async fn enrol(
         path: &Path,
         endpoint: &str,
         request: &impl Wire,

@@ -18,10 +18,12 @@ Usage: mimi-provider COMMAND [options]
                             makes a folder with keys, certificates for development, and a configuration
   run                       serves until it is asked to end
   check                     looks at certificates, keys, trust and the database, and says what is wrong
+  ready                     asks a provider that runs whether it can serve, at the address of [admin]
   status                    how much there is, and what waits for whom
   account list
   account add NAME [--display-name TEXT] [--email ADDRESS]
                             opens an account and prints the code that lets its first device in
+  account delete NAME       deletes an account with its devices, pseudonyms and KeyPackages, for good
   room list                 the rooms of this hub with their epochs
   room mute ROOM USER [--seconds N]
                             the user may read there but not send
@@ -70,9 +72,11 @@ pub enum Command {
 pub enum Task {
     Run { clock_offset: i64, quiet: bool, record: Option<PathBuf> },
     Check,
+    Ready,
     Status,
     Accounts,
     AddAccount { name: String, display_name: String, email: String },
+    DeleteAccount(String),
     Rooms,
     Order { room: RoomUri, order: Order, at: Option<SocketAddr> },
     Peers,
@@ -157,6 +161,7 @@ impl Words {
                 record: self.record.take(),
             },
             ["check"] => Task::Check,
+            ["ready"] => Task::Ready,
             ["status"] => Task::Status,
             ["account", "list"] => Task::Accounts,
             ["account", "add", name] => Task::AddAccount {
@@ -164,6 +169,7 @@ impl Words {
                 display_name: self.display_name.take().unwrap_or_default(),
                 email: self.email.take().unwrap_or_default(),
             },
+            ["account", "delete", name] => Task::DeleteAccount((*name).to_owned()),
             ["room", "list"] => Task::Rooms,
             ["room", verb @ ("mute" | "unmute" | "kick" | "ban" | "unban" | "destroy"), rest @ ..] => {
                 self.order(verb, rest)?
@@ -281,6 +287,7 @@ mod tests {
         assert!(
             matches!(task("account add alice --email a@a.example"), Task::AddAccount { name, .. } if name == "alice")
         );
+        assert!(matches!(task("account delete alice"), Task::DeleteAccount(name) if name == "alice"));
         assert!(matches!(task("backup copy.sqlite"), Task::Backup(_)));
         let at = "--address 127.0.0.1:9443 --config a";
         let Task::Order { room, order, at } =
@@ -306,7 +313,7 @@ mod tests {
         }
         let destroy = task("room destroy mimi://a.example/r/club --yes");
         assert!(matches!(destroy, Task::Order { order: Order::Destroy, at: None, .. }));
-        for simple in ["check", "status", "account list", "room list", "peer list"] {
+        for simple in ["check", "ready", "status", "account list", "room list", "peer list"] {
             task(simple);
         }
         let Command::With { config, settings, .. } = read("status --config a --data d").unwrap() else { panic!() };
@@ -328,6 +335,8 @@ mod tests {
             "check --anchor a",
             "peer add b.example",
             "account add",
+            "account delete",
+            "account delete alice --email a@a.example",
             "run --listen nowhere",
             "room kick mimi://a.example/r/club",
             "room kick club mimi://b.example/u/bob",
@@ -343,5 +352,20 @@ mod tests {
         }
         #[cfg(not(feature = "record"))]
         assert!(read("run --config a --record b").is_err());
+    }
+    /// Others can read the arguments of a process.
+    #[test]
+    fn no_option_takes_a_secret() {
+        let options: Vec<_> =
+            HELP.split_whitespace().filter_map(|word| word.trim_start_matches('[').strip_prefix("--")).collect();
+        assert!(options.len() > 10, "{options:?}");
+        for option in options {
+            for secret in ["password", "token", "secret", "database", "postgres", "code", "private"] {
+                assert!(!option.contains(secret), "--{option}");
+            }
+        }
+        for secret in ["--database", "--postgres", "--password", "--operator-token", "--token", "--key"] {
+            assert!(read(&format!("run --config a {secret} b")).is_err(), "{secret}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
-    scenario::{Report, Variant, connection, consent, crash, devices, join_link, knock, recovery},
+    scenario::{Report, Variant, client_crash, connection, consent, crash, devices, join_link, knock, recovery},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
 
@@ -22,6 +22,7 @@ Scenarios; all of them without a name:
   knock         Cathy knocks at a room between three providers, and is let in much later
   recovery      clients that do not keep the rules make commits that nobody can follow, and the room goes on without them
   devices       a device that is added to an account later comes into the account's rooms by itself
+  client-crash  every flow with clients that are processes and are killed at every step; not with suite 2 unless asked for
   crash         the connection flow again, while both providers are killed over and over, and clients as well
   bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
   bench-refusals  how long it takes to be refused what is needed to join a room, by the reason
@@ -53,6 +54,7 @@ enum Command {
     Recovery,
     Devices,
     Crash,
+    ClientCrash,
     Consent,
     Many,
     Bench,
@@ -71,12 +73,15 @@ struct Arguments {
     keep: Keep,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let result = match parse(&words) {
-        Ok(arguments) => run(&arguments).await,
-        Err(error) => Err(error),
+    let result = match words.split_first() {
+        // A process that the scenario `client-crash` starts.
+        Some((first, rest)) if first == "client" => client_crash::child::main(rest).map(|()| true),
+        _ => parse(&words).and_then(|arguments| {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(run(&arguments))
+        }),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -134,6 +139,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
             "recovery" if !named => (named, arguments.command) = (true, Command::Recovery),
             "devices" if !named => (named, arguments.command) = (true, Command::Devices),
             "crash" if !named => (named, arguments.command) = (true, Command::Crash),
+            "client-crash" if !named => (named, arguments.command) = (true, Command::ClientCrash),
             "consent" if !named => (named, arguments.command) = (true, Command::Consent),
             "many-pseudonyms" if !named => (named, arguments.command) = (true, Command::Many),
             "bench-pseudonyms" if !named => (named, arguments.command) = (true, Command::BenchMany),
@@ -208,6 +214,12 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             println!("{}\n\n{report}", report.name);
             passed &= judge(&report.name, &report.failures, report.elapsed, report.kept.as_deref());
         }
+        if arguments.command == Command::ClientCrash && client_crash_in(arguments, *suite) {
+            eprintln!("e2e: every flow with suite {}, by clients that are killed at every step", suite.code());
+            let report = client_crash::run(*suite, arguments.keep).await?;
+            println!("client-crash-{}\n\n{report}", suite.code());
+            passed &= judge(&format!("client-crash-{}", suite.code()), &report.failures, report.elapsed, None);
+        }
         if is(Command::Crash) {
             eprintln!("e2e: the same with suite {}, killed over and over", suite.code());
             let report = crash::run(variant(arguments.format.unwrap_or_default()), arguments.seed).await?;
@@ -218,10 +230,17 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     Ok(passed)
 }
 
+/// Steps are the same in all suites: one is enough, unless another is asked for.
+fn client_crash_in(arguments: &Arguments, suite: CipherSuite) -> bool {
+    arguments.suites.first() == Some(&suite)
+}
+
 /// The formats in which the connection flow is gone through with a suite.
 fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
     match (arguments.command, arguments.format) {
-        (Command::Crash | Command::Consent | Command::Recovery | Command::Devices, _) => Vec::new(),
+        (Command::Crash | Command::ClientCrash | Command::Consent | Command::Recovery | Command::Devices, _) => {
+            Vec::new()
+        }
         (_, Some(format)) => vec![format],
         (Command::Connection | Command::JoinLink | Command::Knock, None) => DisclosureFormat::ALL.to_vec(),
         _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
@@ -288,6 +307,7 @@ mod tests {
         assert_eq!(parsed("knock --suite 1").unwrap().command, Command::Knock);
         let crash = parsed("crash --seed 7 --suite 1").unwrap();
         assert_eq!((crash.command, crash.seed), (Command::Crash, 7));
+        assert_eq!(parsed("client-crash").unwrap().command, Command::ClientCrash);
         assert_eq!(parsed("connection").unwrap().command, Command::Connection);
         let many = parsed("bench-pseudonyms --count 70").unwrap();
         assert_eq!((many.command, many.count), (Command::BenchMany, Some(70)));
