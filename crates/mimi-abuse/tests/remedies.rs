@@ -7,7 +7,8 @@ use mimi_abuse::{
     franking::{UncommittedError, commit},
     remedy::{
         HomePolicy, HomeRemedy, PeerPolicy, Plan, PlanError, PolicyError, Received, RemedyReceipt, RemedyRefusal,
-        RemedyRequest, RemedyRequestError, RemedyRequestTbs, UnverifiedRemedyRequest, Wanted,
+        RemedyRequest, RemedyRequestError, RemedyRequestTbs, RemovalRefusal, RemovalRequest, RemovalRequestError,
+        RemovalRequestTbs, UnverifiedRemedyRequest, UnverifiedRemovalRequest, Wanted,
     },
 };
 use mimi_content::{Disposition, MimiContent, Part, Salt};
@@ -167,7 +168,7 @@ fn every_receipt_has_the_same_shape() {
 }
 
 fn received(hub: &str, wanted: Wanted, hours_ago: u32) -> Received {
-    Received { hub: domain(hub), wanted, at: NOW.before(HOUR * hours_ago), with_evidence: true }
+    Received { hub: domain(hub), wanted, related: false, at: NOW.before(HOUR * hours_ago), with_evidence: true }
 }
 
 #[test]
@@ -191,6 +192,71 @@ fn the_home_provider_decides() {
     assert_eq!(policy.decide(&three, NOW.after(HOUR * 24 * 365)).remedy, None, "it lapses");
     let explained = policy.decide(&three, NOW).to_string();
     assert_eq!(explained, "delete (weight 6.00); a.example: +2.00; b.example: +2.00; c.example: +2.00");
+}
+
+#[test]
+fn related_accounts_are_meant_if_a_hub_that_counts_says_so_and_the_operator_lets_it() {
+    let policy = HomePolicy::default();
+    let own = received("a.example", Wanted::Suspend, 0);
+    let all = Received { related: true, ..received("b.example", Wanted::Suspend, 0) };
+    let related = |policy: &HomePolicy, requests: &[Received]| policy.decide(requests, NOW).related;
+    assert!(!related(&policy, std::slice::from_ref(&own)));
+    assert!(related(&policy, &[own.clone(), all.clone()]));
+    assert!(!related(&HomePolicy { related: false, ..policy.clone() }, &[own.clone(), all.clone()]));
+    let deaf = PeerPolicy { weight: 0.0, count: 1 };
+    let deaf = HomePolicy { hubs: [(domain("b.example"), deaf)].into(), ..policy.clone() };
+    assert!(!related(&deaf, &[own, all.clone()]), "a hub that does not count");
+    let bare = Received { with_evidence: false, ..all };
+    assert!(!related(&policy, &[bare]), "nothing is done to anybody");
+}
+
+fn removal() -> RemovalRequestTbs {
+    RemovalRequestTbs {
+        id: [8; 16],
+        home: domain("b.example"),
+        subject: BOB.parse().unwrap(),
+        room: "mimi://hub.example/r/club".parse().unwrap(),
+        made_at: NOW,
+    }
+}
+
+#[test]
+fn a_removal_is_the_users_own_providers_and_for_one_room() {
+    for suite in CipherSuite::ALL {
+        let says = |change: fn(&mut RemovalRequestTbs)| {
+            let mut tbs = removal();
+            change(&mut tbs);
+            let signed = RemovalRequest::sign(tbs, suite, &key(suite, 1)).unwrap();
+            let read = UnverifiedRemovalRequest::decode(&signed.encode()).unwrap();
+            assert_eq!(read.suite(), suite);
+            read.verify(key(suite, 1).public_key(), &domain("b.example"), &removal().room, NOW)
+        };
+        let good = says(|_| {}).unwrap();
+        assert_eq!(good.tbs(), &removal());
+        let says = |change| says(change).unwrap_err();
+        assert_eq!(says(|tbs| tbs.home = domain("c.example")), RemovalRefusal::ForeignUser);
+        assert_eq!(says(|tbs| tbs.subject = "mimi://c.example/u/cathy".parse().unwrap()), RemovalRefusal::ForeignUser);
+        assert_eq!(says(|tbs| tbs.room = "mimi://hub.example/r/other".parse().unwrap()), RemovalRefusal::OtherRoom);
+        assert_eq!(says(|tbs| tbs.made_at = NOW.before(HOUR * 169)), RemovalRefusal::Stale);
+        let good = good.encode();
+        let verify = |octets: &[u8], key: &SigningKey| {
+            let read = UnverifiedRemovalRequest::decode(octets).map_err(|_| None)?;
+            read.verify(key.public_key(), &domain("b.example"), &removal().room, NOW).map(drop).map_err(Some)
+        };
+        assert_eq!(verify(&good, &key(suite, 2)), Err(Some(RemovalRefusal::Signature)));
+        for at in 0..good.len() {
+            let mut changed = good.clone();
+            changed[at] ^= 1;
+            assert!(verify(&changed, &key(suite, 1)).is_err(), "octet {at}");
+        }
+        let wrong = CipherSuite::ALL.into_iter().find(|other| *other != suite).unwrap();
+        let foreign = RemovalRequest::sign(removal(), suite, &key(wrong, 1));
+        assert_eq!(foreign, Err(RemovalRequestError::Key));
+        let broken = RemovalRequest::sign(removal(), suite, &Broken(key(suite, 1).public_key().clone()));
+        assert!(matches!(broken, Err(RemovalRequestError::Sign(_))));
+        let shown = format!("{:?}", removal());
+        assert!(!shown.contains("~0000") && !shown.contains("club"), "{shown}");
+    }
 }
 
 #[test]
@@ -228,6 +294,8 @@ fn an_operator_changes_the_policy() {
         ("remove = 2.0", "remove = 0.5", "suspend, remove, delete"),
         ("delete = 3.0", "delete = nan", "suspend, remove, delete"),
         ("delete = 3.0", "delete = inf", "suspend, remove, delete"),
+        ("suspend = 1.0", "suspend = 1.0\nwindow_days = 0", "window_days"),
+        ("suspend = 1.0", "suspend = 1.0\nwindow_days = 366", "window_days"),
         ("weight = 3.0", "weight = 1000000.0", "others or hubs"),
         ("weight = 3.0", "weight = -1.0", "others or hubs"),
         ("count = 1", "count = 0", "others or hubs"),

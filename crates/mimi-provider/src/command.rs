@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use lexopt::prelude::*;
+use mimi_abuse::remedy::HomeRemedy;
 use mimi_provider::{
     Setting,
     operate::{Init, NewPeer},
@@ -28,6 +29,13 @@ Usage: mimi-provider COMMAND [options]
                             adds a provider to the configuration; FILE certifies its users
   explain USER              what speaks against a user in this hub's rooms, and what is decided from it
   pardon USER               forgets all that, and asks the user's provider to reverse what it was asked for
+  remedy list               what is decided about accounts of this provider, and why
+  remedy set NAME suspend|remove|delete
+  remedy lift NAME          takes back what the operator has decided
+  remedy relate NAME NAME…  what is asked for about one account, with related ones, is done to all of these
+  remedy unrelate NAME
+  appeal list               what users say against what was decided about their accounts
+  appeal grant NAME | appeal refuse NAME
   backup FILE               a copy of the database (SQLite), while the provider goes on
 
 Options of all commands but init:
@@ -68,6 +76,12 @@ pub enum Task {
     Backup(PathBuf),
     Explain(UserUri),
     Pardon(UserUri),
+    Remedies,
+    SetRemedy(String, Option<HomeRemedy>),
+    Relate(Vec<String>),
+    Unrelate(String),
+    Appeals,
+    AnswerAppeal { name: String, granted: bool },
 }
 
 /// Everything that may stand on a command line.
@@ -162,6 +176,20 @@ impl Words {
             }
             ["explain", user] => Task::Explain(user.parse().map_err(|_| format!("{user}: no user"))?),
             ["pardon", user] => Task::Pardon(user.parse().map_err(|_| format!("{user}: no user"))?),
+            ["remedy", "list"] => Task::Remedies,
+            ["remedy", "set", name, remedy] => {
+                let remedy =
+                    HomeRemedy::from_name(remedy).ok_or_else(|| format!("{remedy}: suspend, remove or delete"))?;
+                Task::SetRemedy((*name).to_owned(), Some(remedy))
+            }
+            ["remedy", "lift", name] => Task::SetRemedy((*name).to_owned(), None),
+            ["remedy", "relate", one, others @ ..] if !others.is_empty() => {
+                Task::Relate(std::iter::once(one).chain(others).map(|name| (*name).to_owned()).collect())
+            }
+            ["remedy", "unrelate", name] => Task::Unrelate((*name).to_owned()),
+            ["appeal", "list"] => Task::Appeals,
+            ["appeal", "grant", name] => Task::AnswerAppeal { name: (*name).to_owned(), granted: true },
+            ["appeal", "refuse", name] => Task::AnswerAppeal { name: (*name).to_owned(), granted: false },
             ["backup", file] => Task::Backup((*file).into()),
             other => return Err(format!("no such command: {}; see --help", other.join(" ")).into()),
         };
@@ -239,7 +267,21 @@ mod tests {
             matches!(task("account add alice --email a@a.example"), Task::AddAccount { name, .. } if name == "alice")
         );
         assert!(matches!(task("backup copy.sqlite"), Task::Backup(_)));
-        for simple in ["check", "status", "account list", "room list", "peer list"] {
+        assert!(matches!(task("remedy set bob remove"), Task::SetRemedy(_, Some(HomeRemedy::Remove))));
+        assert!(matches!(task("remedy relate alice bob"), Task::Relate(names) if names == ["alice", "bob"]));
+        assert!(matches!(task("appeal grant bob"), Task::AnswerAppeal { granted: true, .. }));
+        for simple in [
+            "check",
+            "status",
+            "account list",
+            "room list",
+            "peer list",
+            "remedy list",
+            "remedy lift bob",
+            "remedy unrelate bob",
+            "appeal list",
+            "appeal refuse bob",
+        ] {
             task(simple);
         }
         let Command::With { config, settings, .. } = read("status --config a --data d").unwrap() else { panic!() };
@@ -261,6 +303,10 @@ mod tests {
             "check --anchor a",
             "peer add b.example",
             "account add",
+            "remedy set bob",
+            "remedy set bob forgive",
+            "remedy relate bob",
+            "appeal grant",
             "run --listen nowhere",
         ] {
             assert!(read(wrong).is_err(), "{wrong:?}");

@@ -7,7 +7,7 @@ use std::{io::Write, path::Path, path::PathBuf, process::ExitCode, sync::Arc};
 use command::{Command, HELP, Task};
 use mimi_provider::{
     Config, ConfigError, OffsetClock, Options, Provider, Setting, StartError,
-    operate::{self, InitError, OperateError, Operator},
+    operate::{self, AccountNote, InitError, OperateError, Operator},
 };
 use mimi_pseudonym::Clock;
 
@@ -131,7 +131,22 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
             }
         }
         Task::Backup(file) => operator.backup(&file)?,
+        Task::Remedies => notes(&operator.remedies()?, out)?,
+        Task::Appeals => notes(&operator.appeals()?, out)?,
+        Task::SetRemedy(name, remedy) => operator.set_remedy(&name, remedy, OffsetClock::default().now())?,
+        Task::Relate(names) => operator.relate(&names)?,
+        Task::Unrelate(name) => operator.unrelate(&name)?,
+        Task::AnswerAppeal { name, granted } => operator.answer_appeal(&name, granted)?,
         Task::Run { .. } | Task::Check | Task::Peers | Task::AddPeer(_) | Task::Explain(_) | Task::Pardon(_) => {}
+    }
+    Ok(())
+}
+
+/// One line each: the account, what is done, since when, and a text in one line.
+fn notes(notes: &[AccountNote], out: &mut impl Write) -> Result<(), Failure> {
+    for AccountNote { user, remedy, text, at, .. } in notes {
+        let text: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+        writeln!(out, "{user} {} {} {text}", remedy.map_or("appeal", |remedy| remedy.name()), at.as_secs())?;
     }
     Ok(())
 }

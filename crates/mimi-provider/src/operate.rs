@@ -3,6 +3,7 @@
 mod check;
 mod init;
 mod peer;
+mod remedy;
 
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use mimi_pseudonym::{Entropy, UserUri};
 pub use check::{Finding, check};
 pub use init::{Init, InitError};
 pub use peer::NewPeer;
+pub use remedy::AccountNote;
 
 use crate::{Config, OsEntropy, StartError, hash, hex, provider::make_private_folder, store};
 
@@ -61,6 +63,12 @@ pub enum OperateError {
     /// A name that no account can have.
     #[error("{0}: no name of an account")]
     Name(String),
+    /// There is no account of this name.
+    #[error("{0}: no such account")]
+    NoAccount(String),
+    /// No appeal of this account waits.
+    #[error("{0}: no appeal waits")]
+    NoAppeal(String),
     /// The name of another account.
     #[error("{0}: there is such an account already")]
     Taken(String),

@@ -5,10 +5,11 @@
 mod support;
 
 use http::Method;
+use mimi_abuse::remedy::HomeRemedy;
 use mimi_mls::{
     CommitBundle, HpkeKeyPair, Identity, Opened, Room, RoomPreview, UnverifiedRoom, Wanted, open_with_label,
 };
-use mimi_provider::OsEntropy;
+use mimi_provider::{Config, OsEntropy, operate::Operator};
 use mimi_pseudonym::{Content, Entropy, PublicKey, RoomUri, UserUri};
 use mimi_room::{
     BaseRoomPolicy, ComponentId, ComponentUpdate, How, JoinLinkPolicy, RichDescription, RoomMetadata, RoomState,
@@ -667,4 +668,80 @@ fn screenshot(world: &World, path: &str) {
     if let Some(kept) = std::env::var_os("MIMI_KEEP_SCREENSHOT") {
         std::fs::write(kept, png).unwrap();
     }
+}
+
+/// What the operator of b.example asks of its database.
+fn operator_of_b(world: &World) -> Operator {
+    Operator::open(Config::load(&world.folder.join("b.example/provider.toml")).unwrap()).unwrap()
+}
+
+fn counted_at_b(world: &World, table: &str) -> i64 {
+    let db = rusqlite::Connection::open(world.folder.join("b.example/data/provider.sqlite")).unwrap();
+    db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_leaves_another_hubs_room_when_its_own_provider_wants_it() {
+    let mut world = World::start("removal").await;
+    let b = world.run_b().await;
+    let (mut alice, mut bob) = (Person::new(&world, "alice", false).await, Person::new(&world, "bob", true).await);
+    let (uri, mut alices) = found(&world, &alice, multiuser).await;
+    alice.links(&world, &uri, create(&CODE, None, None)).await.unwrap();
+    let (mut bobs, outcome) = bob.join(&world, &uri, Some(&CODE)).await.unwrap();
+    assert!(matches!(outcome, Ok(UpdateOutcome::Accepted { .. })), "{outcome:?}");
+    open(&mut alices, alice.until(&world, is_commit).await, &world);
+    assert_eq!(counted_at_b(&world, "room_clients"), 1);
+
+    // Decided: at once the account gets nothing new, and may still talk, until the moment of this pseudonym.
+    operator_of_b(&world).set_remedy("bob", Some(HomeRemedy::Remove), world.present()).unwrap();
+    let more: Result<PseudonymsResponse, _> =
+        world.post(bob.shown(), local::PSEUDONYMS_PATH, &PseudonymsRequest { count: 1 }).await;
+    assert_eq!(more, Err(Problem::Forbidden));
+    assert!(matches!(bob.say(&world, &mut bobs, b"still here").await, SubmitMessageResponse::Accepted { .. }));
+    open(&mut alices, alice.until(&world, is_message).await, &world);
+    assert_eq!(counted_at_b(&world, "removals"), 0);
+
+    // Fifteen days later all moments have come: the hub is asked, and proposes to the members to remove him.
+    b.end().await;
+    world.offset = 15 * 86_400;
+    world.restart().await;
+    let b = world.run_b().await;
+    let proposed = alice.until(&world, |event| matches!(event, FanoutEvent::Proposal { .. })).await;
+    let kept = |world: &World| world.dump().iter().filter(|row| row.starts_with("hub_removals:")).count();
+    assert_eq!(kept(&world), 1, "with the request as it was signed");
+    let omitting = alices.commit(Wanted::default()).unwrap();
+    assert_eq!(
+        alice.commit(&world, &uri, omitting).await,
+        Ok(UpdateOutcome::InvalidProposal { proposals: Vec::new() }),
+        "the next commit has to contain it"
+    );
+    alices.commit_refused();
+    assert!(matches!(open(&mut alices, proposed, &world), Opened::Proposal { by: None, own: false }));
+    let bundle = alices.commit(Wanted::default()).unwrap();
+    assert!(matches!(alice.commit(&world, &uri, bundle).await, Ok(UpdateOutcome::Accepted { .. })));
+    alices.commit_accepted(&world.trust, world.now).unwrap();
+    let out = bob.until(&world, is_commit).await;
+    assert!(matches!(open(&mut bobs, out, &world), Opened::Removed { .. }));
+    for _ in 0..100 {
+        if counted_at_b(&world, "room_clients") == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(counted_at_b(&world, "room_clients"), 0);
+
+    // He does not come back by the link, and appeals. That is granted, and all is as before.
+    let appeal = AppealRequest { text: "it was not me".into() };
+    let standing: Standing = world.post(bob.shown(), local::APPEAL_PATH, &appeal).await.unwrap();
+    assert_eq!((standing.remedy, standing.appeal), (StandingRemedy::Removed, AppealState::Open));
+    let waits = operator_of_b(&world).appeals().unwrap();
+    assert_eq!((waits.len(), waits[0].text.as_str(), waits[0].user.name()), (1, "it was not me", "bob"));
+    operator_of_b(&world).answer_appeal("bob", true).unwrap();
+    let (_, body) = world.send(bob.shown(), Method::GET, local::APPEAL_PATH, vec![]).await;
+    let standing = Standing::decode(&body).unwrap();
+    assert_eq!((standing.remedy, standing.appeal), (StandingRemedy::Nothing, AppealState::Granted));
+    assert_eq!((counted_at_b(&world, "silenced_users"), counted_at_b(&world, "removals")), (0, 0));
+    let (_, outcome) = bob.join(&world, &uri, Some(&CODE)).await.unwrap();
+    assert!(matches!(outcome, Ok(UpdateOutcome::Accepted { .. })), "{outcome:?}");
+    b.end().await;
 }

@@ -2,8 +2,8 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use mimi_abuse::remedy::{Plan, RemedyReceipt, RemedyRefusal, UnverifiedRemedyRequest};
-use mimi_pseudonym::{Domain, PublicKey, Timestamp, UserUri};
+use mimi_abuse::remedy::{RemedyReceipt, RemedyRefusal, UnverifiedRemedyRequest};
+use mimi_pseudonym::{CipherSuite, Domain, PublicKey, Timestamp, UserUri};
 use mimi_wire::Problem;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     fail::Fail,
     provider::Inner,
     server::{Peer, Reply},
-    store::{AccountId, Taken},
+    store::{AccountId, Cause, Decision, Taken},
 };
 
 /// How often is looked whether the moment to decide has come.
@@ -29,11 +29,7 @@ pub(crate) async fn requested(
         return Err(Problem::NotFound.into());
     }
     let from = peer.domain().clone();
-    let info = inner.peers.info(&from).await?;
-    let suite = request.suite();
-    let key = info.hub_senders.iter().find(|sender| sender.cipher_suite == suite);
-    let key = key.and_then(|key| PublicKey::new(suite.signature_scheme(), &key.sender.signature_key).ok());
-    let key = key.ok_or(Problem::SignatureInvalid)?;
+    let key = key_of(inner, &from, request.suite()).await?;
     inner
         .blocking(move |inner| {
             let now = inner.now();
@@ -44,6 +40,14 @@ pub(crate) async fn requested(
             }
         })
         .await
+}
+
+/// The key with which another provider signs for a suite what it says as a provider.
+pub(super) async fn key_of(inner: &Arc<Inner>, provider: &Domain, suite: CipherSuite) -> Result<PublicKey, Fail> {
+    let info = inner.peers.info(provider).await?;
+    let key = info.hub_senders.iter().find(|sender| sender.cipher_suite == suite);
+    let key = key.and_then(|key| PublicKey::new(suite.signature_scheme(), &key.sender.signature_key).ok());
+    key.ok_or_else(|| Problem::SignatureInvalid.into())
 }
 
 fn problem(refusal: &RemedyRefusal) -> Problem {
@@ -73,15 +77,29 @@ fn decide(inner: &Inner, before: Timestamp) -> Result<(), Fail> {
     for account in inner.store.accounts_asked_about(before)? {
         let (requests, names) = inner.store.asked_about(account, before)?;
         let decision = inner.abuse.home.decide(&requests, before);
-        let moments = match decision.remedy {
-            Some(_) => Plan::default().moments(names, before, &mut OsEntropy),
-            None => Vec::new(),
-        };
-        let explanation = decision.to_string();
-        let decided = decision.remedy.map(|remedy| (remedy, explanation.as_str()));
-        inner.store.remedy(account, decided, &moments, inner.now())?;
+        let mut decisions = Vec::new();
+        if let Some(remedy) = decision.remedy {
+            let explanation = decision.to_string();
+            let related = if decision.related { inner.store.related(account)? } else { Vec::new() };
+            for other in related {
+                let (explanation, names) = (format!("as related: {explanation}"), inner.store.names_of(other)?);
+                decisions.push(Decision {
+                    account: other,
+                    remedy,
+                    explanation,
+                    moments: moments(inner, names, before),
+                });
+            }
+            decisions.push(Decision { account, remedy, explanation, moments: moments(inner, names, before) });
+        }
+        inner.store.decide_about(Cause::Asked(account), &decisions, inner.now())?;
     }
     Ok(inner.store.all_decided(before)?)
+}
+
+/// A moment for each name, on its own.
+fn moments(inner: &Inner, names: Vec<UserUri>, decided: Timestamp) -> Vec<(UserUri, Timestamp)> {
+    inner.abuse.home.plan().moments(names, decided, &mut OsEntropy)
 }
 
 /// Refuses what an account may not do about which something was decided.

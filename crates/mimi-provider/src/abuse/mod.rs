@@ -2,9 +2,11 @@
 //! against a user, and decides.
 
 mod act;
+mod appeal;
 mod ask;
 mod explain;
 mod home;
+mod remove;
 mod report;
 mod weigh;
 
@@ -21,8 +23,10 @@ use mimi_abuse::{
 use mimi_pseudonym::{Entropy, Timestamp, UserUri};
 use tokio::sync::Notify;
 
+pub(crate) use appeal::{appeal, standing};
 pub use explain::{explain, pardon};
 pub(crate) use home::{check_account, check_sender, requested};
+pub(crate) use remove::removal;
 pub(crate) use report::{from_device, report};
 pub(crate) use weigh::{may_send, sent};
 
@@ -52,10 +56,7 @@ impl Abuse {
             Some(path) => Table::parse(&std::fs::read_to_string(path).map_err(StartError::Signals)?)?,
             None => Table::default(),
         };
-        let home = match &config.abuse.remedies {
-            Some(path) => HomePolicy::parse(&std::fs::read_to_string(path).map_err(StartError::Signals)?)?,
-            None => HomePolicy::default(),
-        };
+        let home = home_policy(config)?;
         let minute = Duration::from_secs(60);
         let messages = Mutex::new(RateMeter::new(table.rates().messages_per_minute, minute));
         Ok(Self {
@@ -77,8 +78,16 @@ impl Abuse {
     }
 }
 
+/// How hubs' requests are weighed.
+pub(crate) fn home_policy(config: &Config) -> Result<HomePolicy, StartError> {
+    match &config.abuse.remedies {
+        Some(path) => Ok(HomePolicy::parse(&std::fs::read_to_string(path).map_err(StartError::Signals)?)?),
+        None => Ok(HomePolicy::default()),
+    }
+}
+
 /// Asks for what was decided as a hub, and decides about what was asked for as a home provider, as long as the provider runs.
 pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
-    let (never, _, _) = tokio::join!(ask::run(&inner), home::run(&inner), act::run(&inner));
+    let (never, ..) = tokio::join!(ask::run(&inner), home::run(&inner), act::run(&inner), remove::run(&inner));
     never
 }

@@ -19,7 +19,7 @@ pub(super) fn weigh(
         && inner.store.decide(subject, room, step, &decision.to_string(), now)?
     {
         inner.abuse.news.notify_one();
-        ask(inner, subject, step.remedy, &decision)?;
+        ask(inner, subject, step, &decision)?;
         inner.log.note(format_args!("abuse: {} decided", step.remedy.name()));
     }
     Ok(())

@@ -95,6 +95,7 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
             Ok(Reply::message(&identifier::for_peer(inner, &peer, Wire::decode(body)?).await?))
         }
         PeerRoute::RequestRemedy(domain) => abuse::requested(inner, &peer, domain, Wire::decode(body)?).await,
+        PeerRoute::RequestRemoval(room) => abuse::removal(inner, &peer, room, Wire::decode(body)?).await,
         PeerRoute::ReportAbuse(room) => abuse::report(inner, peer.domain().clone(), room, Wire::decode(body)?).await,
     }
 }
@@ -126,6 +127,8 @@ async fn for_device(
         DeviceRoute::ReportCommit(room) => local::report(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::IdentifierQuery => identifier::for_device(inner, &device, Wire::decode(body)?).await,
         DeviceRoute::ReportAbuse(room) => abuse::from_device(inner, device, room, Wire::decode(body)?).await,
+        DeviceRoute::Standing => abuse::standing(inner, device).await,
+        DeviceRoute::Appeal => abuse::appeal(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Profile => identifier::set_profile(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Consent => consent::from_device(inner, device, Wire::decode(body)?).await,
         DeviceRoute::ConsentSettings => consent::set(inner, device, Wire::decode(body)?).await,

@@ -1,16 +1,17 @@
 use std::str::FromStr;
 
 use http::Method;
-use mimi_abuse::remedy::UnverifiedRemedyRequest;
+use mimi_abuse::remedy::{UnverifiedRemedyRequest, UnverifiedRemovalRequest};
 use mimi_pseudonym::{Domain, RoomUri, UserUri, Wire};
 use mimi_wire::{
     AbuseReport, ConsentEntry, Endpoint, FanoutMessages, IdentifierRequest, MEDIA_TYPE, Problem, SubmitMessageRequest,
     UnverifiedCommitReport, UnverifiedGroupInfoRequest, UnverifiedKeyMaterialRequest, UpdateRequest,
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
-        self, AckRequest, AddDeviceRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest,
-        DetachRequest, HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery, PseudonymsRequest, RedeemRequest,
-        RegisterAccountRequest, SetProfile, TokensRequest, UploadBatch, UploadKeyPackages,
+        self, AckRequest, AddDeviceRequest, AppealRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest,
+        CredentialsRequest, DetachRequest, HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery,
+        PseudonymsRequest, RedeemRequest, RegisterAccountRequest, SetProfile, TokensRequest, UploadBatch,
+        UploadKeyPackages,
     },
 };
 
@@ -18,7 +19,7 @@ use mimi_wire::{
 pub(super) const PEER_BASE: &str = "/mimi/v1";
 
 /// The endpoints for other providers that there are.
-pub(super) const ENDPOINTS: [Endpoint; 12] = [
+pub(super) const ENDPOINTS: [Endpoint; 13] = [
     Endpoint::KeyMaterial,
     Endpoint::Update,
     Endpoint::Notify,
@@ -28,6 +29,7 @@ pub(super) const ENDPOINTS: [Endpoint; 12] = [
     Endpoint::IdentifierQuery,
     Endpoint::ReportAbuse,
     Endpoint::RequestRemedy,
+    Endpoint::RequestRemoval,
     Endpoint::GroupInfo,
     Endpoint::JoinLinks,
     Endpoint::ReportCommit,
@@ -82,6 +84,7 @@ pub(super) enum PeerRoute {
     IdentifierQuery(Domain),
     ReportAbuse(RoomUri),
     RequestRemedy(Domain),
+    RequestRemoval(RoomUri),
 }
 
 /// What a device asks for.
@@ -104,6 +107,8 @@ pub(super) enum DeviceRoute {
     ReportCommit(RoomUri),
     IdentifierQuery,
     ReportAbuse(RoomUri),
+    Standing,
+    Appeal,
     Profile,
     Consent,
     ConsentSettings,
@@ -144,6 +149,8 @@ impl Route {
             local::CONSENT_PATH => return device(DeviceRoute::Consent),
             local::CONSENT_SETTINGS_PATH => return device(DeviceRoute::ConsentSettings),
             local::PROFILE_PATH => return device(DeviceRoute::Profile),
+            local::APPEAL_PATH if *method == Method::GET => return Ok(Self::Device(DeviceRoute::Standing)),
+            local::APPEAL_PATH => return device(DeviceRoute::Appeal),
             local::ACK_PATH => return device(DeviceRoute::Ack),
             _ => {}
         }
@@ -200,6 +207,7 @@ impl Route {
                 PeerRoute::IdentifierQuery(_) => "identifierQuery",
                 PeerRoute::ReportAbuse(_) => "reportAbuse",
                 PeerRoute::RequestRemedy(_) => "requestRemedy",
+                PeerRoute::RequestRemoval(_) => "requestRemoval",
             },
             Self::Device(route) => match route {
                 DeviceRoute::Pseudonyms => "client.pseudonyms",
@@ -219,6 +227,8 @@ impl Route {
                 DeviceRoute::ReportCommit(_) => "client.reportCommit",
                 DeviceRoute::IdentifierQuery => "client.identifierQuery",
                 DeviceRoute::ReportAbuse(_) => "client.reportAbuse",
+                DeviceRoute::Standing => "client.standing",
+                DeviceRoute::Appeal => "client.appeal",
                 DeviceRoute::Profile => "client.profile",
                 DeviceRoute::Consent => "client.consent",
                 DeviceRoute::ConsentSettings => "client.consentSettings",
@@ -269,9 +279,10 @@ impl Route {
                 PeerRoute::IdentifierQuery(_) => IdentifierRequest::MAX_LEN,
                 PeerRoute::ReportAbuse(_) => AbuseReport::MAX_LEN,
                 PeerRoute::RequestRemedy(_) => UnverifiedRemedyRequest::MAX_LEN,
+                PeerRoute::RequestRemoval(_) => UnverifiedRemovalRequest::MAX_LEN,
             }),
             Self::Device(route) => match route {
-                DeviceRoute::DestroyRoom(_) | DeviceRoute::Inbox { .. } => None,
+                DeviceRoute::DestroyRoom(_) | DeviceRoute::Standing | DeviceRoute::Inbox { .. } => None,
                 DeviceRoute::Pseudonyms => Some(PseudonymsRequest::MAX_LEN),
                 DeviceRoute::Tokens => Some(TokensRequest::MAX_LEN),
                 DeviceRoute::Detach => Some(DetachRequest::MAX_LEN),
@@ -288,6 +299,7 @@ impl Route {
                 DeviceRoute::ReportCommit(_) => Some(UnverifiedCommitReport::MAX_LEN),
                 DeviceRoute::IdentifierQuery => Some(LocalIdentifierQuery::MAX_LEN),
                 DeviceRoute::ReportAbuse(_) => Some(AbuseReport::MAX_LEN),
+                DeviceRoute::Appeal => Some(AppealRequest::MAX_LEN),
                 DeviceRoute::Profile => Some(SetProfile::MAX_LEN),
                 DeviceRoute::Consent => Some(ConsentEntry::MAX_LEN),
                 DeviceRoute::ConsentSettings => Some(ConsentSettings::MAX_LEN),
@@ -315,6 +327,7 @@ fn peer_route(endpoint: Endpoint, value: &str) -> Result<PeerRoute, Problem> {
         Endpoint::IdentifierQuery => variable(value).map(PeerRoute::IdentifierQuery),
         Endpoint::ReportAbuse => variable(value).map(PeerRoute::ReportAbuse),
         Endpoint::RequestRemedy => variable(value).map(PeerRoute::RequestRemedy),
+        Endpoint::RequestRemoval => variable(value).map(PeerRoute::RequestRemoval),
         _ => Err(Problem::NotFound),
     }
 }
