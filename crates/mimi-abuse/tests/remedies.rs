@@ -10,6 +10,7 @@ use mimi_abuse::{
         RemedyRequest, RemedyRequestError, RemedyRequestTbs, RemovalRefusal, RemovalRequest, RemovalRequestError,
         RemovalRequestTbs, UnverifiedRemedyRequest, UnverifiedRemovalRequest, Wanted,
     },
+    signal::{Fact, Remedy, SignalKind, Source, Table},
 };
 use mimi_content::{Disposition, MimiContent, Part, Salt};
 use mimi_pseudonym::{CipherSuite, DecodeError, Domain, Entropy, SeededEntropy, Signer, SigningKey, Timestamp, Wire};
@@ -257,6 +258,37 @@ fn a_removal_is_the_users_own_providers_and_for_one_room() {
         let shown = format!("{:?}", removal());
         assert!(!shown.contains("~0000") && !shown.contains("club"), "{shown}");
     }
+}
+
+/// Three puppets each at thirty providers report messages that an innocent user has sent, and call them abuse. No hub can know
+/// better: it asks for the most that its table knows. One hub's word suspends and does no more, and it ends: by a reversal, or
+/// when half-lives have passed.
+#[test]
+fn a_mass_of_false_reports_suspends_an_innocent_user_until_that_is_taken_back() {
+    let table = Table::default();
+    let campaign: Vec<Fact> = (0..90_u8)
+        .map(|puppet| {
+            let source = Source { domain: domain(&format!("p{}.example", puppet % 30)), tag: [puppet; 32] };
+            Fact { kind: SignalKind::VerifiedReport, room: None, source, at: NOW }
+        })
+        .collect();
+    assert_eq!(table.decide(&campaign, NOW).step.map(|step| step.remedy), Some(Remedy::AskRemove));
+    let one_provider: Vec<Fact> = campaign
+        .iter()
+        .map(|fact| Fact { source: Source { domain: domain("p0.example"), ..fact.source.clone() }, ..fact.clone() })
+        .collect();
+    assert_eq!(
+        table.decide(&one_provider, NOW).step.map(|step| step.remedy),
+        Some(Remedy::Kick),
+        "ninety of one provider"
+    );
+    let policy = HomePolicy::default();
+    let asked = received("hub.example", Wanted::Remove, 0);
+    assert_eq!(policy.decide(std::slice::from_ref(&asked), NOW).remedy, Some(HomeRemedy::Suspend));
+    let reversed = [received("hub.example", Wanted::Remove, 1), received("hub.example", Wanted::Reversal, 0)];
+    assert_eq!(policy.decide(&reversed, NOW).remedy, None);
+    assert_eq!(policy.decide(&[asked], NOW.after(HOUR * 24 * 30)).remedy, None, "a half-life later");
+    assert_eq!(table.decide(&campaign, NOW.after(HOUR * 24 * 180)).step, None, "half a year later");
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::{
     hub_log::LogEntry,
     identity::Leaf,
     known::KnownCommit,
+    moderation::{Moderated, moderated},
     part::judge,
 };
 
@@ -94,6 +95,8 @@ pub struct AcceptedCommit {
     /// The clients that were to be removed by proposals that an external commit has made void, and are still there. For
     /// [`HubRoom::propose_removals`].
     pub voided: Vec<ClientUri>,
+    /// What participants have done to others.
+    pub moderated: Vec<Moderated>,
     /// The ratchet tree of the new epoch, for the Welcome.
     pub ratchet_tree: RatchetTree,
     /// The new epoch.
@@ -171,6 +174,7 @@ impl HubRoom {
         let waited = self.pending.iter().flat_map(|pending| &pending.part.outgoing).map(|(_, client)| client.clone());
         let voided = waited.filter(|client| !removed.contains(client)).collect();
         let info = hub_info::tail_of(&bundle.group_info, &staged).ok_or(CommitRefusal::GroupInfo)?;
+        let moderated = moderated(&effect.parts, &self.state, &next);
         let known = Box::new(KnownCommit { commit: bundle.commit.clone(), added: effect.added.clone() });
         let log_entry = LogEntry::Commit { known, info: info.clone() }.encode();
         self.info = info;
@@ -178,7 +182,18 @@ impl HubRoom {
         let ratchet_tree = self.ratchet_tree().ok_or(CommitRefusal::Mls)?;
         self.tree_len = ratchet_tree.as_bytes().len();
         let epoch = self.epoch();
-        Ok(AcceptedCommit { log_entry, recipients, added, joined, removed, voided, ratchet_tree, epoch, snapshot })
+        Ok(AcceptedCommit {
+            log_entry,
+            recipients,
+            added,
+            joined,
+            removed,
+            voided,
+            moderated,
+            ratchet_tree,
+            epoch,
+            snapshot,
+        })
     }
 
     /// The leaf that says it made the commit: a member, in the right group and epoch, of the right provider.

@@ -36,6 +36,25 @@ Usage: mimi-provider COMMAND [options]
   remedy unrelate NAME
   appeal list               what users say against what was decided about their accounts
   appeal grant NAME | appeal refuse NAME
+  tie deal opening|scores NEEDED OPERATORS FOLDER
+                            makes a key that operators share, all in one place: for trials
+  tie log                   the log of openings of sealed accounts
+  tie request PSEUDONYM REQUESTER REASON
+                            writes an entry into that log and prints its position
+  tie ask PSEUDONYM POSITION SEEN FILE
+                            writes what an operator is given who has seen SEEN entries of the log
+  tie share OPERATOR WITNESS REQUEST SHARE
+                            as an operator, without a configuration: reads its file, what it has seen of the log, and
+                            what it was given, and writes its share
+  tie open PSEUDONYM SHARE…
+                            prints the account behind a pseudonym, from as many shares as are needed
+  tie score NAME THRESHOLD FILE
+                            writes the question whether the score of an account has reached a threshold
+  tie blind OPERATOR FILE BLINDED | tie read OPERATOR BLINDED SHARES
+                            as an operator, without a configuration: first each of as many as are needed blinds the question,
+                            one after the other, then each reads what the last has blinded
+  tie answer BLINDED SHARES…
+                            prints whether it is reached
   backup FILE               a copy of the database (SQLite), while the provider goes on
 
 Options of all commands but init:
@@ -59,6 +78,10 @@ pub enum Command {
     Help,
     Version,
     Init(Init),
+    Deal { scores: bool, needed: u8, operators: u8, folder: PathBuf },
+    Blind { operator: PathBuf, round: PathBuf, blinded: PathBuf },
+    Read { operator: PathBuf, round: PathBuf, shares: PathBuf },
+    Share { operator: PathBuf, witness: PathBuf, request: PathBuf, share: PathBuf },
     With { config: Option<PathBuf>, settings: Vec<(Setting, String, String)>, task: Task },
 }
 
@@ -82,6 +105,12 @@ pub enum Task {
     Unrelate(String),
     Appeals,
     AnswerAppeal { name: String, granted: bool },
+    Openings,
+    LogOpening { pseudonym: UserUri, requester: String, reason: String },
+    AskForShare { pseudonym: UserUri, position: u64, seen: u64, file: PathBuf },
+    Open { pseudonym: UserUri, shares: Vec<PathBuf> },
+    AskScore { name: String, threshold: u16, file: PathBuf },
+    Answer { round: PathBuf, shares: Vec<PathBuf> },
 }
 
 /// Everything that may stand on a command line.
@@ -142,6 +171,10 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     words.command()
 }
 
+fn user(text: &str) -> Result<UserUri, lexopt::Error> {
+    text.parse().map_err(|_| format!("{text}: no user").into())
+}
+
 impl Words {
     fn command(mut self) -> Result<Command, lexopt::Error> {
         let values = std::mem::take(&mut self.values);
@@ -149,6 +182,34 @@ impl Words {
         let task = match values.as_slice() {
             [] => return Err("a command is missing; see --help".into()),
             ["init"] => return self.init(),
+            ["tie", "deal", purpose @ ("opening" | "scores"), needed, operators, folder] => {
+                self.nothing_else()?;
+                return Ok(Command::Deal {
+                    scores: *purpose == "scores",
+                    needed: needed.parse().map_err(|_| format!("{needed}: no number of operators"))?,
+                    operators: operators.parse().map_err(|_| format!("{operators}: no number of operators"))?,
+                    folder: (*folder).into(),
+                });
+            }
+            ["tie", "blind", operator, round, blinded] => {
+                self.nothing_else()?;
+                let [operator, round, blinded] = [operator, round, blinded].map(PathBuf::from);
+                return Ok(Command::Blind { operator, round, blinded });
+            }
+            ["tie", "read", operator, round, shares] => {
+                self.nothing_else()?;
+                let [operator, round, shares] = [operator, round, shares].map(PathBuf::from);
+                return Ok(Command::Read { operator, round, shares });
+            }
+            ["tie", "share", operator, witness, request, share] => {
+                self.nothing_else()?;
+                return Ok(Command::Share {
+                    operator: (*operator).into(),
+                    witness: (*witness).into(),
+                    request: (*request).into(),
+                    share: (*share).into(),
+                });
+            }
             ["run"] => Task::Run {
                 clock_offset: self.clock_offset.take().unwrap_or_default(),
                 quiet: std::mem::take(&mut self.quiet),
@@ -174,8 +235,8 @@ impl Words {
                     anchor: self.anchor.take().ok_or("--anchor FILE is missing")?,
                 })
             }
-            ["explain", user] => Task::Explain(user.parse().map_err(|_| format!("{user}: no user"))?),
-            ["pardon", user] => Task::Pardon(user.parse().map_err(|_| format!("{user}: no user"))?),
+            ["explain", name] => Task::Explain(user(name)?),
+            ["pardon", name] => Task::Pardon(user(name)?),
             ["remedy", "list"] => Task::Remedies,
             ["remedy", "set", name, remedy] => {
                 let remedy =
@@ -190,6 +251,29 @@ impl Words {
             ["appeal", "list"] => Task::Appeals,
             ["appeal", "grant", name] => Task::AnswerAppeal { name: (*name).to_owned(), granted: true },
             ["appeal", "refuse", name] => Task::AnswerAppeal { name: (*name).to_owned(), granted: false },
+            ["tie", "score", name, threshold, file] => Task::AskScore {
+                name: (*name).to_owned(),
+                threshold: threshold.parse().map_err(|_| format!("{threshold}: no threshold"))?,
+                file: (*file).into(),
+            },
+            ["tie", "answer", round, shares @ ..] if !shares.is_empty() => {
+                Task::Answer { round: (*round).into(), shares: shares.iter().map(PathBuf::from).collect() }
+            }
+            ["tie", "log"] => Task::Openings,
+            ["tie", "request", pseudonym, requester, reason] => Task::LogOpening {
+                pseudonym: user(pseudonym)?,
+                requester: (*requester).to_owned(),
+                reason: (*reason).to_owned(),
+            },
+            ["tie", "ask", pseudonym, position, seen, file] => Task::AskForShare {
+                pseudonym: user(pseudonym)?,
+                position: position.parse().map_err(|_| format!("{position}: no position"))?,
+                seen: seen.parse().map_err(|_| format!("{seen}: no number of entries"))?,
+                file: (*file).into(),
+            },
+            ["tie", "open", pseudonym, shares @ ..] if !shares.is_empty() => {
+                Task::Open { pseudonym: user(pseudonym)?, shares: shares.iter().map(PathBuf::from).collect() }
+            }
             ["backup", file] => Task::Backup((*file).into()),
             other => return Err(format!("no such command: {}; see --help", other.join(" ")).into()),
         };
@@ -307,6 +391,9 @@ mod tests {
             "remedy set bob forgive",
             "remedy relate bob",
             "appeal grant",
+            "tie deal opening 1 300 a",
+            "tie request nobody a b",
+            "tie open mimi://a.example/u/~1",
             "run --listen nowhere",
         ] {
             assert!(read(wrong).is_err(), "{wrong:?}");

@@ -2,8 +2,10 @@
 
 mod check;
 mod init;
+mod openings;
 mod peer;
 mod remedy;
+mod scores;
 
 use std::path::Path;
 
@@ -11,8 +13,10 @@ use mimi_pseudonym::{Entropy, UserUri};
 
 pub use check::{Finding, check};
 pub use init::{Init, InitError};
+pub use openings::{OpeningNote, deal_key, give_share};
 pub use peer::NewPeer;
 pub use remedy::AccountNote;
+pub use scores::{blind_question, read_question};
 
 use crate::{Config, OsEntropy, StartError, hash, hex, provider::make_private_folder, store};
 
@@ -66,6 +70,9 @@ pub enum OperateError {
     /// There is no account of this name.
     #[error("{0}: no such account")]
     NoAccount(String),
+    /// An account is not opened, and why.
+    #[error("{0}")]
+    Tie(String),
     /// No appeal of this account waits.
     #[error("{0}: no appeal waits")]
     NoAppeal(String),

@@ -12,7 +12,8 @@ use mimi_mls::{
 use mimi_provider::{Config, OsEntropy, operate::Operator};
 use mimi_pseudonym::{Content, Entropy, PublicKey, RoomUri, UserUri};
 use mimi_room::{
-    BaseRoomPolicy, ComponentId, ComponentUpdate, How, JoinLinkPolicy, RichDescription, RoomMetadata, RoomState,
+    BaseRoomPolicy, ComponentId, ComponentUpdate, How, JoinLinkPolicy, ParticipantListUpdate, RichDescription, Role,
+    RoleAssignment, RoomMetadata, RoomState,
 };
 use mimi_wire::{
     CommitReportTbs, Credential, FanoutEvent, GROUP_INFO_ENCRYPTION_LABEL, GroupInfoOption, GroupInfoRatchetTreeTbe,
@@ -528,6 +529,81 @@ async fn a_room_goes_back_behind_a_commit_that_its_members_refuse() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_banned_user_does_not_come_back_with_another_client() {
+    let world = World::start("banned").await;
+    let alice = Person::new(&world, "alice", false).await;
+    let bob = Person::new(&world, "bob", false).await;
+    let (uri, _) = found(&world, &alice, multiuser).await;
+    alice.links(&world, &uri, create(&CODE, None, None)).await.unwrap();
+    // He has what he needs to join, with two clients; then he is banned.
+    let mut ready = Vec::new();
+    for _ in 0..2 {
+        let identity = bob.identity(&world).await;
+        let preview = bob.ask(&world, &uri, &identity, Some(&CODE)).await.unwrap().unwrap();
+        ready.push(preview.join(How::JoinCode, &world.trust, world.now).unwrap().1);
+    }
+    let order = format!(r#"{{"do":"ban","user":"{}","seconds":3600}}"#, bob.pseudonym);
+    assert_eq!(world.order(&operator(), &uri, &order).await.0, 204);
+    for bundle in ready.drain(..1) {
+        assert_eq!(bob.commit(&world, &uri, bundle).await, Ok(UpdateOutcome::NotAllowed));
+    }
+    assert_eq!(bob.join(&world, &uri, Some(&CODE)).await.err(), Some("not authorized"));
+    // As soon as he is not banned any more, the other one is good.
+    let order = format!(r#"{{"do":"unban","user":"{}"}}"#, bob.pseudonym);
+    assert_eq!(world.order(&operator(), &uri, &order).await.0, 204);
+    let outcome = bob.commit(&world, &uri, ready.remove(0)).await;
+    assert!(matches!(outcome, Ok(UpdateOutcome::Accepted { .. })), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moderators_do_and_how_fast_somebody_joins_is_noted() {
+    let mut world = World::start("signals").await;
+    let table = mimi_abuse::signal::Table::built_in().replace("joins_per_hour = 20", "joins_per_hour = 1");
+    std::fs::write(world.folder.join("a.example/signals.toml"), table).unwrap();
+    world.configure("[abuse]\nsignals = \"signals.toml\"\n").await;
+    let mut alice = Person::new(&world, "alice", false).await;
+    let mut bob = Person::new(&world, "bob", false).await;
+    let cathy = Person::new(&world, "cathy", false).await;
+    let (uri, [mut alices, ..]) = three(&world, &mut alice, &mut bob, &cathy).await;
+    let config = Config::load(&world.folder.join("a.example/provider.toml")).unwrap();
+    let explained = |who: &UserUri| mimi_provider::explain(&config, who, world.present()).unwrap();
+    assert!(explained(&bob.pseudonym).starts_with("nothing: score 0.00\n"));
+    // Alice moderates Bob, who may have done nothing; then she bans him. Each counts once, and little.
+    let role = async |alices: &mut Room, role: u32| {
+        let list = alices.state().participants();
+        let place = list.index_of(&bob.pseudonym).unwrap();
+        let change = RoleAssignment { index: place, role };
+        let list = ParticipantListUpdate { changed: vec![change], ..ParticipantListUpdate::default() };
+        let updates = vec![ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, list.encode())];
+        let out = if role == Role::BANNED { vec![bob.pseudonym.clone()] } else { vec![] };
+        let remove = alices.clients().into_iter().filter(|(user, _)| out.contains(user)).map(|(_, client)| client);
+        let bundle = alices.commit(Wanted { updates, remove: remove.collect(), ..Wanted::default() }).unwrap();
+        let outcome = alice.commit(&world, &uri, bundle).await;
+        assert!(matches!(outcome, Ok(UpdateOutcome::Accepted { .. })), "{outcome:?}");
+        alices.commit_accepted(&world.trust, world.now).unwrap();
+    };
+    role(&mut alices, RoomState::MUTED).await;
+    let text = explained(&bob.pseudonym);
+    assert!(text.starts_with("nothing: score 0.30\n") && text.contains("+0.30 mute by a.example"), "{text}");
+    role(&mut alices, Role::BANNED).await;
+    let text = explained(&bob.pseudonym);
+    assert!(text.starts_with("nothing: score 0.90\n") && text.contains("+0.60 ban by a.example"), "{text}");
+    assert!(explained(&alice.pseudonym).starts_with("nothing: score 0.00\n"));
+
+    // Cathy joins a second room within the hour: that counts against this pseudonym at the hub, and against her account here.
+    let (other, _) = found(&world, &alice, multiuser).await;
+    alice.links(&world, &other, create(&CODE, None, None)).await.unwrap();
+    let (_, outcome) = cathy.join(&world, &other, Some(&CODE)).await.unwrap();
+    assert!(matches!(outcome, Ok(UpdateOutcome::Accepted { .. })), "{outcome:?}");
+    let text = explained(&cathy.pseudonym);
+    assert!(text.starts_with("nothing: score 0.80\n") && text.contains("+0.80 join_rate by a.example"), "{text}");
+    let account = explained(&"mimi://a.example/u/cathy".parse().unwrap());
+    assert!(account.contains("+0.80 join_rate by a.example"), "{account}");
+    let both = |row: &String| row.contains("u/cathy") && row.contains(cathy.pseudonym.as_str());
+    assert!(!world.dump().iter().any(both), "nothing stands beside both");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_operator_mutes_kicks_bans_and_destroys() {
     let world = World::start("remedies").await;
     let mut alice = Person::new(&world, "alice", false).await;
@@ -704,6 +780,7 @@ async fn a_user_leaves_another_hubs_room_when_its_own_provider_wants_it() {
     // Fifteen days later all moments have come: the hub is asked, and proposes to the members to remove him.
     b.end().await;
     world.offset = 15 * 86_400;
+    world.now = world.present();
     world.restart().await;
     let b = world.run_b().await;
     let proposed = alice.until(&world, |event| matches!(event, FanoutEvent::Proposal { .. })).await;

@@ -149,7 +149,7 @@ async fn the_provider_decides_at_its_own_moment_and_may_be_asked_to_reverse() {
     assert!(!explained.contains("mimi://"), "no name stands beside the account: {explained}");
     let silenced = rows(&world, "silenced_users");
     assert_eq!(silenced.len(), 22, "each name of the account, the account's own among them");
-    let mut moments: Vec<_> = silenced.iter().map(|row| row.rsplit("Integer(").next().unwrap().to_owned()).collect();
+    let mut moments: Vec<_> = silenced.iter().map(|row| row.rsplit("Integer(").nth(1).unwrap().to_owned()).collect();
     moments.sort_unstable();
     moments.dedup();
     assert!(moments.len() > 15, "each has a moment of its own: {}", moments.len());

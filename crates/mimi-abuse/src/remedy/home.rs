@@ -174,6 +174,12 @@ impl HomePolicy {
         Timestamp::from_millis(now.as_millis().checked_div(every).unwrap_or_default().saturating_mul(every))
     }
 
+    /// What a fresh request of a hub weighs, and how many of one hub's about one user count.
+    pub fn weight_of(&self, hub: &Domain, with_evidence: bool) -> (f64, u16) {
+        let PeerPolicy { weight, count } = self.peer(hub);
+        (if with_evidence { weight } else { weight / 4.0 }, count)
+    }
+
     fn peer(&self, hub: &Domain) -> PeerPolicy {
         self.hubs.get(hub).copied().unwrap_or(self.others)
     }
@@ -223,11 +229,9 @@ impl HomePolicy {
         for (hub, mut requests) in of_hub {
             let reversed = requests.iter().filter(|one| one.wanted == Wanted::Reversal).map(|one| one.at).max();
             requests.retain(|one| one.wanted != Wanted::Reversal && reversed.is_none_or(|at| one.at > at));
-            let PeerPolicy { weight, count } = self.peer(hub);
-            let mut weights: Vec<f64> = requests
-                .iter()
-                .map(|one| self.after(if one.with_evidence { weight } else { weight / 4.0 }, now.since(one.at)))
-                .collect();
+            let weighs = |one: &&Received| self.after(self.weight_of(hub, one.with_evidence).0, now.since(one.at));
+            let mut weights: Vec<f64> = requests.iter().map(weighs).collect();
+            let count = self.peer(hub).count;
             weights.sort_by(|one, other| other.total_cmp(one));
             let sum = weights.iter().take(count.into()).fold(0.0, |sum, weight| sum + weight);
             if sum > 0.0 {

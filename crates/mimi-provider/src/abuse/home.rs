@@ -1,6 +1,6 @@
 //! As a home provider: hubs' requests about users of its own, and what is decided about them (docs/profile-remedy.md).
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 
 use mimi_abuse::remedy::{RemedyReceipt, RemedyRefusal, UnverifiedRemedyRequest};
 use mimi_pseudonym::{CipherSuite, Domain, PublicKey, Timestamp, UserUri};
@@ -74,32 +74,49 @@ pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
 }
 
 fn decide(inner: &Inner, before: Timestamp) -> Result<(), Fail> {
-    for account in inner.store.accounts_asked_about(before)? {
-        let (requests, names) = inner.store.asked_about(account, before)?;
-        let decision = inner.abuse.home.decide(&requests, before);
-        let mut decisions = Vec::new();
-        if let Some(remedy) = decision.remedy {
-            let explanation = decision.to_string();
-            let related = if decision.related { inner.store.related(account)? } else { Vec::new() };
-            for other in related {
-                let (explanation, names) = (format!("as related: {explanation}"), inner.store.names_of(other)?);
-                decisions.push(Decision {
-                    account: other,
-                    remedy,
-                    explanation,
-                    moments: moments(inner, names, before),
-                });
-            }
-            decisions.push(Decision { account, remedy, explanation, moments: moments(inner, names, before) });
-        }
-        inner.store.decide_about(Cause::Asked(account), &decisions, inner.now())?;
+    let (store, ties) = (&inner.store, &inner.ties);
+    ties.add_up(store, &inner.abuse.home, before)?;
+    let mut heads = BTreeSet::new();
+    for account in store.accounts_asked_about(before)? {
+        heads.insert(ties.acted_on(store, account)?);
     }
-    Ok(inner.store.all_decided(before)?)
-}
-
-/// A moment for each name, on its own.
-fn moments(inner: &Inner, names: Vec<UserUri>, decided: Timestamp) -> Vec<(UserUri, Timestamp)> {
-    inner.abuse.home.plan().moments(names, decided, &mut OsEntropy)
+    let heads: Vec<_> = heads.into_iter().collect();
+    for (head, members) in ties.together(store, &heads)? {
+        let mut requests = Vec::new();
+        for member in &members {
+            requests.extend(store.asked_about(*member, before)?.0);
+        }
+        let decision = inner.abuse.home.decide(&requests, before);
+        // Where the account is not to be found from what is stored, no more is stored than that something was decided.
+        let explanation = if ties.tells() { decision.to_string() } else { "asked for by hubs".to_owned() };
+        let related = if decision.related { store.related(head)? } else { Vec::new() };
+        let decided = |account, explanation: &str| {
+            let made = decision.remedy.map(|remedy| {
+                let moments = inner.abuse.home.plan().moments(store.names_of(account)?, before, &mut OsEntropy);
+                Ok::<_, Fail>(Decision { account, remedy, explanation: explanation.to_owned(), moments })
+            });
+            made.transpose()
+        };
+        for member in members {
+            let mut decisions: Vec<_> = decided(member, &explanation)?.into_iter().collect();
+            if member == head {
+                let explanation = format!("as related: {explanation}");
+                for other in &related {
+                    decisions.extend(decided(*other, &explanation)?);
+                }
+            }
+            store.decide_about(Cause::Asked(member), &decisions, before)?;
+        }
+        // Pseudonyms of related accounts that are accounts of their own are decided about as if they were asked about.
+        let explanation = format!("as related: {explanation}");
+        for (other, members) in ties.together(store, &related)? {
+            for member in members.into_iter().filter(|member| *member != other) {
+                let decisions: Vec<_> = decided(member, &explanation)?.into_iter().collect();
+                store.decide_about(Cause::Asked(member), &decisions, before)?;
+            }
+        }
+    }
+    Ok(store.all_decided(before)?)
 }
 
 /// Refuses what an account may not do about which something was decided.

@@ -28,14 +28,14 @@ pub use explain::{explain, pardon};
 pub(crate) use home::{check_account, check_sender, requested};
 pub(crate) use remove::removal;
 pub(crate) use report::{from_device, report};
-pub(crate) use weigh::{may_send, sent};
+pub(crate) use weigh::{facts_of, is_banned, may_send, noted, own_did, sent};
 
 use crate::{
     Config, StartError,
     clock::OsEntropy,
     fail::Fail,
     provider::Inner,
-    store::{Hash, Store},
+    store::{AccountId, Hash, Store},
 };
 
 /// What the parts of this module share.
@@ -44,6 +44,10 @@ pub(crate) struct Abuse {
     /// From which the tags of own reporters are derived.
     tags: Hash,
     messages: Mutex<RateMeter>,
+    joins: Mutex<RateMeter>,
+    /// Of own accounts, under all their pseudonyms.
+    own_messages: Mutex<RateMeter<AccountId>>,
+    own_joins: Mutex<RateMeter<AccountId>>,
     /// Something was decided.
     news: Notify,
     /// How hubs' requests are decided about.
@@ -57,12 +61,15 @@ impl Abuse {
             None => Table::default(),
         };
         let home = home_policy(config)?;
-        let minute = Duration::from_secs(60);
-        let messages = Mutex::new(RateMeter::new(table.rates().messages_per_minute, minute));
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+        let rates = table.rates();
         Ok(Self {
             table,
             tags: store.secret("reporter tags", &OsEntropy.bits256())?,
-            messages,
+            messages: Mutex::new(RateMeter::new(rates.messages_per_minute, minute)),
+            joins: Mutex::new(RateMeter::new(rates.joins_per_hour, hour)),
+            own_messages: Mutex::new(RateMeter::new(rates.messages_per_minute, minute)),
+            own_joins: Mutex::new(RateMeter::new(rates.joins_per_hour, hour)),
             news: Notify::default(),
             home,
         })
@@ -74,8 +81,24 @@ impl Abuse {
     }
 
     fn sends_too_often(&self, user: &UserUri, now: Timestamp) -> bool {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).note(user, now)
+        too_often(&self.messages, user, now)
     }
+
+    fn joins_too_often(&self, user: &UserUri, now: Timestamp) -> bool {
+        too_often(&self.joins, user, now)
+    }
+
+    fn own_sends_too_often(&self, account: AccountId, now: Timestamp) -> bool {
+        too_often(&self.own_messages, &account, now)
+    }
+
+    fn own_joins_too_often(&self, account: AccountId, now: Timestamp) -> bool {
+        too_often(&self.own_joins, &account, now)
+    }
+}
+
+fn too_often<Who: Clone + Eq + std::hash::Hash>(meter: &Mutex<RateMeter<Who>>, who: &Who, now: Timestamp) -> bool {
+    meter.lock().unwrap_or_else(PoisonError::into_inner).note(who, now)
 }
 
 /// How hubs' requests are weighed.

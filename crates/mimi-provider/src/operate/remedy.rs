@@ -6,6 +6,7 @@ use crate::{
     OsEntropy, StartError,
     abuse::home_policy,
     store::{AccountId, Cause, Decision},
+    ties::Ties,
 };
 
 /// Something that was decided about an account, or that its user says against it.
@@ -37,14 +38,16 @@ impl Operator {
     /// # Errors
     /// [`OperateError::NoAccount`] if there is none of this name, [`OperateError::Start`].
     pub fn set_remedy(&self, name: &str, remedy: Option<HomeRemedy>, now: Timestamp) -> Result<(), OperateError> {
-        let account = self.account(name)?;
-        let mut decisions = Vec::new();
-        if let Some(remedy) = remedy {
-            let plan = home_policy(&self.config)?.plan();
-            let moments = plan.moments(self.store.names_of(account)?, now, &mut OsEntropy);
-            decisions.push(Decision { account, remedy, explanation: "by the operator".into(), moments });
+        let plan = home_policy(&self.config)?.plan();
+        for account in self.together(name)? {
+            let mut decisions = Vec::new();
+            if let Some(remedy) = remedy {
+                let moments = plan.moments(self.store.names_of(account)?, now, &mut OsEntropy);
+                decisions.push(Decision { account, remedy, explanation: "by the operator".into(), moments });
+            }
+            self.store.decide_about(Cause::Operator(account), &decisions, now)?;
         }
-        Ok(self.store.decide_about(Cause::Operator(account), &decisions, now)?)
+        Ok(())
     }
 
     /// Marks accounts as related: what hubs ask for about one of them, with those that are related, is done to all.
@@ -78,12 +81,19 @@ impl Operator {
     /// # Errors
     /// [`OperateError::NoAppeal`] if none waits, [`OperateError::NoAccount`], [`OperateError::Start`].
     pub fn answer_appeal(&self, name: &str, granted: bool) -> Result<(), OperateError> {
-        let answered = self.store.answer_appeal(self.account(name)?, granted)?;
+        let answered = self.store.answer_appeal(&self.together(name)?, granted)?;
         if answered { Ok(()) } else { Err(OperateError::NoAppeal(name.to_owned())) }
     }
 
+    /// The account of this name first, and those that are acted on together with it.
+    fn together(&self, name: &str) -> Result<Vec<AccountId>, OperateError> {
+        let account = self.account(name)?;
+        let ties = Ties::load(&self.config.ties, self.config.domain()).map_err(StartError::from)?;
+        Ok(ties.together(&self.store, &[account])?.into_values().flatten().collect())
+    }
+
     /// The account of this name. A pseudonym with a device of its own is an account, too.
-    fn account(&self, name: &str) -> Result<AccountId, OperateError> {
+    pub(super) fn account(&self, name: &str) -> Result<AccountId, OperateError> {
         let user = UserUri::new(self.config.domain(), name).map_err(|_| OperateError::Name(name.to_owned()))?;
         let account = self.store.account_named(&user).map_err(StartError::from)?;
         account.ok_or_else(|| OperateError::NoAccount(name.to_owned()))

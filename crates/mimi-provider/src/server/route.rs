@@ -57,6 +57,8 @@ pub(super) enum Route {
     AddDevice,
     /// Anybody may ask.
     TokenKey,
+    /// Anybody may ask.
+    Openings { after: u64 },
     /// Whoever has a token may ask.
     Redeem,
     /// Anybody may look at the page of a room, which has this name.
@@ -134,6 +136,7 @@ impl Route {
             local::REGISTER_PATH => return post(Self::Register),
             local::DEVICE_PATH => return post(Self::AddDevice),
             local::TOKEN_KEY_PATH => return only(Method::GET, method, || Ok(Self::TokenKey)),
+            local::OPENINGS_PATH => return only(Method::GET, method, || after(query)),
             local::REDEEM_PATH => return post(Self::Redeem),
             local::TOKENS_PATH => return device(DeviceRoute::Tokens),
             local::DETACH_PATH => return device(DeviceRoute::Detach),
@@ -191,6 +194,7 @@ impl Route {
             Self::Register => "register",
             Self::AddDevice => "device",
             Self::TokenKey => "tokenKey",
+            Self::Openings { .. } => "openings",
             Self::Redeem => "redeem",
             Self::Page(_) => "page",
             Self::Admin(_) => "admin",
@@ -262,7 +266,7 @@ impl Route {
     /// The most octets its body may have; `None` if it has none.
     pub(super) fn body_limit(&self) -> Option<usize> {
         match self {
-            Self::Directory | Self::Info | Self::TokenKey | Self::Page(_) => None,
+            Self::Directory | Self::Info | Self::TokenKey | Self::Openings { .. } | Self::Page(_) => None,
             Self::Admin(_) => Some(1 << 12),
             Self::Register => Some(RegisterAccountRequest::MAX_LEN),
             Self::AddDevice => Some(AddDeviceRequest::MAX_LEN),
@@ -339,6 +343,12 @@ fn name(value: &str) -> Result<String, Problem> {
 
 fn variable<T: FromStr>(value: &str) -> Result<T, Problem> {
     percent_decode(value).and_then(|value| value.parse().ok()).ok_or(Problem::Malformed)
+}
+
+fn after(query: Option<&str>) -> Result<Route, Problem> {
+    let Some(query) = query else { return Ok(Route::Openings { after: 0 }) };
+    let value = query.strip_prefix("after=").ok_or(Problem::Malformed)?;
+    value.parse().map(|after| Route::Openings { after }).map_err(|_| Problem::Malformed)
 }
 
 fn inbox(query: Option<&str>) -> Result<DeviceRoute, Problem> {

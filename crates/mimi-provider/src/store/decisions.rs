@@ -198,20 +198,22 @@ impl Store {
         })
     }
 
-    /// Answers an appeal; `false` if none waits. If it is granted, all that was decided about the account is taken back, on
-    /// related accounts too; what was asked about it until now weighs nothing any more; and it is related to no other.
-    pub(crate) fn answer_appeal(&self, account: AccountId, granted: bool) -> Result<bool, StoreError> {
+    /// Answers the appeal of the first of these accounts; `false` if none waits. If it is granted, all that was decided
+    /// about them is taken back, on related accounts too; what was asked about them until now weighs nothing any more; and they
+    /// are related to no other.
+    pub(crate) fn answer_appeal(&self, accounts: &[AccountId], granted: bool) -> Result<bool, StoreError> {
+        let Some(own) = accounts.first() else { return Ok(false) };
         self.write(|db| {
             let answer = "UPDATE appeals SET state = ?2 WHERE account = ?1 AND state = 1";
-            if db.execute(answer, (account.number(), if granted { 2 } else { 3_i64 }))? == 0 {
+            if db.execute(answer, (own.number(), if granted { 2 } else { 3_i64 }))? == 0 {
                 return Ok(false);
             }
-            if granted {
-                let mut touched = caused_by(db, account)?;
+            for account in accounts.iter().filter(|_| granted) {
+                let mut touched = caused_by(db, *account)?;
                 touched.push(account.number());
                 db.execute("DELETE FROM account_decisions WHERE account = ?1 OR cause = ?1", [account.number()])?;
                 db.execute("DELETE FROM related_accounts WHERE account = ?1", [account.number()])?;
-                for name in names(db, account)? {
+                for name in names(db, *account)? {
                     let aside = "UPDATE remedy_requests SET decided = 2 WHERE subject = ?1";
                     db.execute(aside, [name.as_str()])?;
                 }

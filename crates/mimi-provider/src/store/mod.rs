@@ -12,6 +12,7 @@ mod error;
 mod franking;
 mod key_packages;
 mod links;
+mod openings;
 mod operation;
 mod outbox;
 mod postgres;
@@ -21,6 +22,7 @@ mod remedies;
 mod removals;
 mod rooms;
 mod schema;
+mod scores;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -52,6 +54,7 @@ pub(crate) use recovery::{Remedy, RollbackRecord};
 pub(crate) use remedies::{Asked, Taken};
 pub(crate) use removals::Removal;
 pub(crate) use rooms::{CommitRecord, JoinRecord, MessageRecord, NewRoom};
+pub(crate) use scores::Unscored;
 pub(crate) use ties::{Draw, TieEntry};
 pub(crate) use waiting::{Guest, ProposalsRecord};
 

@@ -23,6 +23,9 @@ DROP TABLE account_remedies;
 -- Whether related accounts are meant as well.
 ALTER TABLE remedy_requests ADD COLUMN related BIGINT NOT NULL DEFAULT 0;
 
+-- Whether it was looked at for encrypted scores: 1 if it counts there, 2 if it does not.
+ALTER TABLE remedy_requests ADD COLUMN scored BIGINT NOT NULL DEFAULT 0;
+
 -- Whether the user leaves its rooms at that moment.
 ALTER TABLE silenced_users ADD COLUMN leaves BIGINT NOT NULL DEFAULT 0;
 
@@ -54,13 +57,6 @@ CREATE TABLE appeals (
     appeal TEXT NOT NULL,
     made_at BIGINT NOT NULL,
     state BIGINT NOT NULL
-);
-
--- Where accounts are acted on without a lookup: which, by a tag of the account, until when its end waits, and what is done.
-CREATE TABLE tie_acted (
-    tag BLOB PRIMARY KEY,
-    remedy BIGINT NOT NULL,
-    ends_at BIGINT NOT NULL
 );
 
 -- The log of openings of sealed accounts.

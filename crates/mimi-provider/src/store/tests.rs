@@ -110,6 +110,8 @@ contract! {
     a_pseudonym_with_its_own_device_draws_nothing,
 }
 
+mod remedies;
+
 const ANY: Draw = Draw { period: 0, allowed: None };
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
@@ -383,6 +385,7 @@ fn try_commit(
         again: None,
         joined: None,
         gone: &[],
+        facts: &[],
     };
     store.accept_commit(&record)
 }
