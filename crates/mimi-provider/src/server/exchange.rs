@@ -133,7 +133,7 @@ async fn authenticate(
         | Route::Info
         | Route::Register
         | Route::AddDevice
-        | Route::TokenKey
+        | Route::TokenKey | Route::Openings { .. }
         | Route::Redeem
         | Route::Page(_) => {
             seen.who = "client".into();

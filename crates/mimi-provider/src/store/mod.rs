@@ -54,7 +54,6 @@ pub(crate) use recovery::{Remedy, RollbackRecord};
 pub(crate) use remedies::{Asked, Taken};
 pub(crate) use removals::Removal;
 pub(crate) use rooms::{CommitRecord, JoinRecord, MessageRecord, NewRoom};
-pub(crate) use scores::Unscored;
 pub(crate) use ties::{Draw, TieEntry};
 pub(crate) use waiting::{Guest, ProposalsRecord};
 
