@@ -417,7 +417,8 @@ fn an_appeal_has_a_text_and_a_standing_known_numbers() {
     assert_eq!(format!("{:?}", appeal("it was not me").unwrap()), "AppealRequest(..)");
     for remedy in StandingRemedy::ALL {
         for appeal in AppealState::ALL {
-            let standing = Standing { remedy: *remedy, since: Timestamp::from_secs(7), appeal: *appeal };
+            let standing =
+                Standing { remedy: *remedy, since: mimi_pseudonym::Timestamp::from_secs(7), appeal: *appeal };
             assert_eq!(Standing::decode(&standing.encode()), Ok(standing));
         }
     }

@@ -133,7 +133,8 @@ async fn authenticate(
         | Route::Info
         | Route::Register
         | Route::AddDevice
-        | Route::TokenKey | Route::Openings { .. }
+        | Route::TokenKey
+        | Route::Openings { .. }
         | Route::Redeem
         | Route::Page(_) => {
             seen.who = "client".into();
