@@ -774,6 +774,7 @@ async fn a_user_leaves_another_hubs_room_when_its_own_provider_wants_it() {
         world.post(bob.shown(), local::PSEUDONYMS_PATH, &PseudonymsRequest { count: 1 }).await;
     assert_eq!(more, Err(Problem::Forbidden));
     assert!(matches!(bob.say(&world, &mut bobs, b"still here").await, SubmitMessageResponse::Accepted { .. }));
+    bob.until(&world, is_message).await;
     open(&mut alices, alice.until(&world, is_message).await, &world);
     assert_eq!(counted_at_b(&world, "removals"), 0);
 

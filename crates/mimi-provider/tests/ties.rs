@@ -652,7 +652,7 @@ async fn requests_add_up_at_an_account_and_operators_say_whether_it_is_enough() 
     assert!(!reached("alice", 13));
     assert!(!reached("bob", 1), "the same cohort, and nothing of it");
     for pseudonym in &pseudonyms[..2] {
-        world.assert_untied(&alice.user, pseudonym);
+        world.assert_untied_names(&alice.user, pseudonym);
     }
     // Requests reach the pseudonyms alone, until the operator acts by the account's name.
     assert!(world.detach(&alice.device_token, None).await.is_ok());

@@ -38,6 +38,7 @@ pub(super) async fn dispatch(
         (Route::Redeem, _) => ties::redeem(inner, Wire::decode(body)?, key).await,
         // By the key alone, which is a secret of the new device, as when an account is opened.
         (Route::Device(DeviceRoute::Detach), Caller::Device(device)) => {
+            abuse::check_account(inner, device.account).await?;
             ties::detach(inner, device, Wire::decode(body)?, key).await
         }
         (Route::Page(name), _) => hub::page(inner, name).await,

@@ -249,6 +249,8 @@ impl Route {
         matches!(
             route,
             DeviceRoute::Pseudonyms
+                | DeviceRoute::Detach
+                | DeviceRoute::Tokens
                 | DeviceRoute::Credentials
                 | DeviceRoute::KeyPackages
                 | DeviceRoute::CreateRoom
