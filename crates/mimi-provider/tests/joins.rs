@@ -798,6 +798,8 @@ async fn a_user_leaves_another_hubs_room_when_its_own_provider_wants_it() {
     let bundle = alices.commit(Wanted::default()).unwrap();
     assert!(matches!(alice.commit(&world, &uri, bundle).await, Ok(UpdateOutcome::Accepted { .. })));
     alices.commit_accepted(&world.trust, world.now).unwrap();
+    let proposed = bob.until(&world, |event| matches!(event, FanoutEvent::Proposal { .. })).await;
+    assert!(matches!(open(&mut bobs, proposed, &world), Opened::Proposal { by: None, own: true }));
     let out = bob.until(&world, is_commit).await;
     assert!(matches!(open(&mut bobs, out, &world), Opened::Removed { .. }));
     for _ in 0..100 {
