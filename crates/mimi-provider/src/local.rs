@@ -211,7 +211,7 @@ async fn join(
         Ok(response) => !matches!(response.outcome, UpdateOutcome::Accepted { .. }),
         // Whether it was accepted is not known.
         Err(Fail::Problem(Problem::Unavailable)) | Err(Fail::Store(_) | Fail::Fault(_)) => false,
-        Err(Fail::Problem(_)) => true,
+        Err(Fail::Problem(_) | Fail::TooMany(_)) => true,
     };
     if new && matches!(&answer, Ok(response) if matches!(response.outcome, UpdateOutcome::Accepted { .. })) {
         abuse::own_did(inner, account, SignalKind::JoinRate).await?;

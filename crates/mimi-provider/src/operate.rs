@@ -4,6 +4,7 @@ mod check;
 mod init;
 mod openings;
 mod peer;
+mod ready;
 mod remedy;
 mod scores;
 
@@ -15,6 +16,7 @@ pub use check::{Finding, check};
 pub use init::{Init, InitError};
 pub use openings::{OpeningNote, deal_key, give_share};
 pub use peer::NewPeer;
+pub use ready::ready;
 pub use remedy::AccountNote;
 pub use scores::{blind_question, read_question};
 
@@ -76,9 +78,15 @@ pub enum OperateError {
     /// No appeal of this account waits.
     #[error("{0}: no appeal waits")]
     NoAppeal(String),
+    /// The provider cannot serve, or does not run.
+    #[error("not ready: {0}")]
+    NotReady(String),
     /// The name of another account.
     #[error("{0}: there is such an account already")]
     Taken(String),
+    /// The name of no account.
+    #[error("{0}: there is no such account")]
+    Unknown(String),
 }
 
 impl From<crate::StoreError> for OperateError {
@@ -129,6 +137,26 @@ impl Operator {
         match self.store.open_account(&profile, &hash(&[&code]))? {
             true => Ok(hex(&code)),
             false => Err(OperateError::Taken(name.to_owned())),
+        }
+    }
+
+    /// Deletes an account: its devices, pseudonyms, KeyPackages and inboxes, and what it has said about consent. Its name is
+    /// never given again. A provider that runs lets its devices in for two seconds more at most. Certificates that were issued
+    /// stay good until they end, and in its rooms its clients stay until they are removed.
+    ///
+    /// # Errors
+    /// [`OperateError::Name`] if no account can have the name, [`OperateError::Unknown`] if none has it.
+    pub fn delete_account(&self, name: &str) -> Result<(), OperateError> {
+        let user = UserUri::new(self.config.domain(), name).map_err(|_| OperateError::Name(name.to_owned()))?;
+        // The account behind a pseudonym is looked up here by nobody.
+        if user.is_pseudonym() {
+            return Err(OperateError::Name(name.to_owned()));
+        }
+        let account = self.store.account_of(&user)?;
+        let deleted = account.map(|account| self.store.delete_account(account)).transpose()?.flatten();
+        match deleted {
+            Some(_) => Ok(()),
+            None => Err(OperateError::Unknown(name.to_owned())),
         }
     }
 

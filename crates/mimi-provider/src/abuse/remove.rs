@@ -21,6 +21,8 @@ use crate::{
 const TURN: Duration = Duration::from_secs(20);
 /// How long a request waits that could not be sent.
 const AGAIN: Duration = Duration::from_secs(600);
+/// How long an account that is to be deleted waits for hubs that do not answer.
+const ABANDONED: Duration = Duration::from_secs(60 * 86_400);
 /// How long is waited for a member to commit before the hub is asked again.
 const PATIENCE: Duration = Duration::from_secs(86_400);
 
@@ -64,8 +66,20 @@ pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
                 inner.log.fault(format_args!("removals: {error}"));
             }
         }
+        if let Err(error) = inner.blocking(end).await {
+            inner.log.fault(format_args!("removals: {error}"));
+        }
         tokio::time::sleep(TURN).await;
     }
+}
+
+/// Lets accounts end that are to be deleted, and the last of whose moments has come.
+fn end(inner: &Inner) -> Result<(), Fail> {
+    let now = inner.now();
+    for account in inner.store.accounts_at_their_end(now, now.before(ABANDONED))? {
+        inner.store.delete_account(account)?;
+    }
+    Ok(())
 }
 
 async fn ask(inner: &Arc<Inner>, removal: Removal) -> Result<(), Fail> {

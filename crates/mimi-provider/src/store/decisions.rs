@@ -141,6 +141,33 @@ impl Store {
         })
     }
 
+    /// The accounts that are to be deleted and whose last moment has come: none of their names is to go silent later, none
+    /// has a client in a room any more, unless their hubs have not answered for months, and no appeal waits.
+    pub(crate) fn accounts_at_their_end(
+        &self,
+        now: Timestamp,
+        abandoned: Timestamp,
+    ) -> Result<Vec<AccountId>, StoreError> {
+        let doomed = "SELECT DISTINCT d.account FROM account_decisions d WHERE d.remedy = 'delete' \
+                      AND NOT EXISTS (SELECT 1 FROM appeals p WHERE p.account = d.account AND p.state = 1)";
+        self.read(|db| {
+            let mut ended = Vec::new();
+            for account in db.column::<i64>(doomed, [0_i64; 0])?.into_iter().map(AccountId) {
+                let mut last = true;
+                for name in names(db, account)? {
+                    let later = "SELECT 1 FROM silenced_users WHERE subject = ?1 AND due_at > ?2";
+                    let inside = "SELECT 1 FROM removals WHERE subject = ?1 AND begun_at > ?2";
+                    last &= db.row(later, (name.as_str(), now))?.is_none()
+                        && db.row(inside, (name.as_str(), abandoned))?.is_none();
+                }
+                if last {
+                    ended.push(account);
+                }
+            }
+            Ok(ended)
+        })
+    }
+
     /// How an account stands with its provider.
     pub(crate) fn standing(&self, account: AccountId) -> Result<Standing, StoreError> {
         self.read(|db| standing(db, account))

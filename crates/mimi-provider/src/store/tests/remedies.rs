@@ -13,6 +13,7 @@ contract! {
     a_decision_goes_with_its_cause_and_what_shows_follows,
     rooms_to_leave_are_found_at_their_moment_and_taken_once,
     an_appeal_that_is_granted_takes_back_what_was_decided,
+    an_account_ends_when_its_last_moment_has_come,
     what_a_commit_says_of_users_is_stored_with_it,
 }
 
@@ -165,6 +166,39 @@ fn an_appeal_that_is_granted_takes_back_what_was_decided(place: &Place) {
     assert_eq!(store.related(b).unwrap(), []);
 }
 
+fn an_account_ends_when_its_last_moment_has_come(place: &Place) {
+    let store = place.open();
+    let (alice, at_alice) = person(&store, "alice", 1);
+    let long_ago = Timestamp::default();
+    let ended = |now| store.accounts_at_their_end(now, long_ago).unwrap();
+    let mut doomed = decision(&store, alice.account, HomeRemedy::Remove, NOW);
+    store.decide_about(Cause::Asked(alice.account), std::slice::from_ref(&doomed), NOW).unwrap();
+    assert_eq!(ended(LATER), [], "it is to be removed, not deleted");
+    store.decide_about(Cause::Asked(alice.account), &[], NOW).unwrap();
+    doomed.remedy = HomeRemedy::Delete;
+    doomed.moments = vec![(user("alice"), NOW), (at_alice, LATER)];
+    store.decide_about(Cause::Asked(alice.account), &[doomed], NOW).unwrap();
+    assert_eq!(ended(NOW), [], "one name's moment is to come");
+    assert_eq!(ended(LATER), [alice.account]);
+    // As long as a client is in a room, its hub is asked; but not for ever.
+    let room: RoomUri = "mimi://hub.example/r/club".parse().unwrap();
+    store.expect_in_room(&alice, &room, &alice.client).unwrap();
+    assert_eq!(store.due_removals(LATER, || [9; 16]).unwrap().len(), 1);
+    assert_eq!(ended(LATER), []);
+    assert_eq!(store.accounts_at_their_end(LATER, LATER).unwrap(), [alice.account]);
+    store.not_in_room(&room, &alice.client).unwrap();
+    assert_eq!(store.due_removals(LATER, || [8; 16]).unwrap(), []);
+    // An appeal that waits holds it up.
+    store.appeal(alice.account, "no", LATER).unwrap();
+    assert_eq!(ended(LATER), []);
+    store.answer_appeal(&[alice.account], false).unwrap();
+    assert_eq!(ended(LATER), [alice.account]);
+    // It goes with all that was decided about it.
+    store.delete_account(alice.account).unwrap().unwrap();
+    assert_eq!((store.decided().unwrap(), store.open_appeals().unwrap()), (vec![], vec![]));
+    assert_eq!(store.device_by_token(&[1; 32]).unwrap().map(|device| device.account), None);
+}
+
 fn what_a_commit_says_of_users_is_stored_with_it(place: &Place) {
     let store = place.open();
     let source = Source { domain: domain("a.example"), tag: [3; 32] };
@@ -185,6 +219,7 @@ fn what_a_commit_says_of_users_is_stored_with_it(place: &Place) {
             commit: &body,
             welcome: None,
             added: &[],
+            reusable: &[],
             removed: &[],
             waiting: 0,
             again: None,
