@@ -69,9 +69,6 @@ pub enum OperateError {
     /// A name that no account can have.
     #[error("{0}: no name of an account")]
     Name(String),
-    /// There is no account of this name.
-    #[error("{0}: no such account")]
-    NoAccount(String),
     /// An account is not opened, and why.
     #[error("{0}")]
     Tie(String),

@@ -36,7 +36,7 @@ impl Operator {
     /// rooms are refused at once; what others can see comes for each pseudonym at a moment of its own.
     ///
     /// # Errors
-    /// [`OperateError::NoAccount`] if there is none of this name, [`OperateError::Start`].
+    /// [`OperateError::Unknown`] if there is none of this name, [`OperateError::Start`].
     pub fn set_remedy(&self, name: &str, remedy: Option<HomeRemedy>, now: Timestamp) -> Result<(), OperateError> {
         let plan = home_policy(&self.config)?.plan();
         for account in self.together(name)? {
@@ -53,7 +53,7 @@ impl Operator {
     /// Marks accounts as related: what hubs ask for about one of them, with those that are related, is done to all.
     ///
     /// # Errors
-    /// [`OperateError::NoAccount`], [`OperateError::Start`].
+    /// [`OperateError::Unknown`], [`OperateError::Start`].
     pub fn relate(&self, names: &[String]) -> Result<(), OperateError> {
         let accounts = names.iter().map(|name| self.account(name)).collect::<Result<Vec<_>, _>>()?;
         Ok(self.store.relate(&accounts)?)
@@ -62,7 +62,7 @@ impl Operator {
     /// An account is related to no other any more.
     ///
     /// # Errors
-    /// [`OperateError::NoAccount`], [`OperateError::Start`].
+    /// [`OperateError::Unknown`], [`OperateError::Start`].
     pub fn unrelate(&self, name: &str) -> Result<(), OperateError> {
         Ok(self.store.unrelate(self.account(name)?)?)
     }
@@ -79,7 +79,7 @@ impl Operator {
     /// until now weighs nothing any more, and the account is related to no other.
     ///
     /// # Errors
-    /// [`OperateError::NoAppeal`] if none waits, [`OperateError::NoAccount`], [`OperateError::Start`].
+    /// [`OperateError::NoAppeal`] if none waits, [`OperateError::Unknown`], [`OperateError::Start`].
     pub fn answer_appeal(&self, name: &str, granted: bool) -> Result<(), OperateError> {
         let answered = self.store.answer_appeal(&self.together(name)?, granted)?;
         if answered { Ok(()) } else { Err(OperateError::NoAppeal(name.to_owned())) }
@@ -96,7 +96,7 @@ impl Operator {
     pub(super) fn account(&self, name: &str) -> Result<AccountId, OperateError> {
         let user = UserUri::new(self.config.domain(), name).map_err(|_| OperateError::Name(name.to_owned()))?;
         let account = self.store.account_named(&user).map_err(StartError::from)?;
-        account.ok_or_else(|| OperateError::NoAccount(name.to_owned()))
+        account.ok_or_else(|| OperateError::Unknown(name.to_owned()))
     }
 }
 

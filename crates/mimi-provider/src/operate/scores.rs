@@ -39,7 +39,7 @@ impl Operator {
     ///
     /// # Errors
     /// [`OperateError::Tie`] if no scores are kept, or none of this account, or the threshold is not from 1 to 1,000;
-    /// [`OperateError::NoAccount`], [`OperateError::File`], [`OperateError::Start`].
+    /// [`OperateError::Unknown`], [`OperateError::File`], [`OperateError::Start`].
     pub fn ask_score(&self, name: &str, threshold: u16, question: &Path) -> Result<(), OperateError> {
         let account = self.account(name)?;
         let Tie::Score(_, size) = self.ties()?.tie else {
