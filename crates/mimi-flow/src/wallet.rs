@@ -139,12 +139,10 @@ impl Wallet {
 
     /// A pseudonym is not this device's alone to choose: it does not choose it.
     pub(crate) fn disown(&mut self, user: &UserUri) {
-        let mut was_own = false;
-        self.change(user, |held| {
-            was_own = held.own && held.state == PseudonymState::Fresh;
-            held.own = held.own && !was_own;
-        });
-        self.index.fresh = self.index.fresh.saturating_sub(u64::from(was_own));
+        // What is said again changes nothing, and is not written again.
+        let Some(held) = self.held(user).filter(|held| held.own && held.state == PseudonymState::Fresh) else { return };
+        self.records.put(held_key(user), Held { own: false, ..held }.save());
+        self.index.fresh = self.index.fresh.saturating_sub(1);
         self.forget_chosen();
     }
 

@@ -73,6 +73,7 @@ fn joins(
         commit: &body,
         welcome: None,
         added: &[],
+        reusable: &[],
         removed: &[],
         waiting: 0,
         again: None,
@@ -458,7 +459,7 @@ fn consent_is_what_was_said_last_and_for_this_room_first(place: &Place) {
     let refused = store.consent_asked(&says(ConsentOperation::Request, None), true, NOW).unwrap();
     assert!(refused.devices.is_empty(), "whoever was refused asks in vain");
     let nobody = ConsentScope { target: user("nobody"), ..scope(None) };
-    assert_eq!(store.consent(&nobody).unwrap(), Consent::Nobody);
+    assert_eq!(store.consent(&nobody).unwrap(), Consent::Nobody { deleted: None });
 }
 
 fn secrets_that_stamp_follow_each_other(place: &Place) {
