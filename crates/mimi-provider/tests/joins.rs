@@ -802,13 +802,19 @@ async fn a_user_leaves_another_hubs_room_when_its_own_provider_wants_it() {
     assert!(matches!(open(&mut bobs, proposed, &world), Opened::Proposal { by: None, own: true }));
     let out = bob.until(&world, is_commit).await;
     assert!(matches!(open(&mut bobs, out, &world), Opened::Removed { .. }));
-    for _ in 0..100 {
-        if counted_at_b(&world, "room_clients") == 0 {
+    // A day later his provider asks once more, and hears that he is out.
+    b.end().await;
+    let db = rusqlite::Connection::open(world.folder.join("b.example/data/provider.sqlite")).unwrap();
+    assert_eq!(db.execute("UPDATE removals SET again_at = 0", []).unwrap(), 1);
+    drop(db);
+    let b = world.run_b().await;
+    for _ in 0..200 {
+        if counted_at_b(&world, "removals") == 0 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    assert_eq!(counted_at_b(&world, "room_clients"), 0);
+    assert_eq!((counted_at_b(&world, "removals"), counted_at_b(&world, "room_clients")), (0, 0));
 
     // He does not come back by the link, and appeals. That is granted, and all is as before.
     let appeal = AppealRequest { text: "it was not me".into() };

@@ -12,6 +12,7 @@ use crate::{
     clock::OsEntropy,
     fail::Fail,
     hub, keys,
+    peers::PeerError,
     provider::Inner,
     server::{Peer, Reply},
     store::Removal,
@@ -26,8 +27,8 @@ const ABANDONED: Duration = Duration::from_secs(60 * 86_400);
 /// How long is waited for a member to commit before the hub is asked again.
 const PATIENCE: Duration = Duration::from_secs(86_400);
 
-/// As a hub: takes the request of a user's own provider to remove it from a room. The answer is the same whether the user is in
-/// there, whether there is such a room, and whether this was asked before.
+/// As a hub: takes the request of a user's own provider to remove it from a room. The answer is the same whether this was asked
+/// before; that the user is not in there, or that there is no such room, its provider is told.
 pub(crate) async fn removal(
     inner: &Arc<Inner>,
     peer: &Peer,
@@ -41,10 +42,11 @@ pub(crate) async fn removal(
     let key = key_of(inner, &from, request.suite()).await?;
     let request = request.verify(&key, &from, &room, inner.now()).map_err(|refusal| problem(&refusal))?;
     let (receipt, subject) = (RemedyReceipt { id: request.tbs().id }, request.tbs().subject.clone());
-    if hub::is_inside(inner, room.clone(), subject.clone()).await? {
-        inner.blocking(move |inner| Ok(inner.store.keep_removal(&request, inner.now())?)).await?;
-        hub::remove_user(inner, room, subject).await?;
+    if !hub::is_inside(inner, room.clone(), subject.clone()).await? {
+        return Err(Problem::UnknownRoom.into());
     }
+    inner.blocking(move |inner| Ok(inner.store.keep_removal(&request, inner.now())?)).await?;
+    hub::remove_user(inner, room, subject).await?;
     Ok(Reply::message(&receipt))
 }
 
@@ -90,11 +92,16 @@ async fn ask(inner: &Arc<Inner>, removal: Removal) -> Result<(), Fail> {
     } else {
         let hub = room.domain().clone();
         let name = room.to_string();
-        let body = inner.blocking(move |inner| signed(inner, id, subject, room, inner.now())).await?;
+        let (about, of) = (subject.clone(), room.clone());
+        let body = inner.blocking(move |inner| signed(inner, id, about, of, inner.now())).await?;
         let sent = inner.peers.post(&hub, Endpoint::RequestRemoval, &name, body, RemedyReceipt::MAX_LEN).await;
         match sent {
             Ok(receipt) if RemedyReceipt::decode(&receipt) == Ok(RemedyReceipt { id }) => PATIENCE,
             Ok(_) => AGAIN,
+            // It is out.
+            Err(PeerError::Refused(_, Some(Problem::UnknownRoom))) => {
+                return inner.blocking(move |inner| Ok(inner.store.out_of_room(&subject, &room)?)).await;
+            }
             Err(error) if error.is_temporary() => AGAIN,
             Err(error) => {
                 inner.log.note(format_args!("{} of {hub}: a request for a removal was refused", error.code()));

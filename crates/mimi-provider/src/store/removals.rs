@@ -70,6 +70,18 @@ impl Store {
         self.write(|db| db.execute(update, (id, again)).map(|_| ()))
     }
 
+    /// A user is in a room no longer, says its hub.
+    pub(crate) fn out_of_room(&self, subject: &UserUri, room: &RoomUri) -> Result<(), StoreError> {
+        let delete = "DELETE FROM room_clients WHERE room = ?1 AND client IN \
+                      (SELECT client FROM client_pseudonyms WHERE user_uri = ?2 UNION SELECT d.client FROM devices d \
+                       JOIN accounts a ON a.id = d.account WHERE a.user_uri = ?2)";
+        self.write(|db| {
+            db.execute(delete, (room.as_str(), subject.as_str()))?;
+            let delete = "DELETE FROM removals WHERE room = ?1 AND subject = ?2";
+            db.execute(delete, (room.as_str(), subject.as_str())).map(|_| ())
+        })
+    }
+
     /// As a hub: keeps what a user's provider has asked for, the newest for each user and room.
     pub(crate) fn keep_removal(&self, request: &RemovalRequest, now: Timestamp) -> Result<(), StoreError> {
         let tbs = request.tbs();

@@ -119,6 +119,8 @@ fn rooms_to_leave_are_found_at_their_moment_and_taken_once(place: &Place) {
     store.removal_asked(&again[0].id, LATER.after(Duration::from_secs(86_400))).unwrap();
     assert_eq!(due(&store, LATER.after(Duration::from_secs(1300))), again[1..]);
     // Whoever is out is asked for no more, and whoever is not to leave any more.
+    store.out_of_room(&at_alice, &club).unwrap();
+    assert!(store.expect_in_room(&alice, &club, &client).unwrap(), "it was out");
     store.not_in_room(&club, &client).unwrap();
     let left = due(&store, LATER.after(Duration::from_secs(100_000)));
     assert_eq!(left.iter().map(|one| &one.room).collect::<Vec<_>>(), [&pub_room]);
