@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use mimi_mls::{AcceptedCommit, Admission, CommitBundle, CommitRefusal, HubProposals, HubRoom};
-use mimi_pseudonym::{Domain, PublicKey, RoomUri, Timestamp, UserUri, Wire};
+use mimi_pseudonym::{ClientUri, Domain, PublicKey, RoomUri, Timestamp, UserUri, Wire};
 use mimi_wire::{
     CommitMessage, FanoutEvent, FanoutMessage, GroupInfoOption, Problem, RatchetTree, RatchetTreeOption,
     RatchetTreePresence, UpdateOutcome, UpdateRequest, UpdateRoomResponse, Welcome,
@@ -17,10 +17,11 @@ use super::{
     rooms,
 };
 use crate::{
+    abuse,
     fail::Fail,
     hash,
     provider::Inner,
-    store::{CommitRecord, Hash, JoinRecord, Remedy},
+    store::{CommitRecord, Hash, JoinRecord},
 };
 
 /// The most commits between two snapshots of a room.
@@ -70,7 +71,7 @@ pub(crate) async fn update(
         if !references.is_empty() && inner.store.were_used(references, now)? {
             return Ok(refused("a KeyPackage was used before"));
         }
-        let before = Before { waiting: hub.additions(), users: users(hub), audience: audience(hub) };
+        let before = Before { waiting: hub.additions(), clients: hub.clients(), audience: audience(hub) };
         let accepted = match &arrival {
             Some(_) if guests::is_full(inner, hub) => return Ok(refused("the room is full")),
             Some(arrival) => {
@@ -87,9 +88,17 @@ pub(crate) async fn update(
             *slot = None;
             return Ok(refused("the ratchet tree is not the group's"));
         }
-        if lets_in_a_banned_one(inner, hub, &accepted, now)? {
-            *slot = None;
-            return Ok(refused("a client or its user is kept out by the hub"));
+        // Nobody brings in whom the hub has banned, nor does it come by itself, with whatever client.
+        match brings_a_banned(inner, hub, &before) {
+            Ok(false) => {}
+            Ok(true) => {
+                *slot = None;
+                return Ok(refused("a user is banned from the room"));
+            }
+            Err(error) => {
+                *slot = None;
+                return Err(error);
+            }
         }
         let again = match again(inner, hub, &accepted, now) {
             Ok(again) => again,
@@ -142,14 +151,21 @@ fn arrival(inner: &Inner, hub: &HubRoom, room: &RoomUri, request: &UpdateRequest
     Ok(Some(Arrival { admission, key_hash, code_hash: link.map(|link| link.code_hash) }))
 }
 
-fn users(hub: &HubRoom) -> BTreeSet<UserUri> {
-    hub.clients().into_iter().map(|(user, _)| user).collect()
+/// Whether a client has come in whose user is banned, or itself is.
+fn brings_a_banned(inner: &Inner, hub: &HubRoom, before: &Before) -> Result<bool, Fail> {
+    let known: BTreeSet<_> = before.clients.iter().map(|(_, client)| client).collect();
+    for (user, client) in hub.clients() {
+        if !known.contains(&client) && abuse::is_banned(inner, hub.uri(), &user, &client)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The room before a commit.
 struct Before {
     waiting: u64,
-    users: BTreeSet<UserUri>,
+    clients: Vec<(UserUri, ClientUri)>,
     audience: Audience,
 }
 
@@ -196,24 +212,6 @@ fn offered(hub: &HubRoom, request: UpdateRequest) -> Result<Offered, UpdateRoomR
     Ok(Offered { commit, bundle, tree })
 }
 
-/// Whether a commit brings in somebody whom the hub keeps out by itself, by the user's name or the client's. Members know
-/// nothing of that, and may add them; and whoever was given the GroupInfo before may come by an external commit.
-fn lets_in_a_banned_one(inner: &Inner, hub: &HubRoom, accepted: &AcceptedCommit, now: Timestamp) -> Result<bool, Fail> {
-    let joined = accepted.joined.as_ref().map(|joined| &joined.client);
-    let new: BTreeSet<_> = accepted.added.iter().map(|(_, client)| client).chain(joined).collect();
-    if new.is_empty() {
-        return Ok(false);
-    }
-    for (user, client) in hub.clients().iter().filter(|(_, client)| new.contains(client)) {
-        for name in [user.as_str(), client.as_str()] {
-            if inner.store.holds(hub.uri(), name, Remedy::Ban, now)? {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
 /// What an external commit has made void, the hub proposes again.
 fn again(
     inner: &Inner,
@@ -253,8 +251,11 @@ fn store(inner: &Inner, hub: &HubRoom, taken: Taken<'_>) -> Result<(), Fail> {
         outbox.extend(for_peers(inner, &providers_of_added(inner, accepted)?, welcome));
     }
     outbox.extend(changes(inner, &before.audience, hub, now));
-    let present = users(hub);
-    let gone: Vec<_> = before.users.difference(&present).cloned().collect();
+    let present: BTreeSet<_> = hub.clients().into_iter().map(|(user, _)| user).collect();
+    let mut gone: Vec<_> = before.clients.into_iter().map(|(user, _)| user).collect();
+    gone.retain(|user| !present.contains(user));
+    gone.sort();
+    gone.dedup();
     let joined = accepted.joined.as_ref().zip(arrival.as_ref()).map(|(joined, arrival)| JoinRecord {
         user: &joined.user,
         client: &joined.client,
@@ -263,6 +264,8 @@ fn store(inner: &Inner, hub: &HubRoom, taken: Taken<'_>) -> Result<(), Fail> {
         is_guest: hub.state().message_limit(&joined.user).is_some(),
     });
     let welcome = welcome.map(|welcome| for_inbox(room, welcome));
+    let newcomer = joined.as_ref().map(|joined| joined.user);
+    let facts = abuse::facts_of(inner, room, &accepted.moderated, newcomer, now);
     let record = CommitRecord {
         room,
         hash,
@@ -280,8 +283,13 @@ fn store(inner: &Inner, hub: &HubRoom, taken: Taken<'_>) -> Result<(), Fail> {
         again: again.as_ref().map(|again| again.accepted.log_entry.as_slice()),
         joined,
         gone: &gone,
+        facts: &facts,
     };
     inner.wake(&inner.store.accept_commit(&record)?);
+    // It is accepted: what is not decided now is decided with the next fact.
+    if let Err(error) = abuse::noted(inner, room, &facts) {
+        inner.log.fault(format_args!("abuse: {error}"));
+    }
     Ok(())
 }
 
