@@ -167,7 +167,7 @@ async fn a_pseudonym_that_is_tied_to_nobody_joins_a_room_and_hears_it_by_an_inbo
         _ => None,
     };
     let room = until(&mut [&mut bob], made).await;
-    bob.command(Command::CreateLink { room: room.clone(), uses: Some(1), lifetime: None }).unwrap();
+    bob.command(Command::CreateLink { room: room.clone(), role: None, uses: Some(1), lifetime: None }).unwrap();
     let link = |_: usize, event: &Event| match event {
         Event::LinkCreated { link, .. } => Some(link.clone()),
         _ => None,
