@@ -71,10 +71,14 @@ pub(super) async fn tell(world: &mut World, suite: CipherSuite, report: &mut Abu
     report.step("each sends spam into both rooms; the hub stamps it, receivers check the stamps and keep them");
     escalate(world, &mut cast, report).await?;
     others(world, &mut cast, report).await?;
-    ask(world, &mut cast, report).await?;
-    // What is deleted later is looked at before.
+    // The hub's requests go out at full hours, and homes decide at theirs: so it takes two steps until something is decided.
+    for hours in [2, 4] {
+        moved(world, &mut cast, BEGIN + hours * HOUR, Asking::Hub).await?;
+    }
+    // What is decided to be deleted goes from now on, each at a moment of its own: it is looked at before.
     let before = outcome::what_was_learned(world, &cast)?;
     let found = outcome::by_hand(world, &cast, report).await?;
+    ask(world, &mut cast, report).await?;
     wait(world, &mut cast).await?;
     let done = outcome::what_was_done(world, &mut cast, report).await?;
     outcome::reverse(world, &mut cast, report).await?;
@@ -328,16 +332,12 @@ fn decided_at(world: &World, domain: &str) -> Result<Vec<String>> {
     column(world.fixture().site(domain)?, query, "0")
 }
 
-/// The hub's requests go out at full hours, and homes decide at theirs: so it takes two steps until something is decided.
+/// What one home decides about an account, as the hub asks for more: two steps each.
 async fn ask(world: &mut World, cast: &mut Cast, report: &mut AbuseReport) -> Result<()> {
     let (room, user) = (cast.rooms[0].clone(), cast.case(0)?.first.clone());
     let stages = [("suspend", Some((7, "ask_remove"))), ("remove", Some((8, "ask_delete"))), ("delete", None)];
-    let mut hours = 0;
+    let mut hours = 4;
     for (expected, next) in stages {
-        for _ in 0..2 {
-            hours += 2;
-            moved(world, cast, BEGIN + hours * HOUR, Asking::Hub).await?;
-        }
         let has = decided_at(world, "b.example")?;
         report.check(has == [expected], format!("b.example has decided {has:?}, not {expected}"));
         report.step(format!("b.example decides at its own moment: {expected}"));
@@ -351,6 +351,10 @@ async fn ask(world: &mut World, cast: &mut Cast, report: &mut AbuseReport) -> Re
             let now = decided(world, &user)?;
             report.check(now == asked, format!("the hub has decided {now}, not {asked}"));
             report.step(format!("report {}: {now}", reporter + 1));
+            for _ in 0..2 {
+                hours += 2;
+                moved(world, cast, BEGIN + hours * HOUR, Asking::Hub).await?;
+            }
         }
     }
     Ok(())
