@@ -11,7 +11,7 @@ use mimi_flow::{Command, CommandError, Context, Device, Effect, Event, EventId, 
 use mimi_pseudonym::{Clock, Entropy, Timestamp, Wire};
 use mimi_wire::local::DeviceToken;
 
-use crate::{ProviderAddress, StoreError, StoreKey, TransportError, store::Store, transport::Transport};
+use crate::{ProviderAddress, StoreError, StoreKey, TransportError, store::Store, taken::Taken, transport::Transport};
 
 /// Why a client cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,8 @@ pub struct Client {
     backoff: Duration,
     received: u64,
     acknowledged: u64,
+    /// What was taken and perhaps not acknowledged, before or after the device was opened.
+    taken: Taken,
 }
 
 pub(crate) const TOKEN: &str = "token";
@@ -84,9 +86,11 @@ impl Client {
         let mut store = Store::open(path, &surroundings.store_key, surroundings.entropy.as_mut())?;
         let token = store.read(TOKEN)?.ok_or(ClientError::NoDevice)?;
         let token = DeviceToken::decode(&token).map_err(|_| StoreError::Key)?;
-        let device = Device::open(store.load()?, store.vault())?;
+        let mut live = store.load()?;
+        let taken = Taken::out_of(&mut live);
+        let device = Device::open(live, store.vault())?;
         let transport = Transport::new(&surroundings.provider, Some(&token))?;
-        Ok(Self::with(device, store, transport, surroundings))
+        Ok(Self { taken, ..Self::with(device, store, transport, surroundings) })
     }
 
     pub(crate) fn with(device: Device, store: Store, transport: Transport, surroundings: Surroundings) -> Self {
@@ -102,6 +106,7 @@ impl Client {
             backoff: BACKOFF_MIN,
             received: 0,
             acknowledged: 0,
+            taken: Taken::default(),
         }
     }
 
@@ -219,6 +224,9 @@ impl Client {
         self.backoff = BACKOFF_MIN;
         let Some(last) = events.last().map(|event| event.sequence) else { return Ok(()) };
         for event in events {
+            if !self.taken.is_new(&event) {
+                continue;
+            }
             self.with_context(|device, cx| device.receive(event, cx));
         }
         self.save()?;
@@ -232,6 +240,7 @@ impl Client {
         match self.transport.acknowledge(self.received).await {
             Ok(()) => {
                 self.acknowledged = self.received;
+                self.taken.acknowledged(self.received);
                 Ok(true)
             }
             Err(error) => self.pause(error, left).await.map(|()| false),
@@ -262,7 +271,9 @@ impl Client {
 
     fn save(&mut self) -> Result<(), ClientError> {
         self.device.is_sound()?;
-        self.store.save(&self.device.changes(), self.surroundings.entropy.as_mut())?;
+        let mut changes = self.device.changes();
+        changes.live.push(self.taken.entry());
+        self.store.save(&changes, self.surroundings.entropy.as_mut())?;
         self.device.kept();
         Ok(())
     }
