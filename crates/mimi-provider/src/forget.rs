@@ -21,6 +21,10 @@ pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
     let mut not_before = Instant::now();
     loop {
         sleep(PERIOD).await;
+        inner.rooms.rest();
+        if let Err(error) = inner.blocking(|inner| Ok(inner.store.sweep()?)).await {
+            inner.log.fault(format_args!("events: {error}"));
+        }
         if Instant::now() >= not_before {
             let begun = Instant::now();
             // If it fails it is tried again at the next turn.

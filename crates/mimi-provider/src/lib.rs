@@ -6,6 +6,7 @@ mod clock;
 mod config;
 mod consent;
 mod credentials;
+mod events;
 mod fail;
 mod forget;
 mod franking;

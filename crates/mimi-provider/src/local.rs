@@ -15,7 +15,6 @@ use mimi_wire::{
 };
 
 use crate::{
-    abuse,
     clock::OsEntropy,
     config::Registration,
     fail::Fail,
@@ -286,15 +285,14 @@ pub(crate) async fn submit(
     room: RoomUri,
     request: SubmitMessageRequest,
 ) -> Result<Reply, Fail> {
-    let (account, user) = (device.account, request.sending_user.clone());
-    check_in_room(inner, device, &room).await?;
-    if !inner.blocking(move |inner| Ok(inner.store.owns(account, &user)?)).await? {
-        return Err(Problem::ForeignUser.into());
-    }
-    abuse::check_sender(inner, request.sending_user.clone()).await?;
     if room.domain() == inner.domain() {
-        let response = hub::submit(inner, Requester::Own, room, request).await?;
+        let response = hub::submit(inner, Requester::Own, Some(device), room, request).await?;
         return Ok(Reply::message(&response));
+    }
+    let (of, sender) = (room.clone(), request.sending_user.clone());
+    let refused = inner.blocking(move |inner| Ok(inner.store.may_speak(&device, &of, &sender, inner.now())?));
+    if let Some(refused) = refused.await? {
+        return Err(hub::problem(&refused).into());
     }
     let response: SubmitMessageResponse = forward(inner, Endpoint::SubmitMessage, &room, request.encode()).await?;
     Ok(Reply::message(&response))

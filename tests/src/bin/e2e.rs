@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
+    load::Store,
     scenario::{Report, Variant, connection, consent, crash, join_link, knock},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
@@ -30,6 +31,7 @@ Options:
   --suite 1|2   with one MLS suite: 1 (X25519, Ed25519) or 2 (P-256); both without
   --rounds N    of bench-flow: so many flows, of which the mean is printed; 5 without
   --count N     of many-pseudonyms and bench-pseudonyms: with so many
+  --store S     of crash: sqlite or postgres; both without it, where PostgreSQL is on the machine
   --seed N      of crash: says when providers and clients are killed; 1 without
   --keep        leaves databases, logs and recordings behind, and says where
   --help        this text
@@ -62,6 +64,7 @@ struct Arguments {
     rounds: u32,
     seed: u64,
     count: Option<u32>,
+    store: Option<Store>,
     keep: Keep,
 }
 
@@ -91,6 +94,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
         rounds: ROUNDS,
         seed: 1,
         count: None,
+        store: None,
         keep: Keep::No,
     };
     let mut named = false;
@@ -109,6 +113,11 @@ fn parse(words: &[String]) -> Result<Arguments> {
             "--count" => match words.next().and_then(|count| count.parse().ok()) {
                 Some(count @ 1..) => arguments.count = Some(count),
                 _ => bail!("--count is a number above 0"),
+            },
+            "--store" => match words.next() {
+                Some("sqlite") => arguments.store = Some(Store::Sqlite),
+                Some("postgres") => arguments.store = Some(Store::Postgres),
+                _ => bail!("--store is sqlite or postgres"),
             },
             "--keep" => arguments.keep = Keep::Yes,
             "--format" => match words.next().map(str::parse) {
@@ -180,10 +189,18 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             }
         }
         if is(Command::Crash) {
-            eprintln!("e2e: the same with suite {}, killed over and over", suite.code());
-            let report = crash::run(variant(arguments.format.unwrap_or_default()), arguments.seed).await?;
-            println!("{}\n\n{report}", report.name);
-            passed &= judge(&report.name, &report.failures(), report.elapsed, report.kept.as_deref());
+            let stores = arguments.store.map_or(vec![Store::Sqlite, Store::Postgres], |store| vec![store]);
+            for store in stores {
+                if arguments.store.is_none() && store == Store::Postgres && !store.is_there() {
+                    eprintln!("e2e: SKIPPED: crash on PostgreSQL: there is none on this machine (no initdb)");
+                    continue;
+                }
+                eprintln!("e2e: the same with suite {} on {store:?}, killed over and over", suite.code());
+                let variant = variant(arguments.format.unwrap_or_default());
+                let report = crash::run(variant, store, arguments.seed).await?;
+                println!("{}\n\n{report}", report.name);
+                passed &= judge(&report.name, &report.failures(), report.elapsed, report.kept.as_deref());
+            }
         }
     }
     Ok(passed)
@@ -258,7 +275,8 @@ mod tests {
         assert_eq!(parsed("join-link").unwrap().command, Command::JoinLink);
         assert_eq!(parsed("knock --suite 1").unwrap().command, Command::Knock);
         let crash = parsed("crash --seed 7 --suite 1").unwrap();
-        assert_eq!((crash.command, crash.seed), (Command::Crash, 7));
+        assert_eq!((crash.command, crash.seed, crash.store), (Command::Crash, 7, None));
+        assert_eq!(parsed("crash --store postgres").unwrap().store, Some(Store::Postgres));
         assert_eq!(parsed("connection").unwrap().command, Command::Connection);
         let many = parsed("bench-pseudonyms --count 70").unwrap();
         assert_eq!((many.command, many.count), (Command::BenchMany, Some(70)));
@@ -291,6 +309,7 @@ mod tests {
             "--keeps",
             "--rounds 0",
             "--seed x",
+            "--store files",
             "--count 0",
         ] {
             assert!(parsed(wrong).is_err(), "{wrong}");

@@ -22,9 +22,9 @@ use mimi_pseudonym::{Entropy, Timestamp, UserUri};
 use tokio::sync::Notify;
 
 pub use explain::{explain, pardon};
-pub(crate) use home::{check_account, check_sender, requested};
+pub(crate) use home::{check_account, requested};
 pub(crate) use report::{from_device, report};
-pub(crate) use weigh::{may_send, sent};
+pub(crate) use weigh::{is_clear, sent};
 
 use crate::{
     Config, StartError,

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use mimi_abuse::signal::{Fact, SignalKind, Source};
 use mimi_pseudonym::{RoomUri, Timestamp, UserUri};
 
@@ -26,19 +28,21 @@ pub(super) fn weigh(
 }
 
 /// A user has sent a message to a room.
-pub(crate) fn sent(inner: &Inner, room: &RoomUri, user: &UserUri, now: Timestamp) -> Result<(), Fail> {
+pub(crate) async fn sent(inner: &Arc<Inner>, room: &RoomUri, user: &UserUri, now: Timestamp) -> Result<(), Fail> {
     if !inner.abuse.sends_too_often(user, now) {
         return Ok(());
     }
-    let source = Source { domain: inner.domain().clone(), tag: [0; 32] };
-    let fact = Fact { kind: SignalKind::MessageRate, room: Some(room.clone()), source, at: now };
-    weigh(inner, user, room, &fact, &[])
+    let (room, user) = (room.clone(), user.clone());
+    inner
+        .blocking(move |inner| {
+            let source = Source { domain: inner.domain().clone(), tag: [0; 32] };
+            let fact = Fact { kind: SignalKind::MessageRate, room: Some(room.clone()), source, at: now };
+            weigh(inner, &user, &room, &fact, &[])
+        })
+        .await
 }
 
-/// Whether a user may send to a room, as far as this hub has decided: not while a step of the table is reached, nor before a
-/// ban for a time is over.
-pub(crate) fn may_send(inner: &Inner, room: &RoomUri, user: &UserUri) -> Result<bool, Fail> {
-    let Some(until) = inner.store.decided_about(user, room)? else { return Ok(true) };
-    let now = inner.now();
-    Ok(now >= until && inner.abuse.table.decide(&inner.store.facts(user)?, now).step.is_none())
+/// Whether what speaks against a user is not enough for a step of the table.
+pub(crate) fn is_clear(inner: &Inner, facts: &[Fact], now: Timestamp) -> bool {
+    inner.abuse.table.decide(facts, now).step.is_none()
 }

@@ -117,19 +117,6 @@ impl Store {
         })
     }
 
-    /// Whether anything was decided about a user in a room, and until when a ban for a time lasts, if there is one.
-    pub(crate) fn decided_about(&self, subject: &UserUri, room: &RoomUri) -> Result<Option<Timestamp>, StoreError> {
-        self.look(|db| {
-            let all = "SELECT decided_at, hours FROM abuse_decisions WHERE subject = ?1 AND room = ?2";
-            let mut until = None;
-            for row in db.rows(all, (subject.as_str(), room.as_str()))? {
-                let hours = Duration::from_secs(row.get::<u64>(1)?.saturating_mul(3600));
-                until = until.max(Some(timestamp(row.get(0)?).after(hours)));
-            }
-            Ok(until)
-        })
-    }
-
     /// Forgets all that speaks against a user and all that was decided. Returns whether its provider was asked for anything.
     pub(crate) fn pardon(&self, subject: &UserUri) -> Result<bool, StoreError> {
         self.write(|db| {
@@ -153,7 +140,18 @@ impl Store {
     }
 }
 
-fn facts(db: Db<'_>, subject: &UserUri) -> Result<Vec<Fact>, StoreError> {
+/// Until when a decision about a user in a room holds, if there is one.
+pub(super) fn decided_about(db: Db<'_>, subject: &UserUri, room: &RoomUri) -> Result<Option<Timestamp>, StoreError> {
+    let all = "SELECT decided_at, hours FROM abuse_decisions WHERE subject = ?1 AND room = ?2";
+    let mut until = None;
+    for row in db.rows(all, (subject.as_str(), room.as_str()))? {
+        let hours = Duration::from_secs(row.get::<u64>(1)?.saturating_mul(3600));
+        until = until.max(Some(timestamp(row.get(0)?).after(hours)));
+    }
+    Ok(until)
+}
+
+pub(super) fn facts(db: Db<'_>, subject: &UserUri) -> Result<Vec<Fact>, StoreError> {
     let all = "SELECT kind, domain, tag, room, at FROM abuse_facts WHERE subject = ?1 ORDER BY at";
     db.rows(all, [subject.as_str()])?.iter().map(fact).collect()
 }

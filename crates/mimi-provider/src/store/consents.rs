@@ -6,7 +6,7 @@ use mimi_wire::{
     local::{ConsentSettings, InboxBody},
 };
 
-use super::{AccountId, DeviceId, Store, StoreError, Wake, database::Db, delivery::put_in_inbox};
+use super::{AccountId, DeviceId, Store, StoreError, Wake, database::Db, mail::put_in_inbox};
 
 /// The most requests that wait for one account's decision; more of them are received and forgotten.
 const WAITING_MAX: i64 = 100;

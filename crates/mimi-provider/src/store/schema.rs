@@ -5,13 +5,14 @@ use super::{
 };
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are only ever added.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("schema_1.sql"),
     include_str!("schema_abuse.sql"),
     include_str!("schema_rooms.sql"),
     include_str!("schema_remedies.sql"),
     include_str!("schema_ties.sql"),
     include_str!("schema_recovery.sql"),
+    include_str!("schema_mail.sql"),
 ];
 
 /// Brings the database to the newest version. Several processes may do so at once: each step is taken by one of them.

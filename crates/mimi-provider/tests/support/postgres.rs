@@ -157,7 +157,7 @@ impl Drop for Postgres {
 }
 
 /// The folder of PostgreSQL's programs, of the newest version there is.
-fn programs() -> Option<PathBuf> {
+pub fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();
     if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
