@@ -4,6 +4,7 @@
 
 mod connection;
 mod drive;
+mod idle;
 mod ledger;
 mod person;
 pub mod prosody;
@@ -30,6 +31,7 @@ use self::{
     site::{Sites, Used},
 };
 pub use self::{
+    idle::Idle,
     site::Store,
     table::{Costs, Share},
 };
@@ -166,6 +168,12 @@ struct Prepared {
     ledger: Arc<Ledger>,
     senders: Vec<Sender>,
     receivers: Vec<Connection>,
+}
+
+impl Prepared {
+    fn uri(&self) -> Option<String> {
+        self.senders.first().map(|sender| sender.room.uri().to_string())
+    }
 }
 
 /// Clients at work, room by room.

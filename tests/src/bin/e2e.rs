@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
-    load::Store,
+    load::{Load, Store},
     scenario::{Report, Variant, connection, consent, crash, join_link, knock},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
@@ -22,6 +22,7 @@ Scenarios; all of them without a name:
   join-link     Alice makes a link into a room, and Bob comes in by it and says who he is
   knock         Cathy knocks at a room between three providers, and is let in much later
   crash         the connection flow again, while both providers are killed over and over, and clients as well
+  load          clients send and receive for a moment: everything arrives once and in order
   bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
   bench-pseudonyms  what a pseudonym costs, with 10, 100, 1,000 and 10,000 of them in one account
 
@@ -50,6 +51,7 @@ enum Command {
     JoinLink,
     Knock,
     Crash,
+    Load,
     Consent,
     Many,
     Bench,
@@ -135,6 +137,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
             "join-link" if !named => (named, arguments.command) = (true, Command::JoinLink),
             "knock" if !named => (named, arguments.command) = (true, Command::Knock),
             "crash" if !named => (named, arguments.command) = (true, Command::Crash),
+            "load" if !named => (named, arguments.command) = (true, Command::Load),
             "consent" if !named => (named, arguments.command) = (true, Command::Consent),
             "many-pseudonyms" if !named => (named, arguments.command) = (true, Command::Many),
             "bench-pseudonyms" if !named => (named, arguments.command) = (true, Command::BenchMany),
@@ -151,6 +154,12 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     let mut passed = true;
+    if matches!(arguments.command, Command::Load | Command::Scenarios) {
+        passed &= load().await?;
+    }
+    if arguments.command == Command::Load {
+        return Ok(passed);
+    }
     for suite in &arguments.suites {
         if arguments.command == Command::Bench {
             let Arguments { rounds, keep, .. } = *arguments;
@@ -206,10 +215,27 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     Ok(passed)
 }
 
+/// A short run of what `cargo xtask load` does, for the check at its end: small rooms over two providers, and one provider
+/// alone.
+async fn load() -> Result<bool> {
+    let mut passed = true;
+    for (providers, size) in [(2, 2), (2, 10), (1, 4)] {
+        eprintln!("e2e: load: 3 rooms of {size} at {providers} providers");
+        let (store, octets, pause) = (Store::Sqlite, 100, Duration::ZERO);
+        let load = Load { store, processes: 1, providers, size, rooms: 3, seconds: 1, octets, pause };
+        let costs = load.run().await?;
+        println!("load: {} messages, {} received", costs.sent, costs.delivered);
+        let nothing = (costs.delivered == 0).then(|| "nothing was received".to_owned());
+        let failures: Vec<_> = costs.faults.into_iter().chain(nothing).collect();
+        passed &= judge("load", &failures, costs.elapsed, None);
+    }
+    Ok(passed)
+}
+
 /// The formats in which the connection flow is gone through with a suite.
 fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
     match (arguments.command, arguments.format) {
-        (Command::Crash | Command::Consent, _) => Vec::new(),
+        (Command::Crash | Command::Load | Command::Consent, _) => Vec::new(),
         (_, Some(format)) => vec![format],
         (Command::Connection | Command::JoinLink | Command::Knock, None) => DisclosureFormat::ALL.to_vec(),
         _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
@@ -277,6 +303,7 @@ mod tests {
         let crash = parsed("crash --seed 7 --suite 1").unwrap();
         assert_eq!((crash.command, crash.seed, crash.store), (Command::Crash, 7, None));
         assert_eq!(parsed("crash --store postgres").unwrap().store, Some(Store::Postgres));
+        assert_eq!(parsed("load").unwrap().command, Command::Load);
         assert_eq!(parsed("connection").unwrap().command, Command::Connection);
         let many = parsed("bench-pseudonyms --count 70").unwrap();
         assert_eq!((many.command, many.count), (Command::BenchMany, Some(70)));

@@ -23,6 +23,7 @@ Options:
   --store S       sqlite (without it) or postgres, which is started for the providers
   --processes N   so many processes of each provider, on PostgreSQL: 1 without it
   --against prosody  the same load, in the same run, on two servers of Prosody as well, if it is on the machine
+  --idle N        instead of all this: what a provider takes with so many rooms of two clients that nobody uses
   --help          this text
 
 Ends with 0 if everything arrived once and in order, with 1 if not, with 2 if it could not be run.
@@ -32,6 +33,7 @@ Ends with 0 if everything arrived once and in order, with 1 if not, with 2 if it
 struct Arguments {
     help: bool,
     against_prosody: bool,
+    idle: Option<usize>,
     sizes: Vec<usize>,
     rooms: Option<usize>,
     load: Load,
@@ -65,7 +67,8 @@ fn parse(words: &[String]) -> Result<Arguments> {
         octets: 100,
         pause: Duration::ZERO,
     };
-    let mut arguments = Arguments { help: false, against_prosody: false, sizes: vec![2, 10, 100], rooms: None, load };
+    let mut arguments =
+        Arguments { help: false, against_prosody: false, idle: None, sizes: vec![2, 10, 100], rooms: None, load };
     let mut words = words.iter().map(String::as_str);
     while let Some(word) = words.next() {
         let load = &mut arguments.load;
@@ -86,6 +89,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
             "--seconds" => load.seconds = number(word)?.try_into()?,
             "--octets" => load.octets = number(word)?,
             "--pause" => load.pause = Duration::from_millis(number(word)?.try_into()?),
+            "--idle" => arguments.idle = Some(number(word)?),
             "--processes" => load.processes = number(word)?,
             "--sizes" => {
                 let sizes = words.next().unwrap_or_default().split(',').map(str::parse);
@@ -106,6 +110,9 @@ fn parse(words: &[String]) -> Result<Arguments> {
             _ => bail!("`{word}` is not understood\n\n{HELP}"),
         }
     }
+    if arguments.idle.is_some() && arguments.load.store != Store::Sqlite {
+        bail!("--idle is measured on SQLite");
+    }
     if arguments.load.processes > 1 && arguments.load.store == Store::Sqlite {
         bail!("a SQLite database has one process: --processes needs --store postgres");
     }
@@ -115,6 +122,10 @@ fn parse(words: &[String]) -> Result<Arguments> {
 async fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.help {
         print!("{HELP}");
+        return Ok(true);
+    }
+    if let Some(rooms) = arguments.idle {
+        println!("{}", arguments.load.idle(rooms).await?);
         return Ok(true);
     }
     let mut rows = Vec::new();
@@ -166,6 +177,7 @@ mod tests {
         let Load { store, processes, seconds, pause, .. } = many.load;
         assert_eq!((store, processes, seconds, pause), (Store::Postgres, 2, 4, Duration::from_millis(5)));
         assert!(parsed("--help").unwrap().help);
+        assert_eq!(parsed("--idle 9").unwrap().idle, Some(9));
         assert!(parsed("--against prosody").unwrap().against_prosody);
     }
 
@@ -181,6 +193,8 @@ mod tests {
             "--store mysql",
             "--rooms 0",
             "--against synapse",
+            "--idle 0",
+            "--idle 9 --store postgres",
             "load",
         ] {
             assert!(parsed(wrong).is_err(), "{wrong}");

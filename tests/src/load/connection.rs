@@ -46,14 +46,14 @@ impl Connection {
         Self { token: Some(format!("Bearer {token}").into()), ..self.clone() }
     }
 
-    /// Posts a message and decodes the answer.
-    pub(super) async fn post<A: Wire>(&self, path: &str, body: &impl Wire) -> Result<A> {
-        self.post_octets(path, body.encode()).await
+    /// The same connection, which shows the token that another one shows.
+    pub(super) fn with_token_of(&self, other: &Self) -> Self {
+        Self { token: other.token.clone(), ..self.clone() }
     }
 
-    /// As [`Connection::post`], where the message is encoded already.
-    pub(super) async fn post_octets<A: Wire>(&self, path: &str, body: Vec<u8>) -> Result<A> {
-        let answer = whole(self.send(Method::POST, path, body).await?).await.context(path.to_owned())?;
+    /// Posts a message and decodes the answer.
+    pub(super) async fn post<A: Wire>(&self, path: &str, body: &impl Wire) -> Result<A> {
+        let answer = whole(self.send(Method::POST, path, body.encode()).await?).await.context(path.to_owned())?;
         A::decode(&answer).with_context(|| format!("the answer of {path}"))
     }
 

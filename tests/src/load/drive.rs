@@ -58,9 +58,8 @@ impl Sender {
         let path = format!("{}/{}", local::SUBMIT_MESSAGE_PATH, percent_encode(self.room.uri().as_str()));
         let mut accepted = Vec::new();
         while !run.stop.load(Ordering::Relaxed) {
-            let message = self.seal()?;
-            let tag = self.ledger.sends(message.as_bytes());
-            let request = SubmitMessageRequest { message: message.try_into()?, sending_user: self.user.clone() };
+            let request = sealed(&mut self)?;
+            let tag = self.ledger.sends(request.message.message().as_bytes());
             let answer: SubmitMessageResponse = self.connection.post(&path, &request).await?;
             let SubmitMessageResponse::Accepted { frank: Some(_), .. } = answer else {
                 bail!("a message was not accepted: {answer:?}");
@@ -75,13 +74,15 @@ impl Sender {
         }
         Ok(accepted)
     }
+}
 
-    fn seal(&mut self) -> Result<mimi_wire::MlsMessage> {
-        let body = Part::single(Disposition::Render, "text/plain;charset=utf-8", self.text.as_str());
-        let salt = Salt::generate(&mut SystemEntropy::default());
-        let content = MimiContent::new(salt, self.user.clone(), self.room.uri().clone(), body)?;
-        Ok(self.room.seal_franked(|_| Ok::<_, SealError>(commit(&content)))?)
-    }
+/// The next message of a sender.
+pub(super) fn sealed(sender: &mut Sender) -> Result<SubmitMessageRequest> {
+    let body = Part::single(Disposition::Render, "text/plain;charset=utf-8", sender.text.as_str());
+    let salt = Salt::generate(&mut SystemEntropy::default());
+    let content = MimiContent::new(salt, sender.user.clone(), sender.room.uri().clone(), body)?;
+    let message = sender.room.seal_franked(|_| Ok::<_, SealError>(commit(&content)))?;
+    Ok(SubmitMessageRequest { message: message.try_into()?, sending_user: sender.user.clone() })
 }
 
 /// What a receiver has seen.

@@ -15,7 +15,7 @@ use rustls::ClientConfig;
 
 use super::connection::Connection;
 use crate::{
-    fixture::{Fixture, Keep},
+    fixture::{self, Fixture, Keep},
     postgres::Postgres,
     process::provider_binary,
 };
@@ -55,11 +55,7 @@ pub(super) struct Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        for (_, child) in &mut self.processes {
-            // Nobody is left to hear of an error.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.stop();
     }
 }
 
@@ -93,7 +89,7 @@ impl Sites {
 
     async fn launch(&self, domain: &str, database: Option<String>, processes: usize) -> Result<Site> {
         let site = self.fixture.site(domain)?;
-        configure(&site.config())?;
+        configure(site)?;
         let mut started =
             Site { domain: domain.to_owned(), port: site.address().port(), processes: Vec::new(), data: site.data() };
         for number in 0..processes {
@@ -117,6 +113,24 @@ impl Sites {
         Ok(started)
     }
 
+    /// Starts the first provider again that was stopped.
+    pub(super) async fn restart(&mut self) -> Result<()> {
+        let domain = self.sites.first().context("there is no provider")?.domain.clone();
+        let site = self.launch(&domain, None, 1).await?;
+        self.sites = vec![site];
+        Ok(())
+    }
+
+    /// KiB of the first provider that are resident.
+    pub(super) fn resident(&self) -> u64 {
+        self.sites.iter().flat_map(Site::used).map(|used| used.rss_kib).sum()
+    }
+
+    /// A new connection to the first provider.
+    pub(super) async fn reconnect(&self, number: usize) -> Result<Connection> {
+        self.sites.first().context("there is no provider")?.connect(number, &self.tls).await
+    }
+
     /// What the database server's processes have used, if there is one.
     pub(super) fn server_used(&self) -> Option<Used> {
         let server = self.server.as_ref()?;
@@ -136,6 +150,20 @@ impl Sites {
 }
 
 impl Site {
+    /// Ends all processes.
+    pub(super) fn stop(&mut self) {
+        for (_, mut child) in self.processes.drain(..) {
+            // Nobody is left to hear of an error.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// The folder of the database.
+    pub(super) fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// A new connection to one of the processes.
     pub(super) async fn connect(&self, number: usize, tls: &Arc<ClientConfig>) -> Result<Connection> {
         let (address, _) = self.processes.get(number % self.processes.len()).context("no process runs")?;
@@ -149,11 +177,15 @@ impl Site {
 }
 
 /// Nothing that stands against many messages of few users.
-fn configure(config: &Path) -> Result<()> {
+fn configure(site: &fixture::Site) -> Result<()> {
     let signals = include_str!("../../../crates/mimi-abuse/src/signal/signals.toml");
     let signals = signals.replace("messages_per_minute = 60\n", "messages_per_minute = 4000000000\n");
-    let folder = config.parent().context("the configuration is in no folder")?;
-    fs::write(folder.join("signals.toml"), signals)?;
+    let config = site.config();
+    let path = config.with_file_name("signals.toml");
+    if path.exists() {
+        return Ok(());
+    }
+    fs::write(path, signals)?;
     let mut file = OpenOptions::new().append(true).open(config)?;
     writeln!(file, "\n[abuse]\nsignals = \"signals.toml\"\n\n[limits]\nconnections = 20000")?;
     Ok(())

@@ -5,7 +5,7 @@ use super::{
 };
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are only ever added.
-const MIGRATIONS: [&str; 7] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("schema_1.sql"),
     include_str!("schema_abuse.sql"),
     include_str!("schema_rooms.sql"),
