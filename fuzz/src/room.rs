@@ -1,7 +1,7 @@
 //! Rooms: their components as they come in a group's dictionary, and changes to the rooms of the presets.
 
 use mimi_pseudonym::{ClientUri, Reader, RoomUri, Timestamp, UserUri, Wire};
-use mimi_room::{Actor, Change, ClientRef, ComponentUpdate, How, JoinLinkPolicy, ParticipantListUpdate, RoomState};
+use mimi_room::{Actor, Change, ClientRef, ComponentUpdate, How, JoinLinkPolicy, Members, ParticipantListUpdate, RoomState};
 
 use crate::world::ROOM;
 
@@ -57,8 +57,8 @@ fn read_state(reader: &mut Reader<'_>) -> Option<RoomState> {
     }
     let state = RoomState::from_components(room(), components).ok()?;
     alike(&state);
-    let members: Vec<_> = state.participants().iter().map(|(user, _)| user.clone()).zip((0..5).map(client)).collect();
-    let _ = state.check(&members);
+    let members = state.participants().iter().map(|(user, _)| user.clone()).zip((0..5).map(client));
+    let _ = state.check(&Members::new(members).unwrap());
     Some(state)
 }
 
@@ -81,7 +81,8 @@ fn change(reader: &mut Reader<'_>) -> Option<bool> {
             false => ComponentUpdate::update(id, content.to_vec()),
         });
     }
-    let members: Vec<_> = before.participants().iter().map(|(user, _)| user.clone()).zip([client(0)]).collect();
+    let members = before.participants().iter().map(|(user, _)| user.clone()).zip([client(0)]);
+    let members = Members::new(members).unwrap();
     change.members = &members;
     let actor = match who % 6 {
         5 => Actor::Hub,
@@ -101,8 +102,13 @@ fn change(reader: &mut Reader<'_>) -> Option<bool> {
     };
     alike(&after);
     assert_eq!(after.room(), before.room());
-    let mut remaining: Vec<_> = members.iter().filter(|member| !change.removed.contains(member)).cloned().collect();
-    remaining.extend(change.added.iter().map(|added| (added.user.clone(), added.client.clone())));
+    let mut remaining = members.clone();
+    for (user, client) in &change.removed {
+        assert_eq!(remaining.remove(client).as_ref(), Some(user));
+    }
+    for new in &change.added {
+        assert!(remaining.insert(new.user.clone(), new.client.clone()));
+    }
     // What is allowed keeps the rules that hold in every state.
     assert_eq!(after.check(&remaining), Ok(()));
     assert!(remaining.iter().all(|(user, _)| !after.at(now).is_banned(user)), "a client of someone banned");

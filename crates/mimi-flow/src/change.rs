@@ -276,7 +276,6 @@ impl Device {
 
 /// Whether the room lets this member do it now.
 pub(crate) fn is_allowed(room: &Room, wanted: &Wanted) -> bool {
-    let members = room.clients();
     let removed: Option<Vec<_>> = wanted.remove.iter().map(|client| client_of(room, client)).collect();
     let Some(removed) = removed else { return false };
     let added = wanted.add.iter().map(|key_package| ClientRef {
@@ -284,8 +283,8 @@ pub(crate) fn is_allowed(room: &Room, wanted: &Wanted) -> bool {
         client: key_package.client().clone(),
         initial_only: key_package.purpose() == KeyPackagePurpose::InitialOnly,
     });
-    let change =
-        mimi_room::Change { updates: wanted.updates.clone(), added: added.collect(), removed, members: &members };
+    let members = room.members();
+    let change = mimi_room::Change { updates: wanted.updates.clone(), added: added.collect(), removed, members };
     let own = room.identity();
     let actor = Actor::client(own.user().clone(), own.client().clone());
     RoomState::apply(room.state(), &actor, How::Commit, &change).is_ok()

@@ -17,7 +17,7 @@ use common::{
 use mimi_mls::{Admission, CommitBundle, HpkeKeyPair, HubRoom, Identity, seal_with_label};
 use mimi_pseudonym::{CipherSuite, UserUri};
 use mimi_room::{
-    Actor, Change, ComponentId, ComponentUpdate, How, KeyPackagePurpose, Participant, ParticipantListUpdate,
+    Actor, Change, ComponentId, ComponentUpdate, How, KeyPackagePurpose, Members, Participant, ParticipantListUpdate,
     RoleAssignment, RoomState,
 };
 use mimi_wire::{GROUP_INFO_ENCRYPTION_LABEL, GroupInfoRatchetTreeTbe, RatchetTreeOption, Wire};
@@ -69,16 +69,15 @@ fn authorise() {
         let added = users.iter().map(|user| Participant { user: user.clone(), role: RoomState::PARTICIPANT }).collect();
         let state =
             state.with_updates(&[list(ParticipantListUpdate { added, ..ParticipantListUpdate::default() })]).unwrap();
-        let members: Vec<_> = users
-            .iter()
-            .chain([&alice])
-            .map(|user| (user.clone(), mimi_pseudonym::ClientUri::pseudonym(user.domain(), [1; 16])))
-            .collect();
+        let clients = users.iter().chain([&alice]).zip(0_u128..).map(|(user, number)| {
+            (user.clone(), mimi_pseudonym::ClientUri::pseudonym(user.domain(), number.to_be_bytes()))
+        });
+        let members = Members::new(clients).unwrap();
         let changed = vec![RoleAssignment { index: 1, role: RoomState::MUTED }];
         let update = list(ParticipantListUpdate { changed, ..ParticipantListUpdate::default() });
         let change = Change { updates: vec![update], members: &members, ..Change::default() };
         let actor = Actor::user(alice);
-        let took = mean(50, || drop(black_box(state.apply(&actor, How::Commit, &change).unwrap())));
+        let took = mean(1_000, || drop(black_box(state.apply(&actor, How::Commit, &change).unwrap())));
         println!("| {size} | {} |", micros(took));
     }
     println!("\n| one signature check | µs |\n|---|---|");

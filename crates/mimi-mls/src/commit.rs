@@ -72,7 +72,7 @@ impl Room {
         let wanted = self.besides(wanted, &proposed);
         let (own, removed) = self.own_part(&wanted)?;
         let parts: Vec<_> = std::iter::once(own).chain(proposed).collect();
-        judge(self.state.at(Timestamp::default()), &parts, &self.roster.clients())?;
+        judge(self.state.at(Timestamp::default()), &parts, self.roster.members())?;
         let added = wanted.add.iter().map(|key_package| key_package.leaf.clone()).collect();
         let signer = SignerAdapter(self.identity.signer());
         let mut stage = self

@@ -242,7 +242,8 @@ pub(crate) fn update_roster(roster: &mut Roster, effect: Effect, members: impl I
         let Some(certificates) = crate::identity::certificates(&member.credential) else { continue };
         let joined = effect.added.iter().find(|leaf| leaf.certificates == certificates);
         if let Some(leaf) = joined {
-            roster.insert(member.index.u32(), leaf.clone());
+            let inserted = roster.insert(member.index.u32(), leaf.clone());
+            debug_assert!(inserted, "the room's policy lets no client in twice");
         }
     }
 }

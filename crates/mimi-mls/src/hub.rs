@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, fmt};
 
 use mimi_credential::{CredentialError, TrustStore};
 use mimi_pseudonym::{CipherSuite, ClientUri, DecodeError, Domain, Reader, RoomUri, Timestamp, UserUri, Wire, Writer};
-use mimi_room::{Refusal, RoomState, StateError};
+use mimi_room::{Members, Refusal, RoomState, StateError};
 use mimi_wire::{ExternalSender, GroupInfo, MlsMessage, RatchetTree};
 use openmls::{
     group::{ProposalStore, PublicGroup},
@@ -18,7 +18,7 @@ use crate::{
     crypto::Crypto,
     group::{group_of, room_of, room_state},
     hub_propose::Pending,
-    roster::Roster,
+    roster::{Roster, RosterError},
 };
 
 /// A room as its hub sees it: the public half of the MLS group, the room's state, and who sits at which leaf.
@@ -73,6 +73,16 @@ pub enum HubCreateError {
     /// The room's state and its creator do not keep the room's own rules.
     #[error("the room breaks its own rules: {0}")]
     NotAllowed(#[from] Refusal),
+}
+
+impl From<RosterError> for HubCreateError {
+    fn from(error: RosterError) -> Self {
+        match error {
+            RosterError::Credential(error) => Self::Credential(error),
+            RosterError::ClientTwice => Self::NotAllowed(Refusal::ClientTwice),
+            RosterError::NotParticipant => Self::NotParticipant,
+        }
+    }
 }
 
 /// Why a hub's room cannot be read from its snapshot and log.
@@ -142,11 +152,8 @@ impl HubRoom {
             return Err(HubCreateError::ExternalSender);
         }
         let state = room_state(room, group.group_context().extensions())?;
-        let roster = Roster::verify(group.members(), suite, trust, now)?;
-        if roster.iter().any(|(_, leaf)| state.participants().role_of(&leaf.user).is_none()) {
-            return Err(HubCreateError::NotParticipant);
-        }
-        state.check(&roster.clients())?;
+        let roster = Roster::verify(group.members(), &state, suite, trust, now)?;
+        state.check(roster.members())?;
         let context = group.group_context().tls_serialize_detached().map_err(|_| HubCreateError::Mls)?;
         let info = group_info.as_bytes().strip_prefix(context.as_slice()).ok_or(HubCreateError::Mls)?.to_vec();
         let snapshot = snapshot(room, &backend.save(), &roster, &info);
@@ -213,7 +220,12 @@ impl HubRoom {
         &self.state
     }
 
-    /// Users and clients in the group.
+    /// Users and clients in the group, for looking them up.
+    pub fn members(&self) -> &Members {
+        self.roster.members()
+    }
+
+    /// Users and clients in the group, in the order of their leaves.
     pub fn clients(&self) -> Vec<(UserUri, ClientUri)> {
         self.roster.clients()
     }

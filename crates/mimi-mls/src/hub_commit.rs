@@ -148,7 +148,7 @@ impl HubRoom {
         if referred.count() < self.pending.len() {
             return Err(CommitRefusal::Omits);
         }
-        judge(self.state.at(now), &effect.parts, &self.roster.clients())?;
+        judge(self.state.at(now), &effect.parts, self.roster.members())?;
         let added = self.references(&staged, &effect)?;
         check_welcome(bundle.welcome.as_ref(), &added, self.suite)?;
         let Some(SenderType::Member(signer)) = bundle.commit.sender_type() else { return Err(CommitRefusal::Kind) };

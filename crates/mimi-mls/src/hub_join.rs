@@ -57,7 +57,7 @@ impl HubRoom {
             return Err(CommitRefusal::Leaving);
         }
         let room = self.state.at(now);
-        judge(room, &effect.parts, &self.roster.clients())?;
+        judge(room, &effect.parts, self.roster.members())?;
         let known = self.state.participants().role_of(&leaf.user).is_some_and(|_| !room.is_banned(&leaf.user));
         let granted = next.participants().role_of(&leaf.user).unwrap_or(Role::NONE);
         let by_code = match admission {

@@ -125,7 +125,7 @@ impl HubRoom {
         }
         let waiting = self.pending.iter().map(|pending| &pending.part);
         let parts = merged(waiting.chain(queued.iter().map(|(_, part)| part)));
-        judge(self.state.at(now), &parts, &self.roster.clients())?;
+        judge(self.state.at(now), &parts, self.roster.members())?;
         let log_entry = LogEntry::Proposals { accepted: now, proposals: proposals.to_vec() }.encode();
         self.keep(proposals.to_vec(), queued, now)?;
         Ok(AcceptedProposals { log_entry, recipients: self.domains() })
@@ -201,12 +201,12 @@ impl HubRoom {
     fn compute_leaving(&self) -> BTreeSet<UserUri> {
         let updates: Vec<_> = self.pending.iter().flat_map(|pending| pending.part.updates.clone()).collect();
         let after = self.state.with_updates(&updates).ok();
-        let outgoing: BTreeSet<_> = self.pending.iter().flat_map(|pending| &pending.part.outgoing).collect();
-        let users: BTreeSet<&UserUri> = outgoing.iter().map(|(user, _)| user).collect();
-        let clients = self.roster.clients();
+        let outgoing = self.pending.iter().flat_map(|pending| &pending.part.outgoing);
+        let clients: BTreeSet<&ClientUri> = outgoing.clone().map(|(_, client)| client).collect();
+        let users: BTreeSet<&UserUri> = outgoing.map(|(user, _)| user).collect();
         let mut leaving: BTreeSet<UserUri> = users
             .into_iter()
-            .filter(|user| clients.iter().filter(|(of, _)| of == *user).all(|client| outgoing.contains(client)))
+            .filter(|user| self.roster.members().of(user).all(|client| clients.contains(client)))
             .cloned()
             .collect();
         if let Some(after) = after.filter(|_| !updates.is_empty()) {

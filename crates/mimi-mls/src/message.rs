@@ -251,7 +251,7 @@ impl Room {
         let Some(Actor::User { user: by, .. }) = effect.parts.first().map(|part| part.actor.clone()) else {
             return Err(OpenError::Commit);
         };
-        judge(self.state.at(now), &effect.parts, &self.roster.clients())?;
+        judge(self.state.at(now), &effect.parts, self.roster.members())?;
         let removed = staged.self_removed();
         let own_lost = self.pending.is_some();
         if own_lost {

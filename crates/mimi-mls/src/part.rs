@@ -1,7 +1,7 @@
 //! A commit may hold proposals of several actors: what each of them does, for the room's policy to judge.
 
 use mimi_pseudonym::{ClientUri, UserUri};
-use mimi_room::{Actor, Change, ClientRef, ComponentUpdate, How, Refusal, RoomAt, RoomState, Step};
+use mimi_room::{Actor, Change, ClientRef, ComponentUpdate, How, Members, Refusal, RoomAt, RoomState, Step};
 
 /// What one actor does in a commit.
 pub(crate) struct Part {
@@ -27,13 +27,13 @@ impl Part {
         parts.iter_mut().find(|part| part.actor == actor)
     }
 
-    fn change<'a>(&self, members: &'a [(UserUri, ClientUri)]) -> Change<'a> {
+    fn change<'a>(&self, members: &'a Members) -> Change<'a> {
         Change { updates: self.updates.clone(), added: self.incoming.clone(), removed: self.outgoing.clone(), members }
     }
 }
 
 /// The state behind a commit with these parts, among the clients that are there, if the room's policy allows it.
-pub(crate) fn judge(room: RoomAt<'_>, parts: &[Part], members: &[(UserUri, ClientUri)]) -> Result<RoomState, Refusal> {
+pub(crate) fn judge(room: RoomAt<'_>, parts: &[Part], members: &Members) -> Result<RoomState, Refusal> {
     let changes: Vec<_> = parts.iter().map(|part| part.change(members)).collect();
     let parts = parts.iter().zip(&changes);
     let steps: Vec<_> = parts.map(|(part, change)| Step { actor: &part.actor, how: part.how, change }).collect();

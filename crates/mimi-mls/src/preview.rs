@@ -1,8 +1,8 @@
 //! A room before one is in it: what its hub tells somebody who wants to join (draft-ietf-mimi-protocol-06, section 5.6).
 
 use mimi_credential::{CredentialError, TrustStore};
-use mimi_pseudonym::{CipherSuite, ClientUri, RoomUri, Timestamp, UserUri, Wire};
-use mimi_room::{How, Refusal, RoomState, StateError};
+use mimi_pseudonym::{CipherSuite, RoomUri, Timestamp, Wire};
+use mimi_room::{How, Members, Refusal, RoomState, StateError};
 use mimi_wire::{ExternalSender, GroupInfo, RatchetTree};
 use openmls::{
     group::{MlsGroup, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY},
@@ -21,7 +21,7 @@ use crate::{
     group::{capabilities, component_updates, dictionary_changes, proposals, room_of, room_state},
     part::{Part, judge},
     room::PADDING,
-    roster::Roster,
+    roster::{Roster, RosterError},
     seen::Seen,
 };
 
@@ -38,7 +38,7 @@ pub struct RoomPreview {
     verified: UnverifiedRoom,
     identity: Identity,
     state: RoomState,
-    clients: Vec<(UserUri, ClientUri)>,
+    members: Members,
     epoch: u64,
 }
 
@@ -67,6 +67,19 @@ pub enum PreviewError {
     /// A member of the group is no participant of the room.
     #[error("a member of the group is no participant of the room")]
     NotParticipant,
+    /// A client is in the group twice.
+    #[error("a client is in the group twice")]
+    ClientTwice,
+}
+
+impl From<RosterError> for PreviewError {
+    fn from(error: RosterError) -> Self {
+        match error {
+            RosterError::Credential(error) => Self::Credential(error),
+            RosterError::ClientTwice => Self::ClientTwice,
+            RosterError::NotParticipant => Self::NotParticipant,
+        }
+    }
 }
 
 /// Why a room cannot be joined by an external commit.
@@ -120,12 +133,9 @@ impl UnverifiedRoom {
         let state = room_state(room, group.extensions())?;
         let own = group.own_leaf_index();
         let members = group.members().filter(|member| member.index != own);
-        let roster = Roster::verify(members, identity.suite(), trust, now)?;
-        if roster.iter().any(|(_, leaf)| state.participants().role_of(&leaf.user).is_none()) {
-            return Err(PreviewError::NotParticipant);
-        }
-        let (clients, epoch) = (roster.clients(), self.group_info.epoch());
-        Ok(RoomPreview { verified: self, identity, state, clients, epoch })
+        let roster = Roster::verify(members, &state, identity.suite(), trust, now)?;
+        let (members, epoch) = (roster.members().clone(), self.group_info.epoch());
+        Ok(RoomPreview { verified: self, identity, state, members, epoch })
     }
 
     /// Joins the group; `next` is what the room's state becomes, and by what updates.
@@ -179,8 +189,8 @@ impl RoomPreview {
     }
 
     /// Users and clients in the group. A leaf of the one who is to join, from an earlier time, is not among them.
-    pub fn clients(&self) -> &[(UserUri, ClientUri)] {
-        &self.clients
+    pub fn members(&self) -> &Members {
+        &self.members
     }
 
     /// The MLS epoch.
@@ -231,16 +241,16 @@ impl RoomPreview {
                     client: identity.client().clone(),
                     initial_only: false,
                 });
-                judge(room, &[part], &self.clients)?
+                judge(room, &[part], &self.members)?
             }
         };
         let backend = Backend::default();
         let (group, bundle) =
             self.verified.enter(&backend, &identity, Some((&next, &updates))).ok_or(ExternalJoinError::Mls)?;
-        let roster =
-            Roster::verify(group.members(), identity.suite(), trust, now).map_err(|_| ExternalJoinError::Mls)?;
         let uri = self.state.room().clone();
         let state = room_state(&uri, group.extensions()).map_err(|_| ExternalJoinError::Mls)?;
+        let roster = Roster::verify(group.members(), &state, identity.suite(), trust, now)
+            .map_err(|_| ExternalJoinError::Mls)?;
         let mut room = Room {
             backend,
             group,

@@ -115,7 +115,7 @@ impl Room {
         if proposed.is_empty() {
             return Ok(());
         }
-        judge(self.state.at(Timestamp::default()), &proposed, &self.roster.clients()).map(drop)
+        judge(self.state.at(Timestamp::default()), &proposed, self.roster.members()).map(drop)
     }
 
     /// Whether a proposal removes the leaf.
@@ -129,9 +129,9 @@ impl Room {
         let list = ParticipantListUpdate { removed: vec![place], ..ParticipantListUpdate::default() };
         let mut part = Part::new(Actor::client(own.clone(), self.identity.client().clone()), How::Proposal);
         part.updates.push(ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, list.encode()));
-        let clients = self.roster.clients();
-        part.outgoing = clients.iter().filter(|(user, _)| user == own).cloned().collect();
-        judge(self.state.at(Timestamp::default()), &[part], &clients).map(drop)
+        let members = self.roster.members();
+        part.outgoing = members.of(own).map(|client| (own.clone(), client.clone())).collect();
+        judge(self.state.at(Timestamp::default()), &[part], members).map(drop)
     }
 
     fn propose_all(&mut self, leaves: &[u32], list: Vec<u8>) -> Option<Vec<MlsMessage>> {

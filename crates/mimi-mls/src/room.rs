@@ -2,7 +2,7 @@ use std::fmt;
 
 use mimi_credential::{CertificateChain, CredentialError, TrustStore};
 use mimi_pseudonym::{ClientUri, DecodeError, MessageContext, Reader, RoomUri, Timestamp, UserUri, Wire, Writer};
-use mimi_room::{RoomState, StateError};
+use mimi_room::{Members, RoomState, StateError};
 use mimi_wire::{ExternalSender, GroupInfo, RatchetTree, Welcome};
 use openmls::{
     group::{
@@ -25,7 +25,7 @@ use crate::{
     identity::Identity,
     key_package::MAX_LIFETIME_SECS,
     known::KnownCommit,
-    roster::Roster,
+    roster::{Roster, RosterError},
     seen::Seen,
 };
 
@@ -77,6 +77,19 @@ pub enum JoinError {
     /// A member of the group is no participant of the room.
     #[error("a member of the group is no participant of the room")]
     NotParticipant,
+    /// A client is in the group twice.
+    #[error("a client is in the group twice")]
+    ClientTwice,
+}
+
+impl From<RosterError> for JoinError {
+    fn from(error: RosterError) -> Self {
+        match error {
+            RosterError::Credential(error) => Self::Credential(error),
+            RosterError::ClientTwice => Self::ClientTwice,
+            RosterError::NotParticipant => Self::NotParticipant,
+        }
+    }
 }
 
 /// Why a saved room cannot be read.
@@ -137,8 +150,7 @@ impl Room {
             .and_then(|message| group_info(message.tls_serialize_detached().ok()?))
             .ok_or(CreateError::Mls)?;
         let ratchet_tree = ratchet_tree(&group.export_ratchet_tree()).ok_or(CreateError::Mls)?;
-        let mut roster = Roster::default();
-        roster.insert(group.own_leaf_index().u32(), own_leaf(&identity));
+        let roster = Roster::of_one(group.own_leaf_index().u32(), own_leaf(&identity));
         let mut room = Self {
             backend,
             group,
@@ -187,10 +199,7 @@ impl Room {
         let identity = as_in_group(&group, identity, trust, now).ok_or(JoinError::Welcome)?;
         let uri = room_of(group.group_id()).filter(|uri| uri == room).ok_or(JoinError::OtherRoom)?;
         let state = room_state(&uri, group.extensions())?;
-        let roster = Roster::verify(group.members(), identity.suite(), trust, now)?;
-        if roster.iter().any(|(_, leaf)| state.participants().role_of(&leaf.user).is_none()) {
-            return Err(JoinError::NotParticipant);
-        }
+        let roster = Roster::verify(group.members(), &state, identity.suite(), trust, now)?;
         let mut room = Self {
             backend,
             group,
@@ -226,7 +235,12 @@ impl Room {
         self.group.epoch().as_u64()
     }
 
-    /// Users and clients in the group.
+    /// Users and clients in the group, for looking them up.
+    pub fn members(&self) -> &Members {
+        self.roster.members()
+    }
+
+    /// Users and clients in the group, in the order of their leaves.
     pub fn clients(&self) -> Vec<(UserUri, ClientUri)> {
         self.roster.clients()
     }

@@ -14,8 +14,8 @@ use mimi_mls::{
 };
 use mimi_pseudonym::{CipherSuite, Content, MessageContext, RoomUri, Timestamp, UserUri};
 use mimi_room::{
-    Capability, ComponentId, ComponentUpdate, How, JoinLinkPolicy, KeyPackagePurpose, ParticipantListUpdate, Refusal,
-    Role, RoomState, StateError, TemporaryBans,
+    Capability, ComponentId, ComponentUpdate, How, JoinLinkPolicy, KeyPackagePurpose, Members, ParticipantListUpdate,
+    Refusal, Role, RoomState, StateError, TemporaryBans,
 };
 use mimi_wire::{ExternalSender, FrankingAgentData, GroupInfo, RatchetTree, Wire};
 
@@ -99,8 +99,8 @@ fn a_room_is_seen_before_it_is_joined_and_the_joiner_is_a_member_like_others() {
         let preview = door.preview();
         assert_eq!(preview.state(), door.room.state());
         assert_eq!(
-            (preview.epoch(), preview.clients(), preview.suite()),
-            (0, &door.room.clients()[..], door.world.suite)
+            (preview.epoch(), preview.members(), preview.suite()),
+            (0, &Members::new(door.room.clients()).unwrap(), door.world.suite)
         );
         assert_eq!(preview.role(How::JoinCode, door.world.now), Ok(Some(RoomState::PARTICIPANT)));
         let (room, bundle) = door.join(How::JoinCode).unwrap();
@@ -143,7 +143,7 @@ fn a_client_that_has_lost_its_state_takes_its_own_place_again() {
         let identity = door.bob.clone();
         let tree = door.room.ratchet_tree().unwrap();
         let preview = door.look(&bundle.group_info, &tree).unwrap();
-        assert_eq!(preview.clients().len(), 1, "the earlier leaf is not among them");
+        assert_eq!(preview.members().len(), 1, "the earlier leaf is not among them");
         let (mut again, bundle) = preview.join(How::ExternalCommit, &door.world.trust, door.world.now).unwrap();
         door.open(&bundle).unwrap();
         assert_eq!(door.room.clients().len(), 2);

@@ -61,7 +61,7 @@ impl Wanted<'_> {
     fn hub_removes(&self, user: &UserUri) -> bool {
         let by_hub = self.steps.iter().filter(|step| *step.actor == Actor::Hub).flat_map(|step| &step.change.removed);
         let removed = by_hub.filter(|(of, _)| of == user).count();
-        removed > 0 && self.step.change.members.iter().filter(|(of, _)| of == user).count() == removed
+        removed > 0 && self.step.change.members.count(user) == removed
     }
 }
 

@@ -1,5 +1,7 @@
 use mimi_pseudonym::{ClientUri, UserUri};
 
+use crate::Members;
+
 /// Who makes a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -97,7 +99,7 @@ pub struct Change<'a> {
     /// client that makes it.
     pub removed: Vec<(UserUri, ClientUri)>,
     /// All clients in the group before the change.
-    pub members: &'a [(UserUri, ClientUri)],
+    pub members: &'a Members,
 }
 
 /// One actor's part of a commit that holds proposals of several.

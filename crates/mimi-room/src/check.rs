@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use mimi_pseudonym::{ClientUri, PseudonymUse, UserUri};
 
-use crate::{Capability, Constraint, Refusal, Role, RoomPurpose, RoomState};
+use crate::{Capability, Constraint, Members, Refusal, Role, RoomPurpose, RoomState};
 
 type Member<'a> = (&'a UserUri, &'a ClientUri);
 
@@ -14,14 +14,10 @@ impl RoomState {
     ///
     /// # Errors
     /// [`Refusal`] names a rule that is broken.
-    pub fn check(&self, members: &[(UserUri, ClientUri)]) -> Result<(), Refusal> {
+    pub fn check(&self, members: &Members) -> Result<(), Refusal> {
         self.check_structure()?;
-        let members: Vec<Member<'_>> = members.iter().map(|(user, client)| (user, client)).collect();
-        let mut seen = HashSet::new();
+        let members: Vec<Member<'_>> = members.iter().collect();
         for (user, client) in &members {
-            if !seen.insert(*client) {
-                return Err(Refusal::ClientTwice);
-            }
             self.check_client(user, client)?;
         }
         self.check_base(&members)?;

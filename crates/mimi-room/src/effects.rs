@@ -7,10 +7,9 @@ use std::{
 
 use mimi_pseudonym::{ClientUri, UserUri};
 
-use crate::{Refusal, Role, RoomPurpose, RoomState, Step, participants::Edit};
+use crate::{Members, Refusal, Role, RoomPurpose, RoomState, Step, participants::Edit};
 
 /// The clients of one user, before a change and after it.
-#[derive(Default)]
 struct Clients {
     before: usize,
     after: usize,
@@ -22,7 +21,7 @@ pub(crate) struct Effects<'a> {
     after: &'a RoomState,
     steps: &'a [Step<'a>],
     edits: &'a [Edit<'a>],
-    members: &'a [(UserUri, ClientUri)],
+    members: &'a Members,
     removed: HashSet<(&'a UserUri, &'a ClientUri)>,
     /// Of every user whom the change touches.
     clients: HashMap<&'a UserUri, Clients>,
@@ -36,44 +35,37 @@ impl<'a> Effects<'a> {
         steps: &'a [Step<'a>],
         edits: &'a [Edit<'a>],
     ) -> Result<Self, Refusal> {
-        let members = steps.first().map_or(&[][..], |step| step.change.members);
+        let members: &Members = steps.first().map(|step| step.change.members).unwrap_or_default();
         let mut added = HashSet::new();
         let mut removed = HashSet::new();
-        let mut clients: HashMap<&UserUri, Clients> = HashMap::new();
         for change in steps.iter().map(|step| step.change) {
-            for new in &change.added {
-                if !added.insert(&new.client) {
-                    return Err(Refusal::ClientTwice);
-                }
-                clients.entry(&new.user).or_default().after += 1;
+            if !change.added.iter().all(|new| added.insert(&new.client)) {
+                return Err(Refusal::ClientTwice);
             }
-            for (user, client) in &change.removed {
-                if !removed.insert((user, client)) {
-                    return Err(Refusal::ClientTwice);
-                }
-                clients.entry(user).or_default();
+            if !change.removed.iter().all(|(user, client)| removed.insert((user, client))) {
+                return Err(Refusal::ClientTwice);
             }
         }
-        for edit in edits {
-            clients.entry(edit.user).or_default();
+        let stays = |client: &ClientUri| members.user_of(client).is_some_and(|user| !removed.contains(&(user, client)));
+        if added.iter().any(|client| stays(client)) {
+            return Err(Refusal::ClientTwice);
+        }
+        if removed.iter().any(|(user, client)| members.user_of(client) != Some(*user)) {
+            return Err(Refusal::UnknownClient);
         }
 
-        let mut found = 0;
-        if !clients.is_empty() {
-            for (user, client) in members {
-                let goes = removed.contains(&(user, client));
-                found += usize::from(goes);
-                if !goes && added.contains(client) {
-                    return Err(Refusal::ClientTwice);
-                }
-                if let Some(clients) = clients.get_mut(user) {
-                    clients.before += 1;
-                    clients.after += usize::from(!goes);
-                }
-            }
+        let mut clients: HashMap<&UserUri, Clients> = HashMap::new();
+        let new = || steps.iter().flat_map(|step| &step.change.added);
+        let edited = edits.iter().map(|edit| edit.user);
+        for user in edited.chain(removed.iter().map(|(user, _)| *user)).chain(new().map(|new| &new.user)) {
+            let before = members.count(user);
+            clients.entry(user).or_insert(Clients { before, after: before });
         }
-        if found != removed.len() {
-            return Err(Refusal::UnknownClient);
+        for (user, _) in &removed {
+            clients.entry(user).and_modify(|clients| clients.after -= 1);
+        }
+        for new in new() {
+            clients.entry(&new.user).and_modify(|clients| clients.after += 1);
         }
         Ok(Self { before, after, steps, edits, members, removed, clients, added: added.len() })
     }
@@ -164,7 +156,7 @@ impl<'a> Effects<'a> {
             if active == 0 || (role.max_active.is_none() && role.min_active == 0) {
                 continue;
             }
-            let counted = counted.get_or_insert_with(|| self.before.active(self.members.iter().map(|(user, _)| user)));
+            let counted = counted.get_or_insert_with(|| self.before.active(self.members.users()));
             let before = counted.get(&index).copied().unwrap_or_default();
             let count = u32::try_from(i64::from(before) + active).unwrap_or_default();
             if active > 0 { role.allows_more_active(count)? } else { role.allows_fewer_active(count)? }
@@ -173,7 +165,7 @@ impl<'a> Effects<'a> {
     }
 
     fn members_after(&self) -> Vec<(&'a UserUri, &'a ClientUri)> {
-        let stay = self.members.iter().map(|(user, client)| (user, client));
+        let stay = self.members.iter();
         let new = self.steps.iter().flat_map(|step| &step.change.added).map(|new| (&new.user, &new.client));
         stay.filter(|member| !self.removed.contains(member)).chain(new).collect()
     }

@@ -4,11 +4,11 @@
 
 mod common;
 
-use common::{Want, World, client, lacks, member, room, user};
+use common::{Member, Want, World, client, lacks, member, room, user};
 use mimi_pseudonym::{DecodeError, UserUri, Wire};
 use mimi_room::{
     Actor, BaseRoomPolicy, Capability, Change, ClientRef, ComponentId, ComponentUpdate, Constraint, How,
-    JoinLinkPolicy, Participant, ParticipantListUpdate, PreauthList, Refusal, RichDescription, Role, Roles,
+    JoinLinkPolicy, Members, Participant, ParticipantListUpdate, PreauthList, Refusal, RichDescription, Role, Roles,
     RoomMetadata, RoomPurpose, RoomState, Step,
 };
 
@@ -338,7 +338,7 @@ fn a_key_package_for_initial_connections_is_for_connection_rooms() {
     let ordinary = world();
     assert_eq!(ordinary.want().add("dora", MEMBER).initial_client("dora").commit("alice"), Err(Refusal::InitialOnly));
     let state = RoomState::connection(room(), user("alice")).unwrap();
-    let world = World { state, members: vec![member("alice", 1)] };
+    let world = World { state, members: Members::new([member("alice", 1)]).unwrap() };
     assert_eq!(world.state.check(&world.members), Ok(()));
     let invited = world.want().add("bob", RoomState::RECIPIENT).initial_client("bob").committed("alice");
     assert_eq!(invited.state.check(&invited.members), Ok(()));
@@ -514,8 +514,8 @@ fn sending_and_destroying() {
 #[test]
 fn a_whole_room_is_checked_at_its_creation() {
     let world = world();
-    let check = |members: &[_]| world.state.check(members);
-    assert_eq!(check(&world.members), Ok(()));
+    let check = |members: &[Member]| world.state.check(&Members::new(members.iter().cloned())?);
+    assert_eq!(world.state.check(&world.members), Ok(()));
     assert_eq!(check(&[member("stranger", 1)]), Err(Refusal::UserNotInList));
     assert_eq!(check(&[member("bad", 1)]), Err(Refusal::Banned));
     assert_eq!(check(&[member("bob", 1), member("bob", 1)]), Err(Refusal::ClientTwice));
@@ -523,8 +523,9 @@ fn a_whole_room_is_checked_at_its_creation() {
         RoomState::private(room(), user("alice")).unwrap(),
         RoomState::by_link(room(), user("alice"), JoinLinkPolicy::default()).unwrap(),
     ] {
-        assert_eq!(state.check(&[member("alice", 1)]), Ok(()));
-        let world = World { state, members: vec![member("alice", 1)] };
+        let members = Members::new([member("alice", 1)]).unwrap();
+        assert_eq!(state.check(&members), Ok(()));
+        let world = World { state, members };
         let joins = world.want().add("bob", RoomState::PARTICIPANT).client("bob", 1).by("bob", How::JoinCode);
         assert_eq!(joins.is_ok(), world.state.join_link_policy().is_some());
     }

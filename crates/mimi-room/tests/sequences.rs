@@ -6,7 +6,7 @@ mod common;
 
 use std::{cell::Cell, time::Instant};
 
-use common::{Member, World, client, member, user};
+use common::{Member, World, client, member, members_after, user};
 use mimi_pseudonym::Wire;
 use mimi_room::{
     Actor, BaseRoomPolicy, Capability, Change, ClientRef, ComponentId, ComponentUpdate, How, Participant,
@@ -105,8 +105,8 @@ fn change<'a>(world: &'a World, attempt: &Attempt) -> Change<'a> {
         let banned = attempt.changed.iter().filter(|(_, role)| *role == 1).map(|(index, _)| index);
         for index in attempt.removed.iter().chain(banned) {
             let Some((gone, _)) = world.state.participants().at(*index) else { continue };
-            let clients = world.members.iter().filter(|member| member.0 == *gone && !removed.contains(member));
-            let clients: Vec<_> = clients.cloned().collect();
+            let clients = world.members.of(gone).map(|client| (gone.clone(), client.clone()));
+            let clients: Vec<_> = clients.filter(|member| !removed.contains(member)).collect();
             removed.extend(clients);
         }
     }
@@ -182,9 +182,7 @@ fn allowed_changes_break_no_rule() {
                 refused.set(refused.get() + 1);
                 continue;
             };
-            let mut members: Vec<_> =
-                world.members.iter().filter(|member| !change.removed.contains(member)).cloned().collect();
-            members.extend(change.added.iter().map(|new| (new.user.clone(), new.client.clone())));
+            let members = members_after(&world.members, &change.removed, &change.added);
             prop_assert_eq!(after.check(&members), Ok(()), "after {:?}", attempt);
             prop_assert_eq!(after.purpose(), RoomPurpose::Ordinary);
             prop_assert_eq!(&components(&after), &after);

@@ -3,7 +3,7 @@
 
 use mimi_pseudonym::{ClientUri, RoomUri, UserUri, Wire};
 use mimi_room::{
-    Actor, BaseRoomPolicy, Capability, Change, ClientRef, ComponentId, ComponentUpdate, How, Participant,
+    Actor, BaseRoomPolicy, Capability, Change, ClientRef, ComponentId, ComponentUpdate, How, Members, Participant,
     ParticipantList, ParticipantListUpdate, Refusal, Role, RoleAssignment, Roles, RoomState,
 };
 
@@ -30,7 +30,7 @@ pub fn member(name: &str, number: u8) -> Member {
 #[derive(Clone, Debug)]
 pub struct World {
     pub state: RoomState,
-    pub members: Vec<Member>,
+    pub members: Members,
 }
 
 impl World {
@@ -39,7 +39,7 @@ impl World {
         let state =
             RoomState::new(room(), ParticipantList::new(list).unwrap(), Roles::new(roles).unwrap(), base).unwrap();
         let active = participants.iter().filter(|(_, role)| state.roles().role(*role).unwrap().max_active != Some(0));
-        let members = active.map(|(name, _)| member(name, 1)).collect();
+        let members = Members::new(active.map(|(name, _)| member(name, 1))).unwrap();
         Self { state, members }
     }
 
@@ -131,13 +131,22 @@ impl<'a> Want<'a> {
     /// The room after a commit that must be allowed.
     pub fn committed(&self, name: &str) -> World {
         let state = self.commit(name).unwrap();
-        let mut members: Vec<_> =
-            self.world.members.iter().filter(|member| !self.removed.contains(member)).cloned().collect();
-        members.extend(self.added.iter().map(|new| (new.user.clone(), new.client.clone())));
-        World { state, members }
+        World { state, members: members_after(&self.world.members, &self.removed, &self.added) }
     }
 }
 
 pub fn lacks(capability: Capability) -> Refusal {
     Refusal::Capability(capability)
+}
+
+/// Who is in the group after a change that was allowed.
+pub fn members_after(before: &Members, removed: &[Member], added: &[ClientRef]) -> Members {
+    let mut members = before.clone();
+    for (user, client) in removed {
+        assert_eq!(members.remove(client).as_ref(), Some(user));
+    }
+    for new in added {
+        assert!(members.insert(new.user.clone(), new.client.clone()));
+    }
+    members
 }
