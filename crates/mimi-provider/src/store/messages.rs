@@ -5,13 +5,12 @@ use mimi_abuse::signal::Fact;
 use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, UserUri};
 
 use super::{
-    Device, Hash, Remedy, Store, StoreError, Wake,
+    Device, Hash, Store, StoreError, Wake,
     abuse::{decided_about, facts},
     accounts::owns,
     database::{Db, Isolation},
     delivery::put_in_outbox,
     mail::{is_in_room, put_in_inboxes, put_in_inboxes_of},
-    recovery::holds,
     remedies::is_silenced,
     rooms::{accepted_at, advance, see},
     waiting::{count_message, sent_by_guest},
@@ -120,10 +119,10 @@ fn submit(db: Db<'_>, record: &MessageRecord, judge: &dyn Fn(&[Fact]) -> bool) -
     {
         return Ok(Submitted::NotAllowed);
     }
-    for remedy in [Remedy::Mute, Remedy::Ban] {
-        if holds(db, room, sender.as_str(), remedy, *accepted)? {
-            return Ok(Submitted::NotAllowed);
-        }
+    // Muted or banned: both keep the user from sending.
+    let remedy = "SELECT name FROM hub_remedies WHERE room = ?1 AND name = ?2 AND until_at > ?3";
+    if db.row(remedy, (room.as_str(), sender.as_str(), *accepted))?.is_some() {
+        return Ok(Submitted::NotAllowed);
     }
     if let Some(limit) = record.limit {
         if sent_by_guest(db, room, sender)?.is_some_and(|sent| sent >= u64::from(limit)) {

@@ -185,19 +185,9 @@ impl Store {
 
     /// Whether a remedy holds for a user or client in a room.
     pub(crate) fn holds(&self, room: &RoomUri, name: &str, remedy: Remedy, now: Timestamp) -> Result<bool, StoreError> {
-        self.look(|db| holds(db, room, name, remedy, now))
+        let question = "SELECT name FROM hub_remedies WHERE room = ?1 AND name = ?2 AND remedy = ?3 AND until_at > ?4";
+        self.look(|db| Ok(db.row(question, (room.as_str(), name, remedy.code(), now))?.is_some()))
     }
-}
-
-pub(super) fn holds(
-    db: Db<'_>,
-    room: &RoomUri,
-    name: &str,
-    remedy: Remedy,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let question = "SELECT name FROM hub_remedies WHERE room = ?1 AND name = ?2 AND remedy = ?3 AND until_at > ?4";
-    Ok(db.row(question, (room.as_str(), name, remedy.code(), now))?.is_some())
 }
 
 fn keep_out(db: Db<'_>, room: &RoomUri, name: &str, remedy: Remedy, until: i64) -> Result<(), StoreError> {
