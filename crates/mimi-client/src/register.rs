@@ -84,16 +84,49 @@ impl Client {
             }
         };
         let registered: RegisterResponse = anonymous.enrol(endpoint, &secret, request).await?;
-        let transport = Transport::new(&surroundings.provider, Some(&registered.device_token))?;
+        let code = registered.enrolment_code.clone();
+        Ok((Self::keep(store, registered, suite, delays, surroundings).await?, code))
+    }
+
+    /// Keeps a device in a new store that was enrolled without this crate: that of a pseudonym which is an account of its own,
+    /// so that the provider cannot tell whose it is (`docs/profile-ties.md`). It has that one pseudonym.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::DeviceExists`] if the store has a device already.
+    pub async fn adopt(
+        path: &Path,
+        registered: RegisterResponse,
+        suite: CipherSuite,
+        delays: Delays,
+        mut surroundings: Surroundings,
+    ) -> Result<Self, ClientError> {
+        let store = Store::open(path, &surroundings.store_key, surroundings.entropy.as_mut())?;
+        if store.read(TOKEN)?.is_some() {
+            return Err(ClientError::DeviceExists);
+        }
+        Self::keep(store, registered, suite, delays, surroundings).await
+    }
+
+    async fn keep(
+        mut store: Store,
+        registered: RegisterResponse,
+        suite: CipherSuite,
+        delays: Delays,
+        mut surroundings: Surroundings,
+    ) -> Result<Self, ClientError> {
+        let RegisterResponse { user, client, device_token, .. } = registered;
+        let transport = Transport::new(&surroundings.provider, Some(&device_token))?;
         let info: ProviderInfo = transport.fetch(INFO_PATH).await?;
+        let agent = info.franking_agents.into_iter().find(|agent| agent.cipher_suite == suite);
+        let franking_agent = agent.map(|agent| agent.agent);
         let hub = info.hub_senders.into_iter().find(|hub| hub.cipher_suite == suite);
         let hub = hub.ok_or(TransportError::Nonsense)?.sender;
-        let profile = Profile { user: registered.user, client: registered.client, suite, hub, delays };
+        let profile = Profile { user, client, suite, hub, franking_agent, delays };
         let mut device = Device::new(profile).with_vault(store.vault());
         store.save(&device.changes(), surroundings.entropy.as_mut())?;
         device.kept();
-        let done: [(&str, &[u8]); 2] = [(TOKEN, &registered.device_token.encode()), (ENROLMENT, &[])];
+        let done: [(&str, &[u8]); 2] = [(TOKEN, &device_token.encode()), (ENROLMENT, &[])];
         store.put(&done, surroundings.entropy.as_mut())?;
-        Ok((Self::with(device, store, transport, surroundings), registered.enrolment_code))
+        Ok(Self::with(device, store, transport, surroundings))
     }
 }

@@ -236,6 +236,8 @@ fn route(call: &Call) -> (Method, String) {
         Call::SubmitMessage(room) => (Method::POST, with(local::SUBMIT_MESSAGE_PATH, room)),
         Call::GroupInfo(room) => (Method::POST, with(local::GROUP_INFO_PATH, room)),
         Call::JoinLinks(room) => (Method::POST, with(local::JOIN_LINKS_PATH, room)),
+        Call::ReportAbuse(room) => (Method::POST, with(local::REPORT_ABUSE_PATH, room)),
+        Call::Info => (Method::GET, local::INFO_PATH.to_owned()),
         Call::ReportCommit(room) => (Method::POST, with(local::REPORT_COMMIT_PATH, room)),
         // A call this version does not know has no path.
         _ => (Method::POST, String::from("/")),

@@ -160,7 +160,7 @@ impl Device {
             }
             Step::Pause(until) => self.wake(until, id),
             Step::Commit => match self.wanted(&flow, cx)? {
-                None => return self.change_done(id, *flow),
+                None => return self.change_done(id, *flow, cx),
                 Some(_) if self.is_committing(&flow.room) => flow.blocked = true,
                 Some(wanted) => self.send_commit(id, &flow.room, wanted)?,
             },
@@ -193,7 +193,7 @@ impl Device {
             }
             Step::Pause(_) => return Err(FailureReason::Internal),
             Step::Commit => match self.committed(&flow.room, body, cx)? {
-                Committed::Accepted => return self.change_done(id, *flow),
+                Committed::Accepted => return self.change_done(id, *flow, cx),
                 Committed::Again => {}
                 Committed::Wait => {
                     flow.blocked = true;
@@ -205,17 +205,17 @@ impl Device {
         self.change_step(id, flow, cx)
     }
 
-    fn change_done(&mut self, id: FlowId, flow: Change) -> Result<(), FailureReason> {
+    fn change_done(&mut self, id: FlowId, flow: Change, cx: &mut Context<'_>) -> Result<(), FailureReason> {
         self.forget_timers(id);
         match flow.then {
             Then::Nothing => {}
             Then::Tell(event) => self.tell(event),
             Then::Offer(target) => {
                 self.tell(Event::RoomCreated { flow: id, room: flow.room.clone() });
-                self.offer_knock_room(&flow.room, target);
+                self.offer_knock_room(&flow.room, target, cx);
             }
             Then::Destroy => self.destroy_emptied(id, flow.room),
-            Then::Decide(decision) => self.decide(id, decision),
+            Then::Decide(decision) => self.decide(id, decision, cx),
         }
         Ok(())
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use mimi_link::RoomLink;
 use mimi_pseudonym::{ClaimName, ClientUri, Content, DisclosureFormat, DisclosurePolicy, Domain, RoomUri, UserUri};
 
-use crate::{Action, Consent, FlowId, NewRoom};
+use crate::{Action, Consent, FlowId, NewRoom, Report};
 
 /// What an application decides. `Debug` shows no note and no content.
 #[derive(Clone)]
@@ -56,7 +56,8 @@ pub enum Command {
         /// What to disclose; a certificate shows all it has.
         claims: Vec<ClaimName>,
     },
-    /// Send a message.
+    /// Send a message. In a room whose hub stamps messages it is sent in MIMI's content format, which receivers are shown without
+    /// it; content of the type `application/mimi-content` is sent as it is, and has to name sender and room.
     Send {
         /// The room.
         room: RoomUri,
@@ -202,6 +203,9 @@ pub enum Command {
         /// Whether they may; they may if nothing was ever said.
         allowed: bool,
     },
+    /// Report a user of a room to its hub. [`crate::Event::Done`] says that the hub has taken the report, and not what comes of
+    /// it; [`crate::Event::Failed`] that it has refused it.
+    Report(Report),
     /// End a room for everybody.
     DestroyRoom {
         /// The room.
@@ -221,14 +225,20 @@ pub enum CommandError {
         /// How many there are.
         fresh: usize,
     },
+    /// The content is of the type `application/mimi-content` and is none, or names another sender or room.
+    #[error("the content names another sender or room, or does not parse")]
+    Content,
+    /// Evidence is of another room or user, or there is too much of it.
+    #[error("the evidence is not about this user in this room, or more than 64 messages")]
+    Evidence,
     /// There is no such request to accept or decline.
     #[error("there is no such request")]
     NoSuchRequest,
     /// This device is in no such room.
     #[error("this device is in no such room")]
     NoSuchRoom,
-    /// A note has at most 1,024 octets.
-    #[error("a note has at most 1024 octets, this one has {0}")]
+    /// A note has at most 1,024 octets, one in a report 4,096.
+    #[error("a note of {0} octets is too long")]
     NoteTooLong(usize),
     /// The room does not let this device send now.
     #[error("the room does not let this device send now")]

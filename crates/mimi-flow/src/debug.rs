@@ -56,6 +56,7 @@ impl fmt::Debug for Command {
             Self::RemoveClient { .. } => f.write_str("RemoveClient { .. }"),
             Self::AddOwnClients { .. } => f.write_str("AddOwnClients { .. }"),
             Self::DestroyRoom { .. } => f.write_str("DestroyRoom { .. }"),
+            Self::Report(report) => f.debug_tuple("Report").field(report).finish(),
             Self::CreateRoomAs { room, .. } => {
                 f.debug_struct("CreateRoomAs").field("room", room).finish_non_exhaustive()
             }

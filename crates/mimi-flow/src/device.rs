@@ -7,7 +7,7 @@ use mimi_credential::TrustStore;
 use mimi_mls::Room;
 use mimi_pseudonym::{CipherSuite, ClientUri, DisclosureFormat, Entropy, RoomUri, Timestamp, UserUri};
 use mimi_room::RoomState;
-use mimi_wire::{ExternalSender, Problem};
+use mimi_wire::{ExternalSender, FrankingAgentData, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     connect::Connect,
     consent::{self, Consents},
     disclose::{Disclose, Disclosures},
+    franking::Agent,
     keep::Keep,
     knocks::Knocked,
     leave::Leave,
@@ -41,6 +42,8 @@ pub struct Profile {
     pub suite: CipherSuite,
     /// The external sender of its own provider as a hub, for this suite.
     pub hub: ExternalSender,
+    /// Its franking agent, for this suite; none if it stamps no messages. The device learns of another one by itself.
+    pub franking_agent: Option<FrankingAgentData>,
     /// How long things are made to wait.
     pub delays: Delays,
 }
@@ -82,6 +85,7 @@ pub(crate) struct Outstanding {
 /// methods, effects come out of [`Device::poll`], and between any two calls it can be saved and restored.
 pub struct Device {
     pub(crate) profile: Profile,
+    pub(crate) agent: Agent,
     /// The format of the identity credentials that it asks for.
     pub(crate) format: DisclosureFormat,
     pub(crate) wallet: Wallet,
@@ -115,6 +119,7 @@ impl Device {
     /// A device that has just been registered.
     pub fn new(profile: Profile) -> Self {
         Self {
+            agent: Agent::new(profile.franking_agent.clone()),
             profile,
             format: DisclosureFormat::default(),
             wallet: Wallet::default(),
@@ -164,6 +169,11 @@ impl Device {
         self.rooms.get(room).map(Room::clients).unwrap_or_default()
     }
 
+    /// Under which name this device is in one of its rooms; none if it is in no such room.
+    pub fn user_in(&self, room: &RoomUri) -> Option<&UserUri> {
+        self.rooms.get(room).map(|room| room.identity().user())
+    }
+
     /// Carries out a command. Returns the flow it begins, if it begins one.
     ///
     /// # Errors
@@ -171,6 +181,7 @@ impl Device {
     pub fn command(&mut self, command: Command, cx: &mut Context<'_>) -> Result<Option<FlowId>, CommandError> {
         let begun = self.carry_out(command, cx)?;
         self.restock(cx);
+        self.renew_agent(cx);
         Ok(begun)
     }
 
@@ -179,7 +190,7 @@ impl Device {
             Command::Publish { key_packages: count @ (0 | 1001..) }
             | Command::Prepare { pseudonyms: count @ (0 | 1001..) } => Err(CommandError::Count(count)),
             Command::Publish { key_packages } => Ok(Some(self.publish(key_packages, cx))),
-            Command::Prepare { pseudonyms } => Ok(Some(self.prepare(pseudonyms))),
+            Command::Prepare { pseudonyms } => Ok(Some(self.prepare(pseudonyms, cx))),
             Command::Prefer { format } => {
                 self.format = format;
                 Ok(None)
@@ -209,14 +220,14 @@ impl Device {
                 Ok(Some(flow))
             }
             Command::Send { room, content } => {
-                let flow = self.say(room.clone(), content)?;
+                let flow = self.say(room.clone(), content, cx)?;
                 self.hasten(&room, cx);
                 Ok(Some(flow))
             }
             Command::CreateRoom { room } => self.create_room(room, cx).map(Some),
             Command::CreateKnockRoom { target, disclosure } => self.create_knock_room(target, disclosure, cx).map(Some),
             Command::AdmitKnock { knock } => self.admit_knock(knock, cx).map(Some),
-            Command::DeclineKnock { knock } => self.decline_knock(knock).map(|()| None),
+            Command::DeclineKnock { knock } => self.decline_knock(knock, cx).map(|()| None),
             Command::ModerateKnocks { room } => self.volunteer(room, cx).map(Some),
             Command::Moderate { room, user, action } => self.moderate(room, user, action, cx).map(Some),
             Command::RemoveClient { room, client } => self.remove_client(room, client, cx).map(Some),
@@ -238,6 +249,7 @@ impl Device {
             }
             Command::TurnAway { visit } => self.turn_away(visit).map(|()| None),
             Command::Leave { room } => self.leave(room, cx).map(Some),
+            Command::Report(report) => self.report_abuse(report).map(Some),
         }
     }
 
@@ -245,8 +257,9 @@ impl Device {
     /// longer waits for it, does nothing.
     pub fn answer(&mut self, id: RequestId, answer: Answer, cx: &mut Context<'_>) {
         let Some(outstanding) = self.outstanding.remove(&id) else { return };
-        let Some(flow) = outstanding.flow else { return };
-        let call = outstanding.request.call;
+        let (call, flow) = (outstanding.request.call, outstanding.flow);
+        let Some(answer) = self.franking_answered(&call, flow, answer, cx) else { return };
+        let Some(flow) = flow else { return };
         if !self.flows.get(&flow).is_some_and(|flow| flow.expects(&call)) {
             return;
         }
@@ -257,6 +270,7 @@ impl Device {
             Answer::Refused(Problem::UnknownRoom) if matches!(call, Call::DestroyRoom(_)) => {
                 self.answered(flow, &call, &[], cx)
             }
+            Answer::Refused(Problem::OverQuota) => Err(FailureReason::OverQuota),
             Answer::Refused(problem) => {
                 let problem = problem.code().to_owned();
                 Err(FailureReason::Refused { call: call.name().to_owned(), problem })
@@ -277,7 +291,7 @@ impl Device {
             Some(Flow::Prepare(flow)) => self.prepare_answered(id, flow, call, body, cx),
             Some(Flow::Connect(flow)) => self.connect_answered(id, flow, call, body, cx),
             Some(Flow::Respond(flow)) => self.respond_answered(id, flow, call, body, cx),
-            Some(Flow::Say(flow)) => self.say_answered(id, flow, body),
+            Some(Flow::Say(flow)) => self.say_answered(id, flow, body, cx),
             Some(Flow::Disclose(flow)) => self.disclose_answered(id, flow, body, cx),
             Some(Flow::Change(flow)) => self.change_answered(id, flow, call, body, cx),
             Some(Flow::Destroy(flow)) => self.destroy_answered(&flow, cx),
@@ -343,7 +357,7 @@ impl Device {
         let outcome = match self.flows.remove(&id) {
             Some(Flow::Connect(flow)) => self.connect_step(id, flow, cx),
             Some(Flow::Respond(flow)) => self.respond_step(id, flow, cx),
-            Some(Flow::Say(flow)) => self.say_step(id, flow),
+            Some(Flow::Say(flow)) => self.say_step(id, flow, cx),
             Some(Flow::Disclose(flow)) => self.disclose_step(id, flow, cx),
             Some(Flow::Change(flow)) => self.change_step(id, flow, cx),
             Some(Flow::Knocked(flow)) => self.knocked_step(id, flow, cx),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Call, CommandError, Context, Device, Event, FailureReason, FlowId, Request,
     device::Flow,
+    franking,
     respond::verify_in,
     say::{Submitted, submitted},
 };
@@ -139,7 +140,7 @@ impl Device {
         &mut self,
         uri: &RoomUri,
         claims: &[ClaimName],
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
         wrap: impl FnOnce(Content) -> Option<Content>,
     ) -> Result<Request, FailureReason> {
         let room = self.rooms.get_mut(uri).ok_or(FailureReason::RoomClosed)?;
@@ -148,10 +149,11 @@ impl Device {
         let credential = held.credential(cx).ok_or(FailureReason::Disclosure)?;
         let policy = room.state().identity_policy().disclosure;
         let selection = Selection::new(claims.iter().copied(), &policy).map_err(|_| FailureReason::Disclosure)?;
-        let signer = held.identity.signer();
-        let sealed = room.seal_with(|context| {
-            let presentation = credential.present(&selection, context, signer, cx.now).ok();
-            presentation.and_then(wrap).ok_or(Refused(FailureReason::Disclosure))
+        let (signer, now) = (held.identity.signer(), cx.now);
+        let unfit = || Refused(FailureReason::Disclosure);
+        let sealed = franking::seal(room, cx.entropy, unfit, |context| {
+            let presentation = credential.present(&selection, context, signer, now).ok();
+            presentation.and_then(wrap).ok_or_else(unfit)
         });
         let message = ApplicationMessage::try_from(sealed.map_err(|Refused(reason)| reason)?);
         let message = message.map_err(|_| FailureReason::Internal)?;
@@ -184,7 +186,7 @@ impl Device {
         &mut self,
         id: FlowId,
         mut flow: Disclose,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Result<(), FailureReason> {
         flow.blocked = self.must_wait(&flow.room);
         if !flow.blocked {
@@ -200,7 +202,7 @@ impl Device {
         id: FlowId,
         mut flow: Disclose,
         body: &[u8],
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Result<(), FailureReason> {
         match submitted(body)? {
             Submitted::Accepted => {

@@ -2,7 +2,7 @@ use mimi_pseudonym::{Claims, DecodeError, Domain, Reader, RoomUri, Timestamp, Us
 use mimi_wire::Problem;
 use serde::{Deserialize, Serialize};
 
-use crate::{Consent, LinkState, SeenRoom};
+use crate::{Consent, Evidence, LinkState, SeenRoom};
 
 /// What a device asks of its own provider. The paths are those of [`mimi_wire::local`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,10 @@ pub enum Call {
     JoinLinks(RoomUri),
     /// That a commit cannot be gone along with.
     ReportCommit(RoomUri),
+    /// A report about a user of a room, to its hub.
+    ReportAbuse(RoomUri),
+    /// What the provider says of itself as a hub.
+    Info,
 }
 
 impl Call {
@@ -62,6 +66,8 @@ impl Call {
             Self::GroupInfo(_) => "groupInfo",
             Self::JoinLinks(_) => "joinLinks",
             Self::ReportCommit(_) => "reportCommit",
+            Self::ReportAbuse(_) => "reportAbuse",
+            Self::Info => "info",
         }
     }
 
@@ -83,6 +89,8 @@ impl Call {
             Self::GroupInfo(_) => 11,
             Self::JoinLinks(_) => 12,
             Self::ReportCommit(_) => 13,
+            Self::ReportAbuse(_) => 40,
+            Self::Info => 41,
         }
     }
 
@@ -93,7 +101,8 @@ impl Call {
             | Self::SubmitMessage(room)
             | Self::GroupInfo(room)
             | Self::JoinLinks(room)
-            | Self::ReportCommit(room) => Some(room),
+            | Self::ReportCommit(room)
+            | Self::ReportAbuse(room) => Some(room),
             _ => None,
         }
     }
@@ -104,7 +113,7 @@ impl Call {
 pub struct Request {
     /// Which one.
     pub call: Call,
-    /// Its body; empty for [`Call::DestroyRoom`].
+    /// Its body; empty for [`Call::DestroyRoom`] and [`Call::Info`].
     pub body: Vec<u8>,
 }
 
@@ -131,6 +140,8 @@ impl Wire for Request {
             (11, Some(room)) => Call::GroupInfo(room),
             (12, Some(room)) => Call::JoinLinks(room),
             (13, Some(room)) => Call::ReportCommit(room),
+            (40, Some(room)) => Call::ReportAbuse(room),
+            (41, None) => Call::Info,
             _ => return Err(DecodeError::Value { field: "call", value: code.into() }),
         };
         Ok(Self { call, body: reader.vector()?.to_vec() })
@@ -234,6 +245,10 @@ pub enum Event {
         media_type: String,
         /// The body.
         body: Vec<u8>,
+        /// What shows to the hub that they have sent it, to be kept beside the message for [`crate::Command::Report`]. None if
+        /// the room has no franking agent, or the message does not hold as evidence: then its sender, or a provider on
+        /// the way, wants not to be reported.
+        evidence: Option<Evidence>,
     },
     /// Someone in a room disclosed who they are.
     Disclosed {
@@ -407,6 +422,9 @@ pub enum FailureReason {
         /// The problem's code.
         problem: String,
     },
+    /// The account has had as many pseudonyms as it may have in this period: the provider gives no more before the next one.
+    #[error("the account has had as many pseudonyms as it may have in this period")]
+    OverQuota,
     /// The provider's answer does not parse, or is not one to the request.
     #[error("the answer to {call} makes no sense")]
     Answer {

@@ -3,7 +3,7 @@
 
 use mimi_mls::{Identity, Room};
 use mimi_pseudonym::{DisclosurePolicy, IdentityPolicy, PseudonymUse, RoomUri, UserUri};
-use mimi_room::{BaseRoomPolicy, JoinLinkPolicy, RichDescription, RoomMetadata, RoomState, StateError};
+use mimi_room::{BaseRoomPolicy, JoinLinkPolicy, RichDescription, RoomMetadata, RoomPurpose, RoomState, StateError};
 
 use crate::{
     CommandError, Context, Device, Event, FlowId, PseudonymState,
@@ -101,6 +101,11 @@ impl Device {
         // Everybody in the room is to hold the same issuers: those its creator trusts.
         let anchors = cx.trust.anchors_for(|_| true).map_err(|_| CommandError::RoomKind)?;
         let state = state.with_trust_anchors(anchors);
+        let state = match state.purpose() {
+            RoomPurpose::Ordinary => self.with_agent(state).map_err(|_| CommandError::RoomKind)?,
+            // Nothing is said here but who somebody is: nobody is to be able to prove that to the hub.
+            _ => state,
+        };
         let (uri, user) = (state.room().clone(), identity.user().clone());
         let created = Room::create(identity, state, &self.profile.hub, cx.now);
         let (room, first) = created.map_err(|_| CommandError::RoomKind)?;

@@ -5,13 +5,13 @@ use mimi_mls::{Opened, Room};
 use mimi_pseudonym::{Content, MessageContext, RoomUri, Timestamp};
 use mimi_room::RoomPurpose;
 use mimi_wire::{
-    FanoutEvent, MlsMessage, RatchetTreeOption, Welcome,
+    FanoutEvent, Frank, MlsMessage, RatchetTreeOption, Welcome,
     local::{InboxBody, InboxEvent},
 };
 
 use crate::{
-    Call, Context, Device, Event, FailureReason, PseudonymState, Request, device::Flow, notice::Notice,
-    steps::mls_messages,
+    Call, Context, Device, Event, Evidence, FailureReason, PseudonymState, Request, device::Flow, franking,
+    notice::Notice, steps::mls_messages,
 };
 
 impl Device {
@@ -32,8 +32,12 @@ impl Device {
                     }
                     FanoutEvent::RolledBack { rollback } => drop(self.rolled_back(&room, rollback, cx)),
                     event => {
-                        for message in mls_messages(event) {
-                            self.opened(&room, &message, accepted, cx);
+                        let stamp = match &event {
+                            FanoutEvent::Application { frank, .. } => frank.clone(),
+                            _ => None,
+                        };
+                        for opened in mls_messages(event) {
+                            self.opened(&room, &opened, (stamp.as_ref(), message.timestamp), accepted, cx);
                         }
                         self.look_at_proposals(&room, cx);
                     }
@@ -132,10 +136,20 @@ impl Device {
         }
     }
 
-    fn opened(&mut self, uri: &RoomUri, message: &MlsMessage, accepted: Timestamp, cx: &mut Context<'_>) {
+    fn opened(
+        &mut self,
+        uri: &RoomUri,
+        message: &MlsMessage,
+        stamp: (Option<&Frank>, Timestamp),
+        accepted: Timestamp,
+        cx: &mut Context<'_>,
+    ) {
         let Some(room) = self.rooms.get_mut(uri) else { return };
         match room.open(message, cx.trust, accepted) {
-            Ok(Opened::Content { content, context, .. }) => self.content(uri, content, &context, cx),
+            Ok(Opened::Content { content, context, frank_aad }) => {
+                let (content, evidence) = franking::received(room, content, frank_aad.as_ref(), stamp, &context);
+                self.content(uri, (content, evidence), &context, cx);
+            }
             Ok(Opened::Removed { .. }) => {
                 self.request(Request { call: Call::DestroyRoom(uri.clone()), body: Vec::new() }, None);
                 self.closed(uri, cx);
@@ -163,7 +177,13 @@ impl Device {
         }
     }
 
-    fn content(&mut self, uri: &RoomUri, content: Content, context: &MessageContext, cx: &mut Context<'_>) {
+    fn content(
+        &mut self,
+        uri: &RoomUri,
+        (content, evidence): (Content, Option<Evidence>),
+        context: &MessageContext,
+        cx: &mut Context<'_>,
+    ) {
         let Some(room) = self.rooms.get(uri) else { return };
         let own = room.identity().user() == context.sender();
         let purpose = room.state().purpose();
@@ -194,7 +214,9 @@ impl Device {
             return;
         }
         let (room, from) = (uri.clone(), context.sender().clone());
-        self.tell(Event::Message { room, from, media_type: content.media_type, body: content.body });
+        // No evidence is kept of what disclosed somebody: a report would show it to the hub.
+        let Content { media_type, body } = content;
+        self.tell(Event::Message { room, from, media_type, body, evidence });
     }
 
     pub(crate) fn closed(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {

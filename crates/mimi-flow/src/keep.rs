@@ -104,7 +104,7 @@ impl Device {
         match flow.what {
             What::Acquire => {
                 let count = self.profile.delays.stock.pseudonyms_batch.clamp(1, 1000);
-                self.prepare(count);
+                self.prepare(count, cx);
             }
             What::Refill { user } => {
                 let account = user == self.profile.user;

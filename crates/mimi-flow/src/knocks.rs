@@ -124,20 +124,20 @@ impl Device {
         Ok(id)
     }
 
-    pub(crate) fn decline_knock(&mut self, id: FlowId) -> Result<(), CommandError> {
+    pub(crate) fn decline_knock(&mut self, id: FlowId, cx: &mut Context<'_>) -> Result<(), CommandError> {
         let Some(Flow::Knocked(knock)) = self.flows.get(&id) else { return Err(CommandError::NoSuchKnock) };
         let decision = Decision { room: knock.room.clone(), user: knock.user.clone(), admitted: false };
-        self.decide(id, decision);
+        self.decide(id, decision, cx);
         Ok(())
     }
 
     /// What was decided here: the other moderators are told, so that the knock vanishes there.
-    pub(crate) fn decide(&mut self, id: FlowId, decision: Decision) {
+    pub(crate) fn decide(&mut self, id: FlowId, decision: Decision, cx: &mut Context<'_>) {
         let Decision { room, user, admitted } = decision;
         self.forget_knock(id);
         self.tell(Event::KnockDecided { knock: id, admitted });
         // Where the knock room is no more, nobody waits to be told.
-        let _ = self.say(room, Notice::Decision { user, admitted }.content());
+        let _ = self.say(room, Notice::Decision { user, admitted }.content(), cx);
     }
 
     /// Another device of a moderator has decided.
@@ -191,6 +191,7 @@ mod tests {
             client: "mimi://a.example/d/1".parse().unwrap(),
             suite: CipherSuite::X25519Aes128Ed25519,
             hub: ExternalSender { signature_key: vec![7; 32], credential: Credential::basic(b"a.example") },
+            franking_agent: None,
             delays: Delays::default(),
         });
         let (room, target): (RoomUri, RoomUri) =

@@ -38,9 +38,9 @@ impl Volunteer {
 
 impl Device {
     /// Tells those who keep order in a room that there is a knock room.
-    pub(crate) fn offer_knock_room(&mut self, room: &RoomUri, target: RoomUri) {
+    pub(crate) fn offer_knock_room(&mut self, room: &RoomUri, target: RoomUri, cx: &mut Context<'_>) {
         // Where the target is no more, there is nobody to be told.
-        let _ = self.say(target, Notice::KnockRoom { room: room.clone() }.content());
+        let _ = self.say(target, Notice::KnockRoom { room: room.clone() }.content(), cx);
     }
 
     /// A notice came in an ordinary room.
@@ -113,6 +113,6 @@ impl Device {
         let bundle = Bundle::new(Vec::new(), Some(flow.pseudonym.clone()), key_packages, "");
         let bundle = bundle.map_err(|_| FailureReason::Internal)?;
         let notice = Notice::Moderator { room: flow.knock_room.clone(), bundle };
-        self.say(flow.room.clone(), notice.content()).map(drop).map_err(|_| FailureReason::NotAllowed)
+        self.say(flow.room.clone(), notice.content(), cx).map(drop).map_err(|_| FailureReason::NotAllowed)
     }
 }

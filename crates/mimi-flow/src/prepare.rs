@@ -116,8 +116,14 @@ impl Device {
         id
     }
 
-    pub(crate) fn prepare(&mut self, pseudonyms: u16) -> FlowId {
+    pub(crate) fn prepare(&mut self, pseudonyms: u16, cx: &mut Context<'_>) -> FlowId {
         let id = FlowId(self.number());
+        // A pseudonym with a device of its own is all that the device has.
+        if self.profile.user.is_pseudonym() {
+            let flow = Prepare::new(vec![self.profile.user.clone()], 1, Purpose::Any, self.format);
+            self.ask_credentials(id, flow, cx);
+            return id;
+        }
         let flow = Prepare::new(Vec::new(), 1, Purpose::Any, self.format);
         self.flows.insert(id, Flow::Prepare(flow));
         let body = PseudonymsRequest { count: pseudonyms }.encode();
@@ -151,8 +157,9 @@ impl Device {
         let mut items = Vec::new();
         let suite = self.profile.suite;
         for subject in &flow.subjects {
-            // An account's own leaf says who it is; only a pseudonym has something to disclose.
-            let disclose = if subject.is_pseudonym() { ClaimName::ALL.to_vec() } else { Vec::new() };
+            // An account's own leaf says who it is; only a pseudonym of an account has something to disclose.
+            let hidden = subject.is_pseudonym() && *subject != self.profile.user;
+            let disclose = if hidden { ClaimName::ALL.to_vec() } else { Vec::new() };
             let held = self.wallet.held(subject);
             let known = held.as_ref().and_then(|held| held.disclosure.as_ref()).map(IssuedDisclosure::format);
             let tbs = |key: &dyn Signer| CredentialItemTbs {

@@ -252,7 +252,7 @@ impl Device {
             Step::CreateRoom => {
                 let identity = self.wallet.identity(&chosen.pseudonym).ok_or(FailureReason::Internal)?;
                 let state = RoomState::private(chosen.room.clone(), chosen.pseudonym.clone());
-                let state = state.map_err(|_| FailureReason::Internal)?;
+                let state = self.with_agent(state.map_err(|_| FailureReason::Internal)?)?;
                 let (room, first) =
                     Room::create(identity, state, &self.profile.hub, cx.now).map_err(|_| FailureReason::Internal)?;
                 self.rooms.insert(chosen.room.clone(), room);
@@ -276,7 +276,7 @@ impl Device {
             Step::Greet => {
                 let content = Content { media_type: chosen.media_type.clone(), body: chosen.greeting.clone() };
                 let room = self.rooms.get_mut(&chosen.room).ok_or(FailureReason::Internal)?;
-                let request = sealed(room, &content).ok_or(FailureReason::NotAllowed)?;
+                let request = sealed(room, &content, cx.entropy).ok_or(FailureReason::NotAllowed)?;
                 self.request(request, Some(id));
             }
         }
@@ -400,6 +400,7 @@ mod tests {
             client: "mimi://b.example/d/1".parse().unwrap(),
             suite: CipherSuite::X25519Aes128Ed25519,
             hub: ExternalSender { signature_key: vec![7; 32], credential: Credential::basic(b"b.example") },
+            franking_agent: None,
             delays: Delays::default(),
         });
         for number in 0..300_u16 {

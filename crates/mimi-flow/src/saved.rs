@@ -14,6 +14,7 @@ use crate::{
     consent::Consents,
     device::{Flow, Outstanding, Queued},
     disclose::Disclosures,
+    franking::Agent,
     keep::read_batch,
     records::{Records, Vault},
     wallet::{Index, Wallet, is_sound},
@@ -75,6 +76,8 @@ struct Core {
     consents: Consents,
     refused: Vec<(RoomUri, [u8; 32])>,
     disclosures: Disclosures,
+    #[serde(default)]
+    agent: (Option<Vec<u8>>, Option<Timestamp>),
     next: u64,
 }
 
@@ -98,6 +101,7 @@ struct CoreRef<'a> {
     consents: &'a Consents,
     refused: Vec<(&'a RoomUri, &'a [u8; 32])>,
     disclosures: &'a Disclosures,
+    agent: (Option<Vec<u8>>, Option<Timestamp>),
     next: u64,
 }
 
@@ -141,6 +145,7 @@ impl Device {
             consents: &self.consents,
             refused: self.refused.iter().collect(),
             disclosures: &self.disclosures,
+            agent: self.agent.save(),
             next: self.next,
         };
         // All of it is plain data: writing it as JSON cannot fail.
@@ -233,10 +238,13 @@ impl Device {
         let mut queue: VecDeque<_> = outstanding.keys().map(|id| Queued::Send(*id)).collect();
         queue.extend(events.keys().map(|id| Queued::Tell(*id)));
         queue.extend(timers.first().map(|(at, _)| Queued::Wake(*at)));
-        let profile = Profile { user: core.user, client: core.client, suite: core.suite, hub, delays: core.delays };
+        let agent = Agent::restore(core.agent).map_err(|_| damaged(CORE))?;
+        let (user, client, suite, delays) = (core.user, core.client, core.suite, core.delays);
+        let profile = Profile { user, client, suite, hub, franking_agent: agent.known().cloned(), delays };
         let flows = core.flows.into_iter().collect();
         Ok(Self {
             profile,
+            agent,
             format: core.format,
             wallet: Wallet { records, index: core.wallet },
             rooms,

@@ -74,7 +74,7 @@ fn where_key_packages_have_ended_consent_brings_fresh_ones_and_the_flow_goes_on(
         world.forget();
         accept(&mut world, request);
         connected(&world);
-        assert_eq!(world.calls[B1], ["consent", "createRoom", "claimOwn", "update", "submitMessage"]);
+        assert_eq!(world.calls[B1], ["consent", "info", "createRoom", "claimOwn", "update", "submitMessage"]);
         assert_eq!(world.calls[A1], ["keyPackages", "claimOwn", "consent"]);
         let consents = |event: &&Event| format!("{event:?}").starts_with("Consent");
         for device in ALL {
@@ -154,7 +154,7 @@ fn consent_without_key_packages_lets_them_be_fetched() {
     let request = world.request(B1);
     world.forget();
     accept(&mut world, request);
-    assert_eq!(world.calls[B1], ["consent"]);
+    assert_eq!(world.calls[B1], ["consent", "info"]);
     let InboxBody::Consent { entry: asked } = world.history[A1].last().unwrap().body.clone() else { panic!() };
     let (requester, target) = (asked.scope.requester.clone(), asked.scope.target.clone());
     let home = world.providers.get_mut(target.domain()).unwrap();

@@ -298,3 +298,15 @@ fn private_keys_go_when_their_key_packages_are_long_over() {
     }
     assert_eq!(ALL.len(), 4);
 }
+
+#[test]
+fn over_quota_is_said_as_that_and_changes_nothing() {
+    let mut world = World::ready(CipherSuite::X25519Aes128Ed25519);
+    world.instead = Some((A1, "pseudonyms", Answer::Refused(Problem::OverQuota)));
+    let flow = world.command(A1, Command::Prepare { pseudonyms: 5 }).unwrap().unwrap();
+    world.run();
+    assert_eq!(world.told[A1].last(), Some(&Event::Failed { flow, reason: FailureReason::OverQuota }));
+    assert_eq!(world.devices[A1].fresh_pseudonyms(), 2);
+    // Asked once: the provider would say the same again.
+    assert_eq!(world.calls[A1].iter().filter(|call| **call == "pseudonyms").count(), 1);
+}

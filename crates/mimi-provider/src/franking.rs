@@ -71,18 +71,22 @@ impl Franking {
         let keys = self.keys();
         let newest = |suite: CipherSuite| {
             let (_, signer) = keys.signers.iter().rev().find(|(of, _)| *of == suite)?;
-            let agent = FrankingAgentData {
-                franking_signature_key: signer.public_key().as_bytes().to_vec(),
-                credential: Credential::basic(format!("mimi://{domain}").as_bytes()),
-            };
-            Some(HubFrankingAgent { cipher_suite: suite, agent })
+            Some(HubFrankingAgent { cipher_suite: suite, agent: agent(signer, domain) })
         };
         CipherSuite::ALL.into_iter().filter_map(newest).collect()
     }
 
-    /// Whether a new room names an agent that stamps for it: the newest one of its suite.
-    pub(crate) fn is_own(&self, suite: CipherSuite, agent: &FrankingAgentData, domain: &Domain) -> bool {
-        self.agents(domain).iter().any(|own| own.cipher_suite == suite && own.agent == *agent)
+    /// Whether a new room names an agent that stamps for it. Devices learn of a new key only now and then, so it may be an
+    /// older one.
+    pub(crate) fn is_own(&self, suite: CipherSuite, named: &FrankingAgentData, domain: &Domain) -> bool {
+        self.keys().signers.iter().any(|(of, signer)| *of == suite && agent(signer, domain) == *named)
+    }
+}
+
+fn agent(signer: &SigningKey, domain: &Domain) -> FrankingAgentData {
+    FrankingAgentData {
+        franking_signature_key: signer.public_key().as_bytes().to_vec(),
+        credential: Credential::basic(format!("mimi://{domain}").as_bytes()),
     }
 }
 

@@ -166,11 +166,11 @@ async fn over_quota_nothing_is_drawn() {
     let mut world = World::start_tied("quota", "pseudonyms = 5").await;
     let (alice, bob) = (world.register("alice").await, world.register("bob").await);
     assert_eq!(world.draw(&alice.device_token, 3).await.unwrap().pseudonyms.len(), 3);
-    assert_eq!(world.draw(&alice.device_token, 3).await, Err(Problem::RateLimited));
-    assert_eq!(world.draw(&alice.device_token, 6).await, Err(Problem::RateLimited));
+    assert_eq!(world.draw(&alice.device_token, 3).await, Err(Problem::OverQuota));
+    assert_eq!(world.draw(&alice.device_token, 6).await, Err(Problem::OverQuota));
     world.restart().await;
     assert_eq!(world.draw(&alice.device_token, 2).await.unwrap().pseudonyms.len(), 2);
-    assert_eq!(world.draw(&alice.device_token, 1).await, Err(Problem::RateLimited));
+    assert_eq!(world.draw(&alice.device_token, 1).await, Err(Problem::OverQuota));
     assert_eq!(world.draw(&bob.device_token, 5).await.unwrap().pseudonyms.len(), 5, "of one's own");
     let drawn: i64 = world.db().query_row("SELECT count(*) FROM pseudonyms", [], |row| row.get(0)).unwrap();
     assert_eq!(drawn, 10);
@@ -183,7 +183,7 @@ async fn of_50_requests_at_once_one_gets_the_last_pseudonym() {
     world.draw(&alice.device_token, 2).await.unwrap();
     let all = futures_util::future::join_all((0..50).map(|_| world.draw(&alice.device_token, 1))).await;
     assert_eq!(all.iter().filter(|one| one.is_ok()).count(), 1);
-    assert_eq!(all.iter().filter(|one| **one == Err(Problem::RateLimited)).count(), 49);
+    assert_eq!(all.iter().filter(|one| **one == Err(Problem::OverQuota)).count(), 49);
     assert_eq!(world.rows_with(&["tie_quota: "]).len(), 1);
 }
 
@@ -240,7 +240,7 @@ async fn a_pseudonym_for_a_token_is_tied_to_nobody() {
     assert_eq!(world.draw(&alice.device_token, 1).await, Err(Problem::Forbidden));
     assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::Forbidden));
     // The quota counts tokens; the key is the same after a restart.
-    assert_eq!(world.tokens(&alice.device_token, 2).await, Err(Problem::RateLimited));
+    assert_eq!(world.tokens(&alice.device_token, 2).await, Err(Problem::OverQuota));
     world.restart().await;
     assert!(world.redeem(None, &tokens[1]).await.is_ok());
     assert_eq!(world.tokens(&alice.device_token, 1).await.unwrap().len(), 1);
@@ -290,7 +290,7 @@ async fn forged_tokens_and_requests_are_refused() {
     let again: TokensResponse = world.post(shown, local::TOKENS_PATH, &request).await.unwrap();
     assert_eq!(again.responses[0][..49], response.responses[0][..49]);
     assert!(world.tokens(&alice.device_token, 2).await.is_ok());
-    assert_eq!(world.tokens(&alice.device_token, 1).await, Err(Problem::RateLimited));
+    assert_eq!(world.tokens(&alice.device_token, 1).await, Err(Problem::OverQuota));
     assert!(world.post::<TokensResponse>(Shown::default(), local::TOKENS_PATH, &request).await.is_err());
 }
 
@@ -314,7 +314,7 @@ async fn what_was_sealed_at_registration_is_opened_from_the_database() {
     assert_eq!(mark.openings(log.entries()).len(), 1);
     // The quota holds, and a pseudonym is no way around it.
     assert!(world.detach(&alice.device_token, None).await.is_ok());
-    assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::RateLimited));
+    assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::OverQuota));
     assert_eq!(world.detach(&detached.registered.device_token, None).await, Err(Problem::Forbidden));
     assert_eq!(world.draw(&alice.device_token, 1).await, Err(Problem::Forbidden));
 }

@@ -29,8 +29,10 @@ pub enum Problem {
     Forbidden,
     /// A signature in the body does not verify.
     SignatureInvalid,
-    /// Too many requests.
+    /// Too many requests: later there may be fewer.
     RateLimited,
+    /// The account has had as many pseudonyms, or tokens for them, as it may have in this period.
+    OverQuota,
     /// The path is not for this method.
     MethodNotAllowed,
     /// The body's media type is not the one the endpoint wants.
@@ -47,7 +49,7 @@ const PREFIX: &str = "mimi:problem:";
 
 impl Problem {
     /// Every problem there is.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Malformed,
         Self::TooLarge,
         Self::NotFound,
@@ -61,6 +63,7 @@ impl Problem {
         Self::Forbidden,
         Self::SignatureInvalid,
         Self::RateLimited,
+        Self::OverQuota,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
         Self::UnsupportedFormat,
@@ -84,6 +87,7 @@ impl Problem {
             Self::Forbidden => ("forbidden", 403, "The requester may not do this"),
             Self::SignatureInvalid => ("signature-invalid", 403, "A signature does not verify"),
             Self::RateLimited => ("rate-limited", 429, "Too many requests"),
+            Self::OverQuota => ("over-quota", 403, "The account has had what it may have in this period"),
             Self::MethodNotAllowed => ("method-not-allowed", 405, "The path is not for this method"),
             Self::UnsupportedMediaType => ("unsupported-media-type", 415, "The body is of another media type"),
             Self::UnsupportedFormat => ("unsupported-format", 400, "Credentials of this format are not issued here"),

@@ -45,7 +45,7 @@ impl Device {
     }
 
     /// The message that says who is behind the pseudonym, and how to answer.
-    pub(super) fn disclosure(&mut self, flow: &Connect, cx: &Context<'_>) -> Result<Request, FailureReason> {
+    pub(super) fn disclosure(&mut self, flow: &Connect, cx: &mut Context<'_>) -> Result<Request, FailureReason> {
         self.seal_presentation(&flow.room, &flow.disclose, cx, |presentation| {
             let (reply_to, key_packages) = (Some(flow.second.clone()), flow.key_packages.clone());
             Bundle::new(vec![presentation], reply_to, key_packages, flow.note.clone()).ok().map(Content::from)

@@ -156,8 +156,9 @@ impl World {
         let client = ClientUri::pseudonym(user.domain(), self.entropy.bits128());
         let provider = self.providers.get_mut(user.domain()).unwrap();
         provider.accounts.entry(user.clone()).or_default().push(number);
-        let hub = provider.sender.clone();
-        let profile = Profile { user: user.clone(), client, suite: self.suite, hub, delays: self.delays };
+        let (hub, franking_agent) = (provider.sender.clone(), provider.agent());
+        let profile =
+            Profile { user: user.clone(), client, suite: self.suite, hub, franking_agent, delays: self.delays };
         self.devices.push(Device::new(profile));
         self.profiles.push(user);
         self.inboxes.push(VecDeque::new());

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use mimi_abuse::franking::{HubKeys, MacKey, VerifiedReport};
 use mimi_credential::{Issuer, Validity};
 use mimi_disclosure::{issue_sd_cwt, issue_sd_jwt};
 use mimi_flow::{Answer, Call, Request};
@@ -15,14 +16,16 @@ use mimi_pseudonym::{
 };
 use mimi_room::KeyPackagePurpose;
 use mimi_wire::{
-    ClientKeyMaterial, ClientMaterial, CommitReportTbs, ConsentEntry, ConsentOperation, ConsentScope, Credential,
-    ExternalSender, FanoutEvent, FanoutMessage, GroupInfoOption, IdentifierQueryCode, IdentifierResponse,
-    KeyMaterialResponse, KeyMaterialUserCode, KeyPackage, KeyPackageRef, Problem, RatchetTreeOption,
-    SubmitMessageRequest, SubmitMessageResponse, UpdateOutcome, UpdateRequest, UpdateRoomResponse,
+    AbuseReport, ClientKeyMaterial, ClientMaterial, CommitReportTbs, ConsentEntry, ConsentOperation, ConsentScope,
+    Credential, ExternalSender, FanoutEvent, FanoutMessage, Frank, FrankingAgentData, GroupInfoOption,
+    IdentifierQueryCode, IdentifierResponse, KeyMaterialResponse, KeyMaterialUserCode, KeyPackage, KeyPackageRef,
+    Problem, RatchetTreeOption, ServerFrankingContext, SubmitMessageRequest, SubmitMessageResponse, UpdateOutcome,
+    UpdateRequest, UpdateRoomResponse,
     local::{
         Accepted, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest, CredentialsResponse,
-        HubKeyMaterialRequest, InboxBody, IssuedCredential, IssuedDisclosure, LocalIdentifierQuery, PseudonymsRequest,
-        PseudonymsResponse, UploadBatch, UploadKeyPackages, UploadResponse,
+        HubFrankingAgent, HubKeyMaterialRequest, HubSender, InboxBody, IssuedCredential, IssuedDisclosure,
+        LocalIdentifierQuery, ProviderInfo, PseudonymsRequest, PseudonymsResponse, UploadBatch, UploadKeyPackages,
+        UploadResponse,
     },
 };
 
@@ -55,6 +58,15 @@ pub struct Provider {
     pub issuer: Issuer,
     pub sender: ExternalSender,
     pub hub_key: SigningKey,
+    /// Keys that sign stamps, the newest last, and the secrets behind the stamps.
+    pub stampers: Vec<SigningKey>,
+    secrets: Vec<(Timestamp, MacKey)>,
+    /// Whether it stamps messages at all.
+    pub stamps: bool,
+    /// Whether stamps are left out on the way to receivers.
+    pub strips: bool,
+    /// Reports whose messages were recognised.
+    pub abuse: Vec<VerifiedReport>,
     /// Join links of its rooms: the role, and how many may still join.
     pub links: BTreeMap<(RoomUri, [u8; 32]), (u32, Option<u32>)>,
     /// Who has shown which code.
@@ -116,6 +128,11 @@ impl Provider {
             issuer,
             sender,
             hub_key: key,
+            stampers: vec![SigningKey::generate(suite.signature_scheme(), entropy).unwrap()],
+            secrets: vec![(Timestamp::default(), MacKey::generate(entropy))],
+            stamps: true,
+            strips: false,
+            abuse: Vec::new(),
             links: BTreeMap::new(),
             visitors: BTreeMap::new(),
             reports: Vec::new(),
@@ -131,6 +148,39 @@ impl Provider {
             consents: BTreeSet::new(),
             closed: BTreeSet::new(),
         }
+    }
+
+    /// Who stamps messages in new rooms.
+    pub fn agent(&self) -> Option<FrankingAgentData> {
+        let newest = self.stampers.last().filter(|_| self.stamps)?;
+        let credential = Credential::basic(format!("mimi://{}", self.domain).as_bytes());
+        Some(FrankingAgentData { franking_signature_key: newest.public_key().as_bytes().to_vec(), credential })
+    }
+
+    /// Takes other keys for stamps from a time on.
+    pub fn turn(&mut self, suite: CipherSuite, entropy: &mut dyn Entropy, now: Timestamp) {
+        self.stampers.push(SigningKey::generate(suite.signature_scheme(), entropy).unwrap());
+        self.secrets.push((now, MacKey::generate(entropy)));
+    }
+
+    fn hub_keys(&self) -> HubKeys {
+        let public = self.stampers.iter().map(|key| key.public_key().clone()).collect();
+        HubKeys::new(self.secrets.clone(), public)
+    }
+
+    fn stamp(
+        &self,
+        hub: &HubRoom,
+        request: &SubmitMessageRequest,
+        suite: CipherSuite,
+        now: Timestamp,
+    ) -> Option<Frank> {
+        let agent = hub.franking_agent()?;
+        let frank_aad = hub.frank_aad(request.message.message()).unwrap()?;
+        let signer = self.stampers.iter().find(|key| key.public_key().as_bytes() == agent.franking_signature_key);
+        let (sender, room) = (request.sending_user.clone(), hub.state().room().clone());
+        let context = ServerFrankingContext { sender, room, accepted: now };
+        Some(self.hub_keys().frank(&frank_aad, context, suite, signer.unwrap()).unwrap())
     }
 
     fn account_of(&self, device: usize) -> UserUri {
@@ -221,6 +271,8 @@ impl World {
             Call::GroupInfo(room) => self.group_info(room, body),
             Call::JoinLinks(room) => self.join_links(room, body),
             Call::ReportCommit(room) => self.report(room, body),
+            Call::ReportAbuse(room) => self.report_abuse(room, body),
+            Call::Info => Ok(self.info(&own)),
             Call::SubmitMessage(room) if self.providers[&own].is_in_room(device, room) => {
                 let request = SubmitMessageRequest::decode(body).unwrap();
                 assert!(self.providers[&own].owns(device, &request.sending_user));
@@ -232,6 +284,23 @@ impl World {
             Ok(body) => Answer::Done(body),
             Err(problem) => Answer::Refused(problem),
         }
+    }
+
+    fn info(&self, own: &Domain) -> Vec<u8> {
+        let provider = &self.providers[own];
+        let hub = HubSender { cipher_suite: self.suite, sender: provider.sender.clone() };
+        let agent = provider.agent().map(|agent| HubFrankingAgent { cipher_suite: self.suite, agent });
+        let (domain, issuer_certificates) = (own.clone(), vec![provider.issuer.certificate().to_vec()]);
+        let franking_agents = agent.into_iter().collect();
+        ProviderInfo { domain, hub_senders: vec![hub], issuer_certificates, franking_agents }.encode()
+    }
+
+    fn report_abuse(&mut self, room: &RoomUri, body: &[u8]) -> Served {
+        let report = AbuseReport::decode(body).map_err(|_| Problem::Malformed)?;
+        let hub = self.providers.get_mut(room.domain()).ok_or(Problem::UnknownRoom)?;
+        let verified = hub.hub_keys().verify_report(room, &report).map_err(|_| Problem::SignatureInvalid)?;
+        hub.abuse.push(verified);
+        Ok(Vec::new())
     }
 
     fn pseudonyms(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
@@ -527,12 +596,13 @@ impl World {
 
     /// A message at the room's hub.
     pub fn submit(&mut self, room: &RoomUri, request: SubmitMessageRequest) -> Served {
-        let now = self.now;
+        let (now, suite) = (self.now, self.suite);
         let provider = self.providers.get_mut(room.domain()).unwrap();
         let hub = provider.rooms.get(room).ok_or(Problem::UnknownRoom)?;
         let key = (room.clone(), request.message.encode());
         if let Some(accepted) = provider.seen.get(&key) {
-            return Ok(SubmitMessageResponse::Accepted { accepted: *accepted, frank: None }.encode());
+            let frank = provider.stamp(hub, &request, suite, *accepted);
+            return Ok(SubmitMessageResponse::Accepted { accepted: *accepted, frank }.encode());
         }
         if request.message.message().epoch() != Some(hub.epoch()) {
             return Ok(SubmitMessageResponse::EpochTooOld { current_epoch: hub.epoch() }.encode());
@@ -543,13 +613,16 @@ impl World {
         if over || hub.state().may_send(&request.sending_user).is_err() {
             return Ok(SubmitMessageResponse::NotAllowed.encode());
         }
+        let frank = provider.stamp(hub, &request, suite, now);
+        let shown = frank.clone().filter(|_| !provider.strips);
         let domains = hub.domains();
         let hears = |user: &UserUri| hub.state().may_receive(user).is_ok() && !hub.is_user_leaving(user);
         let deaf = hub.clients().into_iter().filter(|(user, _)| !hears(user)).map(|(_, client)| client).collect();
         *provider.counted.entry((room.clone(), request.sending_user.clone())).or_default() += 1;
         provider.seen.insert(key, now);
-        self.fan_out_but(room, FanoutEvent::Application { message: request.message, frank: None }, &domains, &deaf);
-        Ok(SubmitMessageResponse::Accepted { accepted: now, frank: None }.encode())
+        let event = FanoutEvent::Application { message: request.message, frank: shown };
+        self.fan_out_but(room, event, &domains, &deaf);
+        Ok(SubmitMessageResponse::Accepted { accepted: now, frank }.encode())
     }
 
     pub fn fan_out(&mut self, room: &RoomUri, event: FanoutEvent, domains: &BTreeSet<Domain>) {

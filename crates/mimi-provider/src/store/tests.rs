@@ -682,7 +682,7 @@ fn a_quota_is_exact_when_fifty_draw_at_once(place: &Place) {
         draws.into_iter().map(|draw| draw.join().unwrap()).collect()
     });
     assert_eq!(drawn.iter().filter(|refusal| refusal.is_none()).count(), 7);
-    assert_eq!(drawn.iter().filter(|refusal| **refusal == Some(Problem::RateLimited)).count(), 43);
+    assert_eq!(drawn.iter().filter(|refusal| **refusal == Some(Problem::OverQuota)).count(), 43);
     let owned = (0..50_u8).filter(|number| store.owns(alice.account, &pseudonym(*number)).unwrap());
     assert_eq!(owned.count(), 7);
 }
@@ -693,11 +693,11 @@ fn a_quota_is_for_a_period_and_a_request_for_tokens_counts_once(place: &Place) {
     let draw = |period: i64| Draw { period, allowed: Some(5) };
     assert_eq!(refused(store.draw_tokens(&alice, 3, &[1; 32], draw(1))), None);
     assert_eq!(refused(store.draw_tokens(&alice, 3, &[1; 32], draw(1))), None, "the same request");
-    assert_eq!(refused(store.draw_tokens(&alice, 3, &[2; 32], draw(1))), Some(Problem::RateLimited));
-    assert_eq!(refused(store.draw_tokens(&alice, 3, &[2; 32], draw(1))), Some(Problem::RateLimited), "not as known");
+    assert_eq!(refused(store.draw_tokens(&alice, 3, &[2; 32], draw(1))), Some(Problem::OverQuota));
+    assert_eq!(refused(store.draw_tokens(&alice, 3, &[2; 32], draw(1))), Some(Problem::OverQuota), "not as known");
     assert_eq!(refused(store.draw_tokens(&alice, 2, &[3; 32], draw(1))), None);
-    assert_eq!(refused(store.assign_pseudonyms(&alice, &[pseudonym(1)], None, draw(1))), Some(Problem::RateLimited));
-    assert_eq!(refused(store.draw_tokens(&alice, 6, &[4; 32], draw(2))), Some(Problem::RateLimited), "more than all");
+    assert_eq!(refused(store.assign_pseudonyms(&alice, &[pseudonym(1)], None, draw(1))), Some(Problem::OverQuota));
+    assert_eq!(refused(store.draw_tokens(&alice, 6, &[4; 32], draw(2))), Some(Problem::OverQuota), "more than all");
     assert_eq!(refused(store.draw_tokens(&alice, 5, &[4; 32], draw(2))), None, "a new period");
     assert_eq!(refused(store.draw_tokens(&alice, 100, &[5; 32], ANY)), None, "no quota");
 }
@@ -736,7 +736,7 @@ fn a_pseudonym_with_its_own_device_draws_nothing(place: &Place) {
     assert_eq!(refused(store.assign_pseudonyms(&detached, &[pseudonym(3)], None, ANY)), Some(Problem::Forbidden));
     let other = TieEntry { found_by: vec![3; 32], tie: vec![] };
     let over = store.detach(alice.account, &pseudonym(4), &new_device(4), &other, draw);
-    assert_eq!(refused(over), Some(Problem::RateLimited));
+    assert_eq!(refused(over), Some(Problem::OverQuota));
     assert!(store.device_by_token(&[4; 32]).unwrap().is_none(), "nothing of it was stored");
     assert_eq!(store.seat(alice.account).unwrap(), 0);
     assert_eq!((store.seat(detached.account).unwrap(), store.seat(alice.account).unwrap()), (1, 0));

@@ -101,14 +101,14 @@ pub(super) fn draw(db: Db<'_>, account: AccountId, count: u32, draw: Draw) -> Re
     let Some(allowed) = draw.allowed else { return Ok(()) };
     db.execute("DELETE FROM tie_quota WHERE account = ?1 AND period < ?2", (account.0, draw.period))?;
     if count > allowed {
-        return Err(Problem::RateLimited.into());
+        return Err(Problem::OverQuota.into());
     }
     let counted = db.execute(
         "INSERT INTO tie_quota (account, period, drawn) VALUES (?1, ?2, ?3) ON CONFLICT (account, period) \
          DO UPDATE SET drawn = tie_quota.drawn + excluded.drawn WHERE tie_quota.drawn + excluded.drawn <= ?4",
         (account.0, draw.period, count, allowed),
     )?;
-    if counted == 1 { Ok(()) } else { Err(Problem::RateLimited.into()) }
+    if counted == 1 { Ok(()) } else { Err(Problem::OverQuota.into()) }
 }
 
 /// A pseudonym as an account of its own, which cannot be found by anything.
