@@ -198,7 +198,10 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             }
         }
         if is(Command::Crash) {
-            let stores = arguments.store.map_or(vec![Store::Sqlite, Store::Postgres], |store| vec![store]);
+            // Where everything runs, once on PostgreSQL is enough.
+            let once = arguments.command == Command::Scenarios && arguments.suites.first() != Some(suite);
+            let both = if once { vec![Store::Sqlite] } else { vec![Store::Sqlite, Store::Postgres] };
+            let stores = arguments.store.map_or(both, |store| vec![store]);
             for store in stores {
                 if arguments.store.is_none() && store == Store::Postgres && !store.is_there() {
                     eprintln!("e2e: SKIPPED: crash on PostgreSQL: there is none on this machine (no initdb)");
