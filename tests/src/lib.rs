@@ -10,7 +10,6 @@ pub mod fixture;
 pub mod ladder;
 pub mod load;
 pub mod people;
-#[allow(dead_code, unreachable_pub, reason = "the tests of the provider share it")]
 #[path = "../../crates/mimi-provider/tests/support/postgres.rs"]
 mod postgres;
 pub mod process;

@@ -81,7 +81,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// So many events are acknowledged together at the most.
 const TOGETHER: usize = 64;
 /// How long the first of them waits for others.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Client {
     /// Opens the device in a store.

@@ -29,7 +29,7 @@ use super::{
 
 /// As `mimi-client` does: so many events are acknowledged together at the most, and the first waits so long for others.
 const TOGETHER: u32 = 64;
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long everything may take to arrive in the end.
 const AT_THE_END: Duration = Duration::from_secs(60);
 

@@ -169,8 +169,9 @@ pub(super) async fn forget(inner: &Arc<Inner>, room: &RoomUri) {
 fn fill(inner: &Inner, room: &RoomUri, slot: &mut Held) -> Result<(), Fail> {
     if inner.store.is_shared() {
         // Another process may have taken the room further, or destroyed it.
-        let (newest, branch) = (inner.store.room_version(room)?, inner.store.room_branch(room)?);
-        let same = inner.rooms.is_on(room, branch);
+        let newest = inner.store.room_version(room)?;
+        let same = inner.rooms.is_on(room, newest.map_or(0, |(_, _, branch)| branch));
+        let newest = newest.map(|(epoch, waiting, _)| (epoch, waiting));
         slot.room.take_if(|hub| newest != Some((hub.epoch(), hub.additions())) || !same);
     }
     if slot.room.is_none() {

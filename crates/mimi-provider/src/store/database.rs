@@ -269,9 +269,11 @@ pub(super) struct Job {
     pub(super) isolation: Isolation,
     /// As for [`Database::write`].
     pub(super) work: Box<dyn FnMut(Db<'_>) -> bool + Send>,
-    /// Is told what [`Database::write`] would have returned.
-    pub(super) done: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+    pub(super) done: Done,
 }
+
+/// Is told what [`Database::write`] would have returned.
+pub(super) type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// A database.
 pub(super) trait Database: Send + Sync {

@@ -10,9 +10,9 @@ use super::{
     accounts::owns,
     database::{Db, Isolation},
     delivery::put_in_outbox,
-    mail::{is_in_room, put_in_inboxes, put_in_inboxes_of},
-    remedies::is_silenced,
-    rooms::{accepted_at, advance, see},
+    mail::{OPEN, put_in_inboxes, put_in_inboxes_of},
+    rooms::{advance, see},
+    timestamp,
     waiting::{count_message, sent_by_guest},
 };
 
@@ -95,13 +95,16 @@ fn speaks(
     sender: &UserUri,
     now: Timestamp,
 ) -> Result<Option<Submitted>, StoreError> {
-    if !is_in_room(db, room, device.id)? {
+    let question = "SELECT (SELECT COUNT(*) FROM mail_rooms WHERE room = ?1 AND device = ?2 AND ends = ?3), \
+                    (SELECT COUNT(*) FROM silenced_users WHERE subject = ?4 AND due_at <= ?5)";
+    let row = db.one(question, (room.as_str(), device.id.0, OPEN, sender.as_str(), now))?;
+    if row.get::<i64>(0)? == 0 {
         return Ok(Some(Submitted::UnknownRoom));
     }
     if !owns(db, device.account, sender)? {
         return Ok(Some(Submitted::ForeignUser));
     }
-    Ok(is_silenced(db, sender, now)?.then_some(Submitted::Silenced))
+    Ok((row.get::<i64>(1)? > 0).then_some(Submitted::Silenced))
 }
 
 fn submit(db: Db<'_>, record: &MessageRecord, judge: &dyn Fn(&[Fact]) -> bool) -> Result<Submitted, StoreError> {
@@ -111,17 +114,22 @@ fn submit(db: Db<'_>, record: &MessageRecord, judge: &dyn Fn(&[Fact]) -> bool) -
     {
         return Ok(refused);
     }
-    if let Some(before) = accepted_at(db, room, &record.hash)? {
-        return Ok(Submitted::Before(before));
+    // One statement, whether each part finds something or not: every statement is a way to the server and back, where there is
+    // one. A remedy mutes or bans: both keep the user from sending.
+    let question = "SELECT (SELECT accepted_at FROM hub_seen WHERE room = ?1 AND hash = ?2), \
+                    (SELECT COUNT(*) FROM hub_remedies WHERE room = ?1 AND name = ?3 AND until_at > ?4), \
+                    (SELECT COUNT(*) FROM abuse_decisions WHERE subject = ?3 AND room = ?1)";
+    let row = db.one(question, (room.as_str(), &record.hash, sender.as_str(), *accepted))?;
+    if let Some(before) = row.get::<Option<i64>>(0)? {
+        return Ok(Submitted::Before(timestamp(before)));
     }
-    if let Some(until) = decided_about(db, sender, room)?
-        && (*accepted < until || !judge(&facts(db, sender)?))
-    {
+    if row.get::<i64>(1)? > 0 {
         return Ok(Submitted::NotAllowed);
     }
-    // Muted or banned: both keep the user from sending.
-    let remedy = "SELECT name FROM hub_remedies WHERE room = ?1 AND name = ?2 AND until_at > ?3";
-    if db.row(remedy, (room.as_str(), sender.as_str(), *accepted))?.is_some() {
+    if row.get::<i64>(2)? > 0
+        && let Some(until) = decided_about(db, sender, room)?
+        && (*accepted < until || !judge(&facts(db, sender)?))
+    {
         return Ok(Submitted::NotAllowed);
     }
     if let Some(limit) = record.limit {

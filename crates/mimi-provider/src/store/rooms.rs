@@ -127,18 +127,13 @@ impl Store {
         self.look(|db| db.value("SELECT epoch FROM hub_rooms WHERE room = ?1", [room.as_str()]))
     }
 
-    /// The epoch of a room, and how many times proposals were added in it. Where other processes write to the database,
-    /// what this one has of a room is worth something only if it is the same there.
-    pub(crate) fn room_version(&self, room: &RoomUri) -> Result<Option<(u64, u64)>, StoreError> {
-        let row = self.look(|db| db.row("SELECT epoch, waiting FROM hub_rooms WHERE room = ?1", [room.as_str()]))?;
-        row.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
-    }
-
-    /// How often a room has gone back to an earlier epoch.
-    pub(crate) fn room_branch(&self, room: &RoomUri) -> Result<u64, StoreError> {
-        let branch: Option<u64> =
-            self.look(|db| db.value("SELECT branch FROM hub_rooms WHERE room = ?1", [room.as_str()]))?;
-        Ok(branch.unwrap_or_default())
+    /// The epoch of a room, how many times proposals were added in it, and how often the room has gone back to an earlier one.
+    /// Where other processes write to the database, what this one has of a room is worth something only if it is the same
+    /// there.
+    pub(crate) fn room_version(&self, room: &RoomUri) -> Result<Option<(u64, u64, u64)>, StoreError> {
+        let question = "SELECT epoch, waiting, branch FROM hub_rooms WHERE room = ?1";
+        let row = self.look(|db| db.row(question, [room.as_str()]))?;
+        row.map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).transpose()
     }
 
     /// Remembers which knock room belongs to a room. The newest takes the place of one before it.

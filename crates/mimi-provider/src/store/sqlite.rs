@@ -24,7 +24,7 @@ use rusqlite::{
 
 use super::{
     Address, StoreError,
-    database::{Database, Db, Isolation, Job, Param, Row, Statements, Value, Work},
+    database::{Database, Db, Done, Isolation, Job, Param, Row, Statements, Value, Work},
     live::{Live, Mail},
 };
 
@@ -77,7 +77,7 @@ struct Open {
 struct Group {
     outcome: Mutex<Option<Result<(), StoreError>>>,
     ended: Condvar,
-    told: Mutex<Vec<Box<dyn FnOnce(Result<(), StoreError>) + Send>>>,
+    told: Mutex<Vec<Done>>,
 }
 
 impl Group {
@@ -89,7 +89,7 @@ impl Group {
         }
     }
 
-    fn tell(&self, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>) {
+    fn tell(&self, done: Done) {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).push(done);
     }
 

@@ -2,7 +2,7 @@
 //! gone when the process ends. Where there is none, tests that need it say so and are skipped; with
 //! `MIMI_TEST_POSTGRES=required` in the environment they fail.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::indexing_slicing, missing_docs)]
 
 use std::{
     io::Write,
