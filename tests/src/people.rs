@@ -92,6 +92,20 @@ impl Clock for MovedClock {
     }
 }
 
+/// Seconds until the machine's clock begins another day (UTC). What holds in whole days, such as KeyPackages, ends there.
+pub fn seconds_to_midnight() -> i64 {
+    let second = SystemClock.now().as_secs() % 86_400;
+    86_400 - i64::try_from(second).unwrap_or_default()
+}
+
+/// Waits for the next day if it is near: what begins today is to be over before it.
+pub async fn away_from_midnight() {
+    let left = seconds_to_midnight();
+    if left < 180 {
+        tokio::time::sleep(Duration::from_secs(left.unsigned_abs() + 1)).await;
+    }
+}
+
 /// A device of someone's.
 pub struct Device {
     /// Its name in the draft, for example ClientA1.

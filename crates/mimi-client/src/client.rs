@@ -39,6 +39,9 @@ pub enum ClientError {
     /// There is a device in the store already.
     #[error("there is a device in the store already")]
     DeviceExists,
+    /// The provider shows another key for tokens than before: perhaps one for this account alone.
+    #[error("the provider shows another key for tokens than before")]
+    TokenKey,
 }
 
 /// What a client needs from its surroundings.
@@ -59,9 +62,9 @@ pub struct Surroundings {
 /// application can be told again after a crash, and is not done twice.
 pub struct Client {
     device: Device,
-    store: Store,
-    transport: Transport,
-    surroundings: Surroundings,
+    pub(crate) store: Store,
+    pub(crate) transport: Transport,
+    pub(crate) surroundings: Surroundings,
     sending: VecDeque<(mimi_flow::RequestId, mimi_flow::Request)>,
     telling: VecDeque<(EventId, Event)>,
     /// The event that the application was given last, until it says that it has it.
@@ -291,6 +294,7 @@ impl Client {
     }
 
     fn save(&mut self) -> Result<(), ClientError> {
+        self.device.is_sound()?;
         self.store.save(&self.device.changes(), self.surroundings.entropy.as_mut())?;
         self.device.kept();
         Ok(())

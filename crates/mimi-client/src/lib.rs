@@ -4,10 +4,12 @@ mod client;
 mod register;
 mod store;
 mod system;
+mod tokens;
 mod transport;
 
 pub use client::{Client, ClientError, Surroundings};
 pub use register::Account;
 pub use store::{DatabaseError, StoreError, StoreKey};
 pub use system::{SystemClock, SystemEntropy};
+pub use tokens::PseudonymToken;
 pub use transport::{ProviderAddress, TransportError};

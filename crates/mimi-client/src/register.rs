@@ -62,7 +62,7 @@ impl Client {
         Ok(Self::enrol(path, DEVICE_PATH, &request, suite, delays, surroundings).await?.0)
     }
 
-    async fn enrol(
+    pub(crate) async fn enrol(
         path: &Path,
         endpoint: &str,
         request: &impl Wire,

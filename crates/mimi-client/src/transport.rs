@@ -124,6 +124,12 @@ impl Transport {
         A::decode(&answer).map_err(|_| TransportError::Nonsense)
     }
 
+    /// Sends a request that is none of a flow's.
+    pub(crate) async fn post<A: Wire>(&self, path: &str, body: &impl Wire) -> Result<A, TransportError> {
+        let answer = self.exchange(Method::POST, path, None, body.encode()).await?;
+        A::decode(&answer).map_err(|_| TransportError::Nonsense)
+    }
+
     pub(crate) async fn fetch<A: Wire>(&self, path: &str) -> Result<A, TransportError> {
         let answer = self.exchange(Method::GET, path, None, Vec::new()).await?;
         A::decode(&answer).map_err(|_| TransportError::Nonsense)

@@ -14,7 +14,8 @@ pub enum Command {
         /// How many KeyPackages, each for one connection: 1 to 1,000.
         key_packages: u16,
     },
-    /// Get pseudonyms, with credentials and KeyPackages, ahead of need.
+    /// Get pseudonyms, with credentials and KeyPackages, ahead of need. A device that belongs to a pseudonym and to no account
+    /// gets those for that one.
     Prepare {
         /// How many: 1 to 1,000.
         pseudonyms: u16,

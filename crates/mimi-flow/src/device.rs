@@ -24,6 +24,7 @@ use crate::{
     links::Links,
     moderate::Destroy,
     moderators::Volunteer,
+    open_rooms::Rooms,
     prepare::Prepare,
     respond::Respond,
     say::Say,
@@ -89,7 +90,7 @@ pub struct Device {
     /// The format of the identity credentials that it asks for.
     pub(crate) format: DisclosureFormat,
     pub(crate) wallet: Wallet,
-    pub(crate) rooms: BTreeMap<RoomUri, Room>,
+    pub(crate) rooms: Rooms,
     pub(crate) flows: BTreeMap<FlowId, Flow>,
     pub(crate) outstanding: BTreeMap<RequestId, Outstanding>,
     pub(crate) events: BTreeMap<EventId, Event>,
@@ -123,7 +124,7 @@ impl Device {
             profile,
             format: DisclosureFormat::default(),
             wallet: Wallet::default(),
-            rooms: BTreeMap::new(),
+            rooms: Rooms::default(),
             flows: BTreeMap::new(),
             outstanding: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -159,7 +160,7 @@ impl Device {
         self.wallet.state(pseudonym).filter(|_| pseudonym.is_pseudonym())
     }
 
-    /// The rooms it is in, with their state.
+    /// The rooms it is in, with their state. Reads all of them that have not been read.
     pub fn rooms(&self) -> impl Iterator<Item = (&RoomUri, &RoomState)> {
         self.rooms.iter().map(|(uri, room)| (uri, room.state()))
     }
@@ -189,6 +190,8 @@ impl Device {
         match command {
             Command::Publish { key_packages: count @ (0 | 1001..) }
             | Command::Prepare { pseudonyms: count @ (0 | 1001..) } => Err(CommandError::Count(count)),
+            // A pseudonym that is nobody else is found by nobody.
+            Command::Publish { .. } if self.profile.user.is_pseudonym() => Err(CommandError::NotAllowed),
             Command::Publish { key_packages } => Ok(Some(self.publish(key_packages, cx))),
             Command::Prepare { pseudonyms } => Ok(Some(self.prepare(pseudonyms, cx))),
             Command::Prefer { format } => {

@@ -75,7 +75,9 @@ impl Device {
         if owner.is_pseudonym() && own.state == PseudonymState::InRoom && !own.again && !only {
             return None;
         }
-        self.wallet.forget_key_package(&reference);
+        if !held.last_resort {
+            self.wallet.forget_key_package(&reference);
+        }
         self.wallet.used(&owner, PseudonymState::InRoom);
         self.wallet.change(&owner, |held| held.again = false);
         let others: Vec<_> = room.state().participants().iter().map(|(user, _)| user.clone()).collect();

@@ -64,7 +64,7 @@ impl Device {
     /// The provider says that few KeyPackages of a user are left.
     pub(crate) fn key_packages_low(&mut self, user: UserUri, cx: &mut Context<'_>) {
         let wanted = matches!(self.wallet.state(&user), Some(PseudonymState::Fresh | PseudonymState::Offered))
-            || user == self.profile.user && self.wallet.holds(&user);
+            || user == self.profile.user && !user.is_pseudonym() && self.wallet.holds(&user);
         let what = What::Refill { user };
         if wanted && !self.is_kept(&what) {
             let at = cx.now.after(self.profile.delays.refill(cx.entropy));
@@ -74,6 +74,9 @@ impl Device {
 
     /// Pseudonyms have been chosen: where few are left, others are acquired.
     pub(crate) fn restock(&mut self, cx: &mut Context<'_>) {
+        if self.profile.user.is_pseudonym() {
+            return;
+        }
         let low = usize::from(self.profile.delays.stock.pseudonyms_low);
         if self.wallet.fresh() < low && !self.is_kept(&What::Acquire) && !self.is_acquiring() {
             let at = cx.now.after(self.profile.delays.refill(cx.entropy));
@@ -107,7 +110,7 @@ impl Device {
                 self.prepare(count, cx);
             }
             What::Refill { user } => {
-                let account = user == self.profile.user;
+                let account = user == self.profile.user && !user.is_pseudonym();
                 let count = if account { self.profile.delays.stock.key_packages.clamp(1, 1000) } else { 1 };
                 let purpose = if account { Purpose::InitialOnly } else { Purpose::Any };
                 let id = FlowId(self.number());
@@ -134,7 +137,7 @@ impl Device {
             Some(PseudonymState::Offered) => {
                 self.flows.values().any(|flow| matches!(flow, Flow::Connect(flow) if flow.offers(user)))
             }
-            Some(_) => *user == self.profile.user,
+            Some(_) => *user == self.profile.user && !user.is_pseudonym(),
             None => false,
         }
     }
@@ -143,7 +146,7 @@ impl Device {
     /// one too.
     pub(crate) fn retire(&mut self, room: &Room) {
         let user = room.identity().user();
-        if !self.rooms.values().any(|other| other.identity().user() == user) {
+        if !self.rooms.has(user) {
             self.wallet.retire(user);
         }
     }

@@ -19,6 +19,7 @@ mod links;
 mod moderate;
 mod moderators;
 mod notice;
+mod open_rooms;
 mod plan;
 mod prepare;
 mod records;

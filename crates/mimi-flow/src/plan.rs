@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use mimi_pseudonym::Entropy;
+use mimi_pseudonym::{Entropy, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How long things are made to wait, so that their time says little (draft-mahy-mimi-pseudonyms-00, section 3.1).
@@ -14,7 +14,8 @@ pub struct Delays {
     /// The most time before a commit that other members may make as well, such as one that lets a user go who has left.
     /// How long it is, is chosen at random: so they do not all make it at once.
     pub commit_spread: Duration,
-    /// How long a KeyPackage is valid. At most 84 days. KeyPackages and credentials of what may still be used are renewed
+    /// How long a KeyPackage is valid, at most 84 days. It begins and ends with a day (UTC), as those of everybody else do: it
+    /// holds up to a day longer than this, unless that is more than 84 days from its beginning. KeyPackages and credentials of what may still be used are renewed
     /// between half and three quarters of this time after they were made, at a time chosen at random: when they are
     /// renewed says nothing about when one of them is used.
     pub key_package_lifetime: Duration,
@@ -41,12 +42,15 @@ pub struct Stock {
     pub pseudonyms_batch: u16,
     /// How many KeyPackages of the account are added when the provider says that few are left; at most 1,000.
     pub key_packages: u16,
+    /// Whether the account keeps one KeyPackage that is given when there is no other, again and again: for connection rooms
+    /// alone. A provider whose policy is not to have any refuses what it comes with.
+    pub last_resort: bool,
 }
 
 impl Default for Stock {
-    /// Pseudonyms when the application says so; ten KeyPackages of the account.
+    /// Pseudonyms when the application says so; ten KeyPackages of the account, and none as a last resort.
     fn default() -> Self {
-        Self { pseudonyms_low: 0, pseudonyms_batch: 100, key_packages: 10 }
+        Self { pseudonyms_low: 0, pseudonyms_batch: 100, key_packages: 10, last_resort: false }
     }
 }
 
@@ -88,6 +92,19 @@ impl Delays {
     }
 }
 
+/// How far a KeyPackage's lifetime reaches back at least, for clocks that are slow.
+const BACKDATE: Duration = Duration::from_secs(3_600);
+const DAY: u64 = 86_400;
+/// The most days of a lifetime.
+const LIFETIME_DAYS: u64 = 84;
+
+/// From when to when a KeyPackage is valid: whole days, so that nobody can tell by its times which others were made with it.
+pub(crate) fn lifetime(now: Timestamp, wanted: Duration) -> (Timestamp, Timestamp) {
+    let first = now.before(BACKDATE).as_secs() / DAY;
+    let last = now.after(wanted).as_millis().div_ceil(DAY * 1_000).min(first + LIFETIME_DAYS);
+    (Timestamp::from_secs(first * DAY), Timestamp::from_secs(last.saturating_mul(DAY)))
+}
+
 /// A random time, at most this long.
 fn within(spread: Duration, entropy: &mut dyn Entropy) -> Duration {
     let mut octets = [0; 8];
@@ -100,6 +117,27 @@ fn within(spread: Duration, entropy: &mut dyn Entropy) -> Duration {
 mod tests {
     use super::*;
     use mimi_pseudonym::SeededEntropy;
+
+    #[test]
+    fn key_packages_made_on_one_day_have_the_same_times_and_hold_as_long_as_wanted() {
+        let midnight = Timestamp::from_secs(20_000 * DAY);
+        let wanted = Delays::default().key_package_lifetime;
+        let day = |day: u64| Timestamp::from_secs(day * DAY);
+        for hours in [1, 2, 12, 23] {
+            let now = midnight.after(Duration::from_secs(hours * 3_600 + 7));
+            assert_eq!(lifetime(now, wanted), (day(20_000), day(20_084)), "no more than 84 days");
+            assert_eq!(lifetime(now, Duration::from_secs(60 * DAY)), (day(20_000), day(20_061)));
+            assert_eq!(lifetime(now, Duration::from_secs(1)), (day(20_000), day(20_001)));
+        }
+        assert_eq!(lifetime(midnight, wanted), (day(19_999), day(20_083)), "a slow clock shows the day before");
+        let end = |now: Timestamp, wanted| lifetime(now, wanted).1.since(now);
+        for second in (0..2 * DAY).step_by(977) {
+            let now = midnight.after(Duration::from_secs(second));
+            let short = Duration::from_secs(3 * DAY + 5);
+            assert!(end(now, short) >= short && end(now, short) < short + Duration::from_secs(DAY));
+            assert!(end(now, wanted) > wanted - Duration::from_secs(DAY) - BACKDATE);
+        }
+    }
 
     #[test]
     fn destruction_is_spread_over_the_whole_range() {

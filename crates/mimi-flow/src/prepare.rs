@@ -1,6 +1,6 @@
 //! Getting pseudonyms, credentials and KeyPackages (draft-mahy-mimi-pseudonyms-00, section 3.1, first diagram).
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use mimi_credential::CertificateChain;
 use mimi_mls::{Identity, NewKeyPackage};
@@ -16,11 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Call, Context, Device, Event, FailureReason, FlowId, PseudonymState, Request,
     device::Flow,
+    plan::lifetime,
     wallet::{Held, HeldKeyPackage},
 };
-
-/// How far a KeyPackage's lifetime reaches back, for clocks that are slow.
-const BACKDATE: Duration = Duration::from_secs(3_600);
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Prepare {
@@ -133,6 +131,10 @@ impl Device {
 
     /// Another device of the account asked for pseudonyms: this one gets credentials for them too.
     pub(crate) fn assigned(&mut self, pseudonyms: Vec<UserUri>, cx: &mut Context<'_>) {
+        // A provider that gives two devices the same one would have both choose it.
+        for pseudonym in &pseudonyms {
+            self.wallet.disown(pseudonym);
+        }
         let mut subjects: Vec<_> = pseudonyms.into_iter().filter(|user| self.is_new(user)).collect();
         subjects.sort();
         subjects.dedup();
@@ -278,7 +280,14 @@ impl Device {
         for subject in &flow.subjects {
             // It may have served while its credential was on the way.
             let Some(identity) = self.wallet.identity(subject) else { continue };
-            let key_packages = self.new_key_packages(&identity, flow.purpose, flow.key_packages, cx)?;
+            let mut key_packages = self.new_key_packages(&identity, flow.purpose, flow.key_packages, cx)?;
+            if self.profile.delays.stock.last_resort
+                && flow.purpose == Purpose::InitialOnly
+                && flow.why != Why::Refill
+                && !subject.is_pseudonym()
+            {
+                key_packages.push(self.new_last_resort(&identity, cx)?);
+            }
             uploads.push(UploadKeyPackages { owner: subject.clone(), key_packages });
         }
         flow.uploads = 1;
@@ -313,17 +322,28 @@ impl Device {
             Purpose::Any => KeyPackagePurpose::Any,
             Purpose::InitialOnly => KeyPackagePurpose::InitialOnly,
         };
-        let (not_before, not_after) = (cx.now.before(BACKDATE), cx.now.after(self.profile.delays.key_package_lifetime));
+        let (not_before, not_after) = lifetime(cx.now, self.profile.delays.key_package_lifetime);
         let (mut kept, mut key_packages) = (Vec::new(), Vec::new());
         for _ in 0..count {
             let new =
                 NewKeyPackage::create(identity, purpose, not_before, not_after).map_err(|_| FailureReason::Internal)?;
-            let held = HeldKeyPackage { owner: identity.user().clone(), secret: new.secret, not_after };
+            let owner = identity.user().clone();
+            let held = HeldKeyPackage { owner, secret: new.secret, not_after, last_resort: false };
             kept.push((new.reference.as_bytes().to_vec(), held));
             key_packages.push(new.key_package);
         }
         self.wallet.keep_key_packages(&kept);
         Ok(key_packages)
+    }
+
+    /// Makes a KeyPackage that is given when there is no other.
+    fn new_last_resort(&mut self, identity: &Identity, cx: &Context<'_>) -> Result<KeyPackage, FailureReason> {
+        let (not_before, not_after) = lifetime(cx.now, self.profile.delays.key_package_lifetime);
+        let new = NewKeyPackage::last_resort(identity, not_before, not_after).map_err(|_| FailureReason::Internal)?;
+        let owner = identity.user().clone();
+        let held = HeldKeyPackage { owner, secret: new.secret, not_after, last_resort: true };
+        self.wallet.keep_key_packages(&[(new.reference.as_bytes().to_vec(), held)]);
+        Ok(new.key_package)
     }
 }
 

@@ -3,7 +3,6 @@ use std::{
     sync::Arc,
 };
 
-use mimi_mls::Room;
 use mimi_pseudonym::{CipherSuite, ClientUri, DisclosureFormat, RoomUri, Timestamp, UserUri, Wire};
 use mimi_wire::ExternalSender;
 use serde::{Deserialize, Serialize};
@@ -16,6 +15,7 @@ use crate::{
     disclose::Disclosures,
     franking::Agent,
     keep::read_batch,
+    open_rooms::{Rooms, is_room},
     records::{Records, Vault},
     wallet::{Index, Wallet, is_sound},
 };
@@ -55,6 +55,8 @@ pub enum RestoreError {
 
 const VERSION: u32 = 1;
 const CORE: &str = "device";
+/// Which rooms there are.
+const ROOMS: &str = "rooms";
 
 #[derive(Serialize, Deserialize)]
 struct Core {
@@ -110,6 +112,7 @@ impl Device {
     pub fn save(&self) -> Vec<Entry> {
         let mut entries = self.live();
         entries.extend(self.wallet.records.entries());
+        entries.extend(self.rooms.entries());
         entries
     }
 
@@ -117,12 +120,21 @@ impl Device {
     pub fn changes(&self) -> Changes {
         let records = self.wallet.records.changes();
         let records = records.map(|(key, value)| (key.to_owned(), value.map(|value| Zeroizing::new(value.to_vec()))));
-        Changes { live: self.live(), records: records.collect() }
+        Changes { live: self.live(), records: records.chain(self.rooms.changes()).collect() }
     }
 
     /// What [`Device::changes`] gave has been written.
     pub fn kept(&mut self) {
         self.wallet.records.kept();
+        self.rooms.kept();
+    }
+
+    /// Whether what was read is what it should be. If not, nothing is to be written: what the device made of that may be wrong.
+    ///
+    /// # Errors
+    /// [`RestoreError::Damaged`]
+    pub fn is_sound(&self) -> Result<(), RestoreError> {
+        if self.rooms.is_damaged() { Err(RestoreError::Damaged("room")) } else { Ok(()) }
     }
 
     fn live(&self) -> Vec<Entry> {
@@ -152,12 +164,10 @@ impl Device {
         let core = serde_json::to_vec(&core).unwrap_or_default();
         let mut entries = vec![Entry { key: CORE.to_owned(), value: core }];
         let mut add = |kind: &str, name: &str, value| entries.push(Entry { key: format!("{kind}/{name}"), value });
-        for (uri, room) in &self.rooms {
-            add("room", uri.as_str(), room.save());
-        }
         for (id, outstanding) in &self.outstanding {
             add("request", &id.0.to_string(), outstanding.request.encode());
         }
+        entries.push(Entry { key: ROOMS.to_owned(), value: self.rooms.index() });
         entries
     }
 
@@ -167,36 +177,43 @@ impl Device {
     /// # Errors
     /// [`RestoreError`]
     pub fn restore(entries: impl IntoIterator<Item = Entry>) -> Result<Self, RestoreError> {
-        let is_live = |key: &str| key == CORE || key.starts_with("room/") || key.starts_with("request/");
+        let is_live = |key: &str| key == CORE || key == ROOMS || key.starts_with("request/");
         let (live, rest): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| is_live(&entry.key));
-        let mut records = Records::default();
+        let (mut records, mut rooms) = (Records::default(), Records::default());
         for Entry { key, value } in rest {
-            let sound = if key.starts_with("batch/") { read_batch(&value).is_some() } else { is_sound(&key, &value) };
+            let sound = match kind(&key) {
+                "batch" => read_batch(&value).is_some(),
+                "room" => is_room(&value),
+                _ => is_sound(&key, &value),
+            };
             if !sound {
                 return Err(RestoreError::Damaged(kind(&key)));
             }
+            let records = if key.starts_with("room/") { &mut rooms } else { &mut records };
             records.put(key, value);
         }
-        Self::read(live, records)
+        Self::read(live, records, rooms)
     }
 
     /// Reads a saved device whose records stay in a vault until they are needed: what this costs does not depend on how
-    /// many pseudonyms there are.
+    /// many pseudonyms or rooms there are. What is in them is not looked at: [`Device::is_sound`] says after each step
+    /// whether what was read in it could be.
     ///
     /// # Errors
     /// [`RestoreError`]
     pub fn open(live: impl IntoIterator<Item = Entry>, vault: Arc<dyn Vault>) -> Result<Self, RestoreError> {
-        Self::read(live, Records::in_vault(vault))
+        Self::read(live, Records::in_vault(Arc::clone(&vault)), Records::in_vault(vault))
     }
 
     /// Moves all records that are in memory into a vault with the next [`Device::changes`].
     #[must_use]
     pub fn with_vault(mut self, vault: Arc<dyn Vault>) -> Self {
-        self.wallet.records.move_to(vault);
+        self.wallet.records.move_to(Arc::clone(&vault));
+        self.rooms.move_to(vault);
         self
     }
 
-    fn read(live: impl IntoIterator<Item = Entry>, records: Records) -> Result<Self, RestoreError> {
+    fn read(live: impl IntoIterator<Item = Entry>, records: Records, rooms: Records) -> Result<Self, RestoreError> {
         let mut by_key: BTreeMap<String, Vec<u8>> = live.into_iter().map(|entry| (entry.key, entry.value)).collect();
         let core = by_key.remove(CORE).ok_or(RestoreError::Missing)?;
         // Keys have URIs in them: an error names the kind of entry alone.
@@ -211,14 +228,12 @@ impl Device {
         }
         let core: Core = serde_json::from_slice(&core).map_err(|_| damaged(CORE))?;
         let hub = ExternalSender::decode(&core.hub).map_err(|_| damaged(CORE))?;
+        let known = by_key.remove(ROOMS).ok_or_else(|| damaged(ROOMS))?;
+        let known: Vec<(RoomUri, UserUri)> = serde_json::from_slice(&known).map_err(|_| damaged(ROOMS))?;
         let mut requests = BTreeMap::new();
-        let mut rooms = BTreeMap::new();
         for (key, value) in &by_key {
             let read = || -> Option<()> {
                 match key.split_once('/')? {
-                    ("room", uri) => {
-                        rooms.insert(uri.parse::<RoomUri>().ok()?, Room::restore(value).ok()?);
-                    }
                     ("request", id) => {
                         requests.insert(RequestId(id.parse().ok()?), Request::decode(value).ok()?);
                     }
@@ -247,7 +262,7 @@ impl Device {
             agent,
             format: core.format,
             wallet: Wallet { records, index: core.wallet },
-            rooms,
+            rooms: Rooms::of(known, rooms),
             flows,
             outstanding,
             events,
@@ -266,7 +281,7 @@ impl Device {
 
 fn kind(key: &str) -> &'static str {
     let kind = key.split_once('/').map_or(key, |(kind, _)| kind);
-    let known = [CORE, "held", "asked", "key-package", "fresh", "ends", "batch", "room", "request"];
+    let known = [CORE, ROOMS, "held", "asked", "key-package", "fresh", "ends", "batch", "room", "request"];
     known.into_iter().find(|known| *known == kind).unwrap_or("unknown")
 }
 

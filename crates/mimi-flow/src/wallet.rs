@@ -45,6 +45,8 @@ pub(crate) struct HeldKeyPackage {
     pub(crate) secret: KeyPackageSecret,
     /// When nobody may use the KeyPackage any more.
     pub(crate) not_after: Timestamp,
+    /// Whether it may be used again.
+    pub(crate) last_resort: bool,
 }
 
 /// How long after a KeyPackage's end its private keys are kept, for a Welcome that is on its way: 30 days.
@@ -106,7 +108,7 @@ impl Wallet {
 
     fn fresh_at(&self, number: u64) -> Option<UserUri> {
         let user = UserUri::decode(&self.records.get(&fresh_key(number))?).ok()?;
-        self.held(&user).filter(|held| held.state == PseudonymState::Fresh).map(|_| user)
+        self.held(&user).filter(|held| held.own && held.state == PseudonymState::Fresh).map(|_| user)
     }
 
     /// Takes a fresh pseudonym, which is not fresh from then on.
@@ -124,11 +126,24 @@ impl Wallet {
             held.state = held.state.max(state);
         });
         self.index.fresh = self.index.fresh.saturating_sub(u64::from(was_fresh && state > PseudonymState::Fresh));
-        // Whoever is first and not fresh any more stands in nobody's way.
+        self.forget_chosen();
+    }
+
+    /// Whoever is first and not fresh any more stands in nobody's way.
+    fn forget_chosen(&mut self) {
         while self.index.first < self.index.end && self.fresh_at(self.index.first).is_none() {
             self.records.remove(&fresh_key(self.index.first));
             self.index.first += 1;
         }
+    }
+
+    /// A pseudonym is not this device's alone to choose: it does not choose it.
+    pub(crate) fn disown(&mut self, user: &UserUri) {
+        // What is said again changes nothing, and is not written again.
+        let Some(held) = self.held(user).filter(|held| held.own && held.state == PseudonymState::Fresh) else { return };
+        self.records.put(held_key(user), Held { own: false, ..held }.save());
+        self.index.fresh = self.index.fresh.saturating_sub(1);
+        self.forget_chosen();
     }
 
     /// A pseudonym has served: its keys go. What is left says that it was there once.
@@ -326,13 +341,14 @@ impl Wire for HeldKeyPackage {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let owner = UserUri::read(reader)?;
         let secret = KeyPackageSecret::from_bytes(reader.vector()?.to_vec());
-        Ok(Self { owner, secret, not_after: Timestamp::read(reader)? })
+        Ok(Self { owner, secret, not_after: Timestamp::read(reader)?, last_resort: reader.flag("last_resort")? })
     }
 
     fn write(&self, writer: &mut Writer) {
         self.owner.write(writer);
         writer.vector(self.secret.as_bytes());
         self.not_after.write(writer);
+        writer.flag(self.last_resort);
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{A1, A2, ALL, B1, B2, DAY, SUITES, World, text};
 use mimi_flow::{Command, CommandError, Consent, Delays, Event, FailureReason, FlowId, PseudonymState};
-use mimi_pseudonym::{CipherSuite, UserUri};
+use mimi_pseudonym::{CipherSuite, Timestamp, UserUri};
 use mimi_room::RoomPurpose;
 use mimi_wire::{
     AppDataDictionary, ConsentEntry, ConsentOperation, ConsentScope,
@@ -17,11 +17,15 @@ use mimi_wire::{
 
 const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
 
-/// MLS compares lifetimes with the machine's clock as well, which stands 60 days behind the world's beginning. What is made
-/// up to an hour later holds by that clock too: in that hour KeyPackages of the beginning have ended and fresh ones are good.
-const LIFETIME: Duration = Duration::from_secs(60 * 86_400 + 1_800);
+/// MLS compares lifetimes with the machine's clock as well, which stands 60 days behind the world's beginning. KeyPackages of the
+/// beginning end with that day; what is made at its end holds by that clock too, as it begins with that day.
+const LIFETIME: Duration = Duration::from_secs(60 * 86_400);
+
 /// After this the first KeyPackages have ended.
-const ENDED: Duration = Duration::from_secs(60 * 86_400 + 1_860);
+fn ended(world: &World) -> Duration {
+    let last = world.now.after(LIFETIME).as_secs().div_ceil(86_400);
+    Timestamp::from_secs(last * 86_400 + 60).since(world.now)
+}
 
 fn short() -> Delays {
     Delays { key_package_lifetime: LIFETIME, ..Delays::default() }
@@ -68,7 +72,7 @@ fn where_key_packages_have_ended_consent_brings_fresh_ones_and_the_flow_goes_on(
         let mut world = ready(suite);
         world.command(A1, World::connect()).unwrap();
         world.run();
-        world.advance(ENDED);
+        world.advance(ended(&world));
         assert_eq!(world.hub_rooms(), 0, "the temporary room has gone");
         let request = world.request(B1);
         world.forget();
@@ -98,7 +102,7 @@ fn it_makes_no_difference_when_everything_is_saved_comes_twice_or_is_lost_once()
         world.trouble = trouble;
         world.command(A1, World::connect()).unwrap();
         world.run();
-        world.advance(ENDED);
+        world.advance(ended(&world));
         world.accept(B1);
         world.run();
         connected(&world);
@@ -110,7 +114,7 @@ fn fresh_key_packages_are_given_a_few_times_and_no_more() {
     let mut world = ready(SUITE);
     world.command(A1, World::connect()).unwrap();
     world.run();
-    world.advance(ENDED);
+    world.advance(ended(&world));
     world.hold_request = Some((A1, "consent"));
     world.accept(B1);
     world.run();
@@ -134,7 +138,7 @@ fn key_packages_that_end_while_the_room_is_made_are_replaced() {
     world.hold_request = Some((B1, "claimOwn"));
     world.accept(B1);
     world.run();
-    world.advance(ENDED);
+    world.advance(ended(&world));
     world.hold_request = None;
     world.run();
     connected(&world);
@@ -149,7 +153,7 @@ fn consent_without_key_packages_lets_them_be_fetched() {
     let mut world = ready(SUITE);
     world.command(A1, World::connect()).unwrap();
     world.run();
-    world.advance(ENDED);
+    world.advance(ended(&world));
     world.hold_inbox = vec![A1, A2];
     let request = world.request(B1);
     world.forget();
@@ -165,7 +169,10 @@ fn consent_without_key_packages_lets_them_be_fetched() {
     world.hold_inbox.clear();
     world.run();
     connected(&world);
-    assert_eq!(world.calls[B1], ["consent", "createRoom", "claimOwn", "keyMaterial", "update", "submitMessage"]);
+    assert_eq!(
+        world.calls[B1],
+        ["consent", "info", "createRoom", "claimOwn", "keyMaterial", "update", "submitMessage"]
+    );
 }
 
 #[test]
@@ -173,7 +180,7 @@ fn whoever_gets_no_consent_in_time_gives_up() {
     let mut world = ready(SUITE);
     let flow = world.command(A1, World::connect()).unwrap().unwrap();
     world.run();
-    world.advance(ENDED);
+    world.advance(ended(&world));
     let request = world.request(B1);
     world.hold_inbox = vec![A1, A2];
     world.accept(B1);

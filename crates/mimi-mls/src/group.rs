@@ -16,10 +16,19 @@ use crate::{identity::Leaf, key_package::purpose, part::Part, roster::Roster};
 
 /// What every leaf in a MIMI room can do.
 pub(crate) fn capabilities() -> Capabilities {
+    capable_of(&[ExtensionType::AppDataDictionary])
+}
+
+/// What the leaf of a KeyPackage can do that may be used again.
+pub(crate) fn last_resort_capabilities() -> Capabilities {
+    capable_of(&[ExtensionType::AppDataDictionary, ExtensionType::LastResort])
+}
+
+fn capable_of(extensions: &[ExtensionType]) -> Capabilities {
     Capabilities::new(
         None,
         None,
-        Some(&[ExtensionType::AppDataDictionary]),
+        Some(extensions),
         Some(&[ProposalType::AppDataUpdate, ProposalType::SelfRemove]),
         Some(&[CredentialType::X509]),
     )

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use mimi_credential::{CredentialError, TrustStore};
 use mimi_pseudonym::{CipherSuite, ClientUri, Domain, Timestamp, UserUri, Wire};
-use mimi_room::{Refusal, RoomState};
+use mimi_room::{KeyPackagePurpose, Refusal, RoomState};
 use mimi_wire::{KeyPackageRef, MlsMessage, RatchetTree, SenderType, Welcome};
 use openmls::{
     group::{PublicProcessMessageError, StagedCommit, ValidationError},
@@ -19,6 +19,7 @@ use crate::{
     hub_info,
     hub_log::LogEntry,
     identity::Leaf,
+    key_package::purpose,
     known::KnownCommit,
     part::judge,
 };
@@ -87,6 +88,8 @@ pub struct AcceptedCommit {
     pub recipients: BTreeSet<Domain>,
     /// The clients that are added and the KeyPackages used: their providers get the Welcome.
     pub added: Vec<(KeyPackageRef, ClientUri)>,
+    /// Those of these KeyPackages that may be used again: marked as a last resort, and good for connection rooms alone.
+    pub reusable: Vec<KeyPackageRef>,
     /// The client that has joined by itself.
     pub joined: Option<Joined>,
     /// The clients that are removed.
@@ -165,6 +168,7 @@ impl HubRoom {
         with_snapshot: bool,
     ) -> Result<AcceptedCommit, CommitRefusal> {
         let Checked { staged, next, effect, added, joined } = checked;
+        let reusable = self.reusable(&staged);
         let mut recipients = self.domains();
         recipients.extend(joined.iter().map(|joined| joined.client.domain().clone()));
         let removed: Vec<ClientUri> = effect.outgoing().map(|(_, client)| client.clone()).collect();
@@ -178,7 +182,18 @@ impl HubRoom {
         let ratchet_tree = self.ratchet_tree().ok_or(CommitRefusal::Mls)?;
         self.tree_len = ratchet_tree.as_bytes().len();
         let epoch = self.epoch();
-        Ok(AcceptedCommit { log_entry, recipients, added, joined, removed, voided, ratchet_tree, epoch, snapshot })
+        Ok(AcceptedCommit {
+            log_entry,
+            recipients,
+            added,
+            reusable,
+            joined,
+            removed,
+            voided,
+            ratchet_tree,
+            epoch,
+            snapshot,
+        })
     }
 
     /// The leaf that says it made the commit: a member, in the right group and epoch, of the right provider.
@@ -270,6 +285,17 @@ impl HubRoom {
         // The last quarter is for those who make the room smaller or renew their keys.
         let limit = if added > 0 { RatchetTree::MAX_LEN / 4 * 3 } else { RatchetTree::MAX_LEN };
         if grown > limit { Err(CommitRefusal::TooLarge) } else { Ok(()) }
+    }
+
+    fn reusable(&self, staged: &StagedCommit) -> Vec<KeyPackageRef> {
+        let key_packages = staged.queued_proposals().filter_map(|queued| match queued.proposal() {
+            Proposal::Add(add) => Some(add.key_package()),
+            _ => None,
+        });
+        key_packages
+            .filter(|one| one.last_resort() && purpose(one) == Some(KeyPackagePurpose::InitialOnly))
+            .filter_map(|one| Some(KeyPackageRef::new(one.hash_ref(&self.crypto).ok()?.as_slice())))
+            .collect()
     }
 
     fn references(

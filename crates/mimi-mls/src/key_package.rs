@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::{
     backend::{Backend, SavedState, SignerAdapter, ciphersuite, supports},
     crypto::Crypto,
-    group::{capabilities, check_size},
+    group::{capabilities, check_size, last_resort_capabilities},
     identity::{Identity, Leaf},
 };
 
@@ -68,13 +68,41 @@ impl NewKeyPackage {
         not_before: Timestamp,
         not_after: Timestamp,
     ) -> Result<Self, KeyPackageError> {
+        Self::build(identity, purpose, (not_before, not_after), false)
+    }
+
+    /// Makes a KeyPackage that is given when there is no other, and may be used again and again (the extension `last_resort`
+    /// of draft-ietf-mls-extensions). Whoever sees it twice knows that both rooms are the same client's: it is for initial
+    /// connections only, where an account has its own name.
+    ///
+    /// # Errors
+    /// As [`NewKeyPackage::create`].
+    pub fn last_resort(
+        identity: &Identity,
+        not_before: Timestamp,
+        not_after: Timestamp,
+    ) -> Result<Self, KeyPackageError> {
+        Self::build(identity, KeyPackagePurpose::InitialOnly, (not_before, not_after), true)
+    }
+
+    fn build(
+        identity: &Identity,
+        purpose: KeyPackagePurpose,
+        (not_before, not_after): (Timestamp, Timestamp),
+        last_resort: bool,
+    ) -> Result<Self, KeyPackageError> {
         let backend = Backend::default();
         let mut dictionary = AppDataDictionary::new();
         dictionary.insert(ComponentId::KEY_PACKAGE_PURPOSE, purpose.encode());
         let extension = Extension::AppDataDictionary(AppDataDictionaryExtension::new(dictionary));
-        let bundle = openmls::prelude::KeyPackage::builder()
+        let builder = openmls::prelude::KeyPackage::builder();
+        let (builder, capabilities) = match last_resort {
+            true => (builder.mark_as_last_resort(), last_resort_capabilities()),
+            false => (builder, capabilities()),
+        };
+        let bundle = builder
             .key_package_lifetime(Lifetime::init(not_before.as_secs(), not_after.as_secs()))
-            .leaf_node_capabilities(capabilities())
+            .leaf_node_capabilities(capabilities)
             .key_package_extensions(Extensions::single(extension).map_err(|_| KeyPackageError)?)
             .build(ciphersuite(identity.suite()), &backend, &SignerAdapter(identity.signer()), identity.credential())
             .map_err(|_| KeyPackageError)?;

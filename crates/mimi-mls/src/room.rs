@@ -32,6 +32,9 @@ use crate::{
 /// Application messages are padded to a multiple of this many octets.
 pub(crate) const PADDING: usize = 256;
 
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+
 /// A room as one of its members sees it: the MLS group, the state its members agree on, and who they are.
 pub struct Room {
     pub(crate) backend: Backend,
@@ -130,7 +133,9 @@ impl Room {
         }
         let backend = Backend::default();
         let uri = state.room().clone();
-        let lifetime = Lifetime::init(now.as_secs().saturating_sub(3_600), now.as_secs() + MAX_LIFETIME_SECS - 3_600);
+        // Whole days, as KeyPackages have them.
+        let first = now.as_secs().saturating_sub(3_600) / DAY * DAY;
+        let lifetime = Lifetime::init(first, first + MAX_LIFETIME_SECS / DAY * DAY);
         let config = MlsGroupCreateConfig::builder()
             .ciphersuite(ciphersuite(identity.suite()))
             .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)

@@ -18,10 +18,12 @@ Usage: mimi-provider COMMAND [options]
                             makes a folder with keys, certificates for development, and a configuration
   run                       serves until it is asked to end
   check                     looks at certificates, keys, trust and the database, and says what is wrong
+  ready                     asks a provider that runs whether it can serve, at the address of [admin]
   status                    how much there is, and what waits for whom
   account list
   account add NAME [--display-name TEXT] [--email ADDRESS]
                             opens an account and prints the code that lets its first device in
+  account delete NAME       deletes an account with its devices, pseudonyms and KeyPackages, for good
   room list                 the rooms of this hub with their epochs
   peer list
   peer add DOMAIN --anchor FILE [--address ADDRESS] [--port PORT]
@@ -59,9 +61,11 @@ pub enum Command {
 pub enum Task {
     Run { clock_offset: i64, quiet: bool, record: Option<PathBuf> },
     Check,
+    Ready,
     Status,
     Accounts,
     AddAccount { name: String, display_name: String, email: String },
+    DeleteAccount(String),
     Rooms,
     Peers,
     AddPeer(NewPeer),
@@ -141,6 +145,7 @@ impl Words {
                 record: self.record.take(),
             },
             ["check"] => Task::Check,
+            ["ready"] => Task::Ready,
             ["status"] => Task::Status,
             ["account", "list"] => Task::Accounts,
             ["account", "add", name] => Task::AddAccount {
@@ -148,6 +153,7 @@ impl Words {
                 display_name: self.display_name.take().unwrap_or_default(),
                 email: self.email.take().unwrap_or_default(),
             },
+            ["account", "delete", name] => Task::DeleteAccount((*name).to_owned()),
             ["room", "list"] => Task::Rooms,
             ["peer", "list"] => Task::Peers,
             ["peer", "add", domain] => {
@@ -238,8 +244,9 @@ mod tests {
         assert!(
             matches!(task("account add alice --email a@a.example"), Task::AddAccount { name, .. } if name == "alice")
         );
+        assert!(matches!(task("account delete alice"), Task::DeleteAccount(name) if name == "alice"));
         assert!(matches!(task("backup copy.sqlite"), Task::Backup(_)));
-        for simple in ["check", "status", "account list", "room list", "peer list"] {
+        for simple in ["check", "ready", "status", "account list", "room list", "peer list"] {
             task(simple);
         }
         let Command::With { config, settings, .. } = read("status --config a --data d").unwrap() else { panic!() };
@@ -261,11 +268,28 @@ mod tests {
             "check --anchor a",
             "peer add b.example",
             "account add",
+            "account delete",
+            "account delete alice --email a@a.example",
             "run --listen nowhere",
         ] {
             assert!(read(wrong).is_err(), "{wrong:?}");
         }
         #[cfg(not(feature = "record"))]
         assert!(read("run --config a --record b").is_err());
+    }
+    /// Others can read the arguments of a process.
+    #[test]
+    fn no_option_takes_a_secret() {
+        let options: Vec<_> =
+            HELP.split_whitespace().filter_map(|word| word.trim_start_matches('[').strip_prefix("--")).collect();
+        assert!(options.len() > 10, "{options:?}");
+        for option in options {
+            for secret in ["password", "token", "secret", "database", "postgres", "code", "private"] {
+                assert!(!option.contains(secret), "--{option}");
+            }
+        }
+        for secret in ["--database", "--postgres", "--password", "--operator-token", "--token", "--key"] {
+            assert!(read(&format!("run --config a {secret} b")).is_err(), "{secret}");
+        }
     }
 }

@@ -1,3 +1,7 @@
+mod database;
+mod federation;
+mod limits;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -7,12 +11,10 @@ use std::{
 use mimi_pseudonym::Domain;
 use serde::Deserialize;
 
-use crate::{
-    franking::Periods,
-    pace::Rate,
-    store::{Address, StoreError},
-    ties::TiesConfig,
-};
+use crate::{franking::Periods, ties::TiesConfig};
+use database::DatabaseEntry;
+pub(crate) use federation::{Federation, Network};
+pub(crate) use limits::Limits;
 
 /// How a provider is set up. Read from a TOML file; paths in it are relative to the file.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,6 +41,8 @@ pub struct Config {
     pub(crate) registration: Registration,
     #[serde(default)]
     pub(crate) unknown_users: UnknownUsers,
+    #[serde(default)]
+    pub(crate) last_resort: LastResort,
     /// Where an operator's tools ask: without TLS, and so for this machine or a network of the operator's.
     pub(crate) admin: Option<AdminEntry>,
     #[serde(default)]
@@ -47,6 +51,8 @@ pub struct Config {
     pub(crate) operator_token: Option<PathBuf>,
     #[serde(default)]
     pub(crate) rooms: RoomRules,
+    #[serde(default)]
+    pub(crate) federation: Federation,
     #[serde(default)]
     pub(crate) limits: Limits,
     #[serde(default)]
@@ -98,39 +104,6 @@ impl Default for RoomRules {
     fn default() -> Self {
         Self { guest_seconds: 3600, guests: 1000 }
     }
-}
-
-/// A PostgreSQL database.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DatabaseEntry {
-    /// Where it is: `host=… dbname=… user=…`, or a URL.
-    postgres: String,
-    /// The password, if there is one, stands in a file of its own.
-    password_file: Option<PathBuf>,
-    /// The most connections of one process.
-    #[serde(default = "database_connections")]
-    connections: u16,
-}
-
-impl DatabaseEntry {
-    /// What is needed to connect.
-    pub(crate) fn address(&self) -> Result<Address, StoreError> {
-        let password = self.password_file.as_ref().map(std::fs::read_to_string).transpose();
-        let password = password.map_err(|_| StoreError::unreachable("the file of the password cannot be read"))?;
-        Address::new(&self.postgres, password.as_deref().map(str::trim_end), self.connections.into())
-    }
-}
-
-/// What stands in a connection string is nobody's business.
-impl std::fmt::Debug for DatabaseEntry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DatabaseEntry").field("connections", &self.connections).finish_non_exhaustive()
-    }
-}
-
-const fn database_connections() -> u16 {
-    16
 }
 
 /// Files for TLS, all in PEM.
@@ -220,68 +193,15 @@ pub(crate) enum UnknownUsers {
     Told,
 }
 
-/// Bounds of what one request may cost.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Limits {
-    /// The most octets of any body. Each endpoint has a limit of its own besides.
-    pub(crate) body: usize,
-    /// Seconds for the TLS handshake, and again for the header.
-    header_seconds: u64,
-    /// Seconds for the body.
-    body_seconds: u64,
-    /// Connections at the same time.
-    pub(crate) connections: u16,
-    /// Queries for users in a minute, of one device.
-    device_queries: u32,
-    /// Of one other provider.
-    peer_queries: u32,
-    /// Requests, grants and the like about consent in a minute, of one device.
-    device_consents: u32,
-    /// Of one other provider.
-    peer_consents: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            body: 1 << 26,
-            header_seconds: 10,
-            body_seconds: 60,
-            connections: 4096,
-            device_queries: 30,
-            peer_queries: 600,
-            device_consents: 60,
-            peer_consents: 600,
-        }
-    }
-}
-
-impl Limits {
-    fn rates(&self) -> [(&'static str, u32); 4] {
-        [
-            ("device_queries", self.device_queries),
-            ("peer_queries", self.peer_queries),
-            ("device_consents", self.device_consents),
-            ("peer_consents", self.peer_consents),
-        ]
-    }
-
-    pub(crate) fn header_timeout(&self) -> Duration {
-        Duration::from_secs(self.header_seconds)
-    }
-
-    pub(crate) fn queries(&self) -> Rate {
-        Rate { device: self.device_queries, peer: self.peer_queries }
-    }
-
-    pub(crate) fn consents(&self) -> Rate {
-        Rate { device: self.device_consents, peer: self.peer_consents }
-    }
-
-    pub(crate) fn body_timeout(&self) -> Duration {
-        Duration::from_secs(self.body_seconds)
-    }
+/// Whether an account may keep a KeyPackage that is given when there is no other, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LastResort {
+    /// None may.
+    #[default]
+    Refused,
+    /// Each may, one of each of its devices, and for connection rooms alone.
+    Allowed,
 }
 
 const fn https() -> u16 {
@@ -335,6 +255,9 @@ pub enum ConfigError {
     /// A number of days is out of range.
     #[error("abuse: days are 1 to 3650")]
     Days,
+    /// The memory for bodies is less than one of them may have.
+    #[error("limits: memory must be at least body")]
+    Memory,
     /// A limit is zero.
     #[error("limits: {0} must not be 0")]
     Limit(&'static str),
@@ -379,20 +302,10 @@ impl Config {
         if let Some(fault) = config.ties.fault() {
             return Err(ConfigError::Ties(fault));
         }
-        let limits = &config.limits;
-        match (limits.body, limits.header_seconds, limits.body_seconds, limits.connections) {
-            (0, ..) => Err(ConfigError::Limit("body")),
-            (_, 0, ..) => Err(ConfigError::Limit("header_seconds")),
-            (_, _, 0, _) => Err(ConfigError::Limit("body_seconds")),
-            (.., 0) => Err(ConfigError::Limit("connections")),
-            _ if config.database.as_ref().is_some_and(|database| database.connections < 2) => {
-                Err(ConfigError::DatabaseConnections)
-            }
-            _ => match config.limits.rates().into_iter().find(|(_, rate)| *rate == 0) {
-                Some((name, _)) => Err(ConfigError::Limit(name)),
-                None => Ok(()),
-            },
-        }?;
+        config.limits.check()?;
+        if config.database.as_ref().is_some_and(|database| database.connections < 2) {
+            return Err(ConfigError::DatabaseConnections);
+        }
         let Abuse { secret_days, remember_days, signer_days, .. } = config.abuse;
         if [secret_days, remember_days, signer_days].iter().any(|days| !(1..=3650).contains(days)) {
             return Err(ConfigError::Days);
@@ -417,14 +330,7 @@ impl Config {
                     _ => return Err(wrong("neither `open` nor `closed`".into())),
                 };
             }
-            Setting::Database => match &mut self.database {
-                Some(database) => database.postgres = value.to_owned(),
-                None => {
-                    let connections = database_connections();
-                    self.database =
-                        Some(DatabaseEntry { postgres: value.to_owned(), password_file: None, connections });
-                }
-            },
+            Setting::Database => self.database = Some(DatabaseEntry::with(self.database.take(), value)),
         }
         Ok(())
     }
@@ -444,12 +350,12 @@ impl Config {
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let Self { data, database, operator_token, tls, issuer, anchors, abuse, ties, .. } = self;
-        let password = database.as_mut().and_then(|database| database.password_file.as_mut());
+        let database = database.iter_mut().flat_map(|one| one.password_file.iter_mut().chain(&mut one.roots));
         [data, &mut tls.certificate, &mut tls.key, &mut tls.roots, &mut issuer.certificate, &mut issuer.key]
             .into_iter()
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
             .chain(&mut ties.key)
-            .chain(password)
+            .chain(database)
             .chain(operator_token.as_mut())
             .chain(&mut abuse.signals)
             .chain(&mut abuse.remedies)
@@ -524,12 +430,15 @@ address = "127.0.0.1:9443"
         assert_eq!(refused(&twice), "peers: b.example is listed twice or is this provider itself");
         let itself = format!("{GOOD}[[peers]]\ndomain = \"a.example\"\n");
         assert_eq!(refused(&itself), "peers: a.example is listed twice or is this provider itself");
-        let limits = ["body", "header_seconds", "body_seconds", "connections"];
-        for limit in limits.into_iter().chain(Limits::default().rates().map(|(name, _)| name)) {
+        for (limit, _) in Limits::default().all() {
             assert_eq!(refused(&format!("{GOOD}[limits]\n{limit} = 0\n")), format!("limits: {limit} must not be 0"));
         }
         let database = format!("{GOOD}[database]\npostgres = \"host=/run/postgresql\"\nconnections = 1\n");
         assert_eq!(refused(&database), "database: connections must be at least 2");
+        let memory = format!("{GOOD}[limits]\nbody = 4096\nmemory = 4095\n");
+        assert_eq!(refused(&memory), "limits: memory must be at least body");
+        let network = refused(&format!("{GOOD}[federation]\nnetworks = [\"10.0.0.0\"]\n"));
+        assert!(network.starts_with("line 23, networks: "), "{network}");
     }
 
     #[test]

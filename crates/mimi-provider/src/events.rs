@@ -48,8 +48,8 @@ impl Events {
     }
 
     /// What the record calls the device.
-    pub(crate) fn name(&mut self, name: &str) {
-        name.clone_into(&mut self.name);
+    pub(crate) fn name(&mut self, name: String) {
+        self.name = name;
     }
 
     fn look(&self) -> Looking {

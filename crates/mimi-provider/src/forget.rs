@@ -17,13 +17,22 @@ const PERIOD: Duration = Duration::from_secs(2);
 
 /// Empties the write-ahead log while there is something in it.
 pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
-    let mut emptied_at = 0;
+    let (mut emptied_at, mut deletions) = (0, None);
     let mut not_before = Instant::now();
     loop {
         sleep(PERIOD).await;
         inner.rooms.rest();
         if let Err(error) = inner.blocking(|inner| Ok(inner.store.sweep()?)).await {
             inner.log.fault(format_args!("events: {error}"));
+        }
+        // Another process, such as the operator's, may have deleted an account.
+        match inner.blocking(|inner| Ok(inner.store.deletions()?)).await {
+            Ok(now) if deletions == Some(now) => {}
+            Ok(now) => {
+                inner.store.forget_devices();
+                deletions = Some(now);
+            }
+            Err(_) => {}
         }
         if Instant::now() >= not_before {
             let begun = Instant::now();

@@ -11,12 +11,12 @@ use mimi_wire::{
 };
 
 use crate::{
-    config::UnknownUsers,
+    config::{LastResort, UnknownUsers},
     fail::Fail,
     hash, hub,
     provider::Inner,
     server::{Peer, Reply},
-    store::{Claim, ClaimedClient, Consent, Device, Hash, Kind, Others, StoredKeyPackage},
+    store::{Claim, ClaimedClient, Consent, Device, Gone, Hash, Kind, Others, StoredKeyPackage},
 };
 
 /// Takes KeyPackages of a device, each of them verified: all or none.
@@ -48,13 +48,17 @@ async fn take(
             });
             let verified = each.map(|(owner, key_package)| {
                 let suite = CipherSuite::from_code(key_package.cipher_suite_code()).ok_or(Problem::Malformed)?;
-                // One that may be used again would tie the rooms it leads into to each other.
-                if key_package.is_last_resort() {
-                    return Err(Problem::Forbidden);
-                }
+                let last_resort = key_package.is_last_resort();
                 let verified = UnverifiedKeyPackage::new(key_package).verify(&owner, suite, &inner.trust, now);
                 let verified = verified.map_err(|_| Problem::SignatureInvalid)?;
+                // One that may be used again ties the rooms it leads into to each other. In connection rooms an account has
+                // its own name, which does so anyway; nowhere else is one allowed.
+                let harmless = verified.purpose() == KeyPackagePurpose::InitialOnly && !owner.is_pseudonym();
+                if last_resort && !(harmless && inner.config.last_resort == LastResort::Allowed) {
+                    return Err(Problem::Forbidden);
+                }
                 Ok(StoredKeyPackage {
+                    last_resort,
                     reference: verified.reference().clone(),
                     owner: verified.user().clone(),
                     client: verified.client().clone(),
@@ -207,8 +211,13 @@ async fn serve(inner: &Arc<Inner>, request: &KeyMaterialRequest) -> Result<KeyMa
                 Consent::Granted => (Kind::Either, None),
                 Consent::Unsaid { initial_connections: true } if !target.is_pseudonym() => (Kind::InitialOnly, None),
                 Consent::ElsewhereOnly if in_room => (Kind::Either, Some(KeyMaterialUserCode::NoConsentForThisRoom)),
-                Consent::Nobody if inner.config.unknown_users == UnknownUsers::Told => {
-                    (Kind::Either, Some(KeyMaterialUserCode::UserUnknown))
+                // Whoever was let have KeyPackages knew of the user, and is told that it is gone.
+                Consent::Nobody { deleted: Some(Gone::Known) } => {
+                    (Kind::Either, Some(KeyMaterialUserCode::UserDeleted))
+                }
+                Consent::Nobody { deleted } if inner.config.unknown_users == UnknownUsers::Told => {
+                    let code = deleted.map_or(KeyMaterialUserCode::UserUnknown, |_| KeyMaterialUserCode::UserDeleted);
+                    (Kind::Either, Some(code))
                 }
                 _ => (Kind::Either, Some(KeyMaterialUserCode::NoConsent)),
             };

@@ -209,7 +209,7 @@ async fn join(
         Ok(response) => !matches!(response.outcome, UpdateOutcome::Accepted { .. }),
         // Whether it was accepted is not known.
         Err(Fail::Problem(Problem::Unavailable)) | Err(Fail::Store(_) | Fail::Fault(_)) => false,
-        Err(Fail::Problem(_)) => true,
+        Err(Fail::Problem(_) | Fail::TooMany(_)) => true,
     };
     if new && refused {
         inner.blocking(move |inner| Ok(inner.store.not_in_room(&room, &client)?)).await?;

@@ -89,6 +89,7 @@ fn operate(path: &Path, config: Config, task: Task, out: &mut impl Write) -> Res
             }
             if findings.iter().any(|finding| finding.wrong.is_some()) { Err(Failure::Check) } else { Ok(()) }
         }
+        Task::Ready => Ok(operate::ready(&config)?),
         Task::AddPeer(peer) => Ok(peer.add_to(path)?),
         Task::Peers => {
             config.peers().try_for_each(|(domain, address)| writeln!(out, "{domain} {address}")).map_err(Into::into)
@@ -125,13 +126,20 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
         Task::AddAccount { name, display_name, email } => {
             writeln!(out, "{}", operator.open_account(&name, &display_name, &email)?)?;
         }
+        Task::DeleteAccount(name) => operator.delete_account(&name)?,
         Task::Rooms => {
             for (room, epoch) in operator.rooms()? {
                 writeln!(out, "{room} {epoch}")?;
             }
         }
         Task::Backup(file) => operator.backup(&file)?,
-        Task::Run { .. } | Task::Check | Task::Peers | Task::AddPeer(_) | Task::Explain(_) | Task::Pardon(_) => {}
+        Task::Run { .. }
+        | Task::Check
+        | Task::Ready
+        | Task::Peers
+        | Task::AddPeer(_)
+        | Task::Explain(_)
+        | Task::Pardon(_) => {}
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod check;
 mod init;
 mod peer;
+mod ready;
 
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use mimi_pseudonym::{Entropy, UserUri};
 pub use check::{Finding, check};
 pub use init::{Init, InitError};
 pub use peer::NewPeer;
+pub use ready::ready;
 
 use crate::{Config, OsEntropy, StartError, hash, hex, provider::make_private_folder, store};
 
@@ -61,9 +63,15 @@ pub enum OperateError {
     /// A name that no account can have.
     #[error("{0}: no name of an account")]
     Name(String),
+    /// The provider cannot serve, or does not run.
+    #[error("not ready: {0}")]
+    NotReady(String),
     /// The name of another account.
     #[error("{0}: there is such an account already")]
     Taken(String),
+    /// The name of no account.
+    #[error("{0}: there is no such account")]
+    Unknown(String),
 }
 
 impl From<crate::StoreError> for OperateError {
@@ -114,6 +122,26 @@ impl Operator {
         match self.store.open_account(&profile, &hash(&[&code]))? {
             true => Ok(hex(&code)),
             false => Err(OperateError::Taken(name.to_owned())),
+        }
+    }
+
+    /// Deletes an account: its devices, pseudonyms, KeyPackages and inboxes, and what it has said about consent. Its name is
+    /// never given again. A provider that runs lets its devices in for two seconds more at most. Certificates that were issued
+    /// stay good until they end, and in its rooms its clients stay until they are removed.
+    ///
+    /// # Errors
+    /// [`OperateError::Name`] if no account can have the name, [`OperateError::Unknown`] if none has it.
+    pub fn delete_account(&self, name: &str) -> Result<(), OperateError> {
+        let user = UserUri::new(self.config.domain(), name).map_err(|_| OperateError::Name(name.to_owned()))?;
+        // The account behind a pseudonym is looked up here by nobody.
+        if user.is_pseudonym() {
+            return Err(OperateError::Name(name.to_owned()));
+        }
+        let account = self.store.account_of(&user)?;
+        let deleted = account.map(|account| self.store.delete_account(account)).transpose()?.flatten();
+        match deleted {
+            Some(_) => Ok(()),
+            None => Err(OperateError::Unknown(name.to_owned())),
         }
     }
 

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
-use mimi_pseudonym::Domain;
-use mimi_wire::Endpoint;
+use mimi_pseudonym::{Domain, Timestamp, Wire};
+use mimi_wire::{Endpoint, FanoutMessage};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::{fail::Fail, peers::PeerError, provider::Inner, store::Parcel};
@@ -14,6 +14,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const BUSY: Duration = Duration::from_secs(5);
 /// How long to wait for news before looking without any, where other processes may have put something there.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a message is brought again to a peer that refuses without saying anything that is understood: perhaps it is
+/// not the peer that has answered.
+const DOUBT: Duration = Duration::from_secs(3 * 86_400);
 /// Couriers for each peer.
 pub(crate) const COURIERS: usize = 8;
 
@@ -42,13 +45,16 @@ pub(crate) async fn run(inner: Arc<Inner>, peer: Domain) {
     }
 }
 
-enum Step {
+/// What became of one courier's way.
+pub(crate) enum Step {
+    /// There was nothing to bring.
     Empty,
     Done,
+    /// The peer did not take it.
     Later,
 }
 
-async fn step(inner: &Arc<Inner>, peer: &Domain) -> Step {
+pub(crate) async fn step(inner: &Arc<Inner>, peer: &Domain) -> Step {
     let asked = peer.clone();
     let taken = inner.blocking(move |inner| {
         let now = inner.now();
@@ -69,17 +75,24 @@ async fn step(inner: &Arc<Inner>, peer: &Domain) -> Step {
     let all: Vec<_> = parcel.messages.iter().map(|(_, message)| message.as_slice()).collect();
     match post(inner, &parcel, all.concat()).await {
         Ok(()) => done(inner, &parcel, *last).await,
-        Err(error) if error.is_temporary() => later(inner, &parcel).await,
+        Err(error) if may_pass(error, message, inner.now()) => later(inner, &parcel).await,
         // Perhaps for one of them alone.
         Err(_) if parcel.messages.len() > 1 => alone(inner, &parcel, *first, message.clone()).await,
         Err(error) => dropped(inner, &parcel, *first, error).await,
     }
 }
 
+/// Whether a message is to be brought again.
+fn may_pass(error: PeerError, message: &[u8], now: Timestamp) -> bool {
+    let doubtful = matches!(error, PeerError::Refused(_, None));
+    error.is_temporary()
+        || (doubtful && FanoutMessage::decode(message).is_ok_and(|message| message.timestamp.after(DOUBT) > now))
+}
+
 async fn alone(inner: &Arc<Inner>, parcel: &Arc<Parcel>, position: i64, message: Vec<u8>) -> Step {
-    match post(inner, parcel, message).await {
+    match post(inner, parcel, message.clone()).await {
         Ok(()) => done(inner, parcel, position).await,
-        Err(error) if error.is_temporary() => later(inner, parcel).await,
+        Err(error) if may_pass(error, &message, inner.now()) => later(inner, parcel).await,
         Err(error) => dropped(inner, parcel, position, error).await,
     }
 }
@@ -128,4 +141,23 @@ async fn dropped(inner: &Arc<Inner>, parcel: &Arc<Parcel>, up_to: i64, error: Pe
 fn fault(inner: &Inner, error: &Fail) -> Step {
     inner.log.fault(format_args!("outbox: {error}"));
     Step::Later
+}
+
+#[cfg(test)]
+mod tests {
+    use mimi_wire::{FanoutEvent, Problem};
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_dropped_only_if_the_peer_says_why_or_never_does() {
+        let accepted = Timestamp::from_secs(1_000_000);
+        let message = FanoutMessage { timestamp: accepted, event: FanoutEvent::Audience { receivers: None } }.encode();
+        let at = |error, seconds| may_pass(error, &message, accepted.after(Duration::from_secs(seconds)));
+        assert!(at(PeerError::Refused(404, None), 0) && at(PeerError::Refused(404, None), 3 * 86_400 - 1));
+        assert!(!at(PeerError::Refused(404, None), 3 * 86_400));
+        assert!(!at(PeerError::Refused(404, Some(Problem::UnknownRoom)), 0));
+        assert!(at(PeerError::Refused(503, None), 30 * 86_400) && at(PeerError::Unreachable, 30 * 86_400));
+        assert!(!may_pass(PeerError::Refused(404, None), b"damaged", accepted));
+    }
 }

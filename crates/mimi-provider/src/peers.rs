@@ -1,11 +1,15 @@
+mod error;
+mod guard;
+mod names;
+
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex as Lock, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{body::Bytes, client::conn::http2::SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -17,26 +21,44 @@ use mimi_wire::{
 };
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::{net::TcpStream, sync::Mutex};
+use tokio::{
+    net::TcpStream,
+    sync::{Mutex, Semaphore},
+};
 use tokio_rustls::TlsConnector;
 
 use crate::{
     Config,
-    fail::Fail,
     log::{Direction, Logger},
     record::{Exchange, Recorder},
 };
+pub(crate) use error::PeerError;
+use names::Names;
+pub(crate) use names::Table;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const DIRECTORY_AGE: Duration = Duration::from_secs(3600);
 const PROBLEM_MAX_LEN: usize = 1 << 14;
+/// The most requests that one provider has not answered, without those of couriers: so that one which does not answer
+/// cannot hold everything that devices ask for.
+const UNANSWERED: usize = 64;
+/// The longest that a peer can ask couriers to wait.
+const LONGEST_REST: Duration = Duration::from_secs(300);
+/// The most providers that are remembered besides those that are listed.
+const OTHERS_MAX: usize = 4096;
 
 /// The providers that this one talks with, over HTTP/2 and TLS 1.3 with its own certificate.
 pub(crate) struct Peers {
     tls: RwLock<TlsConnector>,
+    own: Domain,
     from: String,
-    known: HashMap<Domain, Peer>,
+    known: HashMap<Domain, Arc<Peer>>,
+    /// Those that are not listed; none if only those that are may be talked with.
+    others: Option<Lock<HashMap<Domain, Arc<Peer>>>>,
+    /// Of the directory of one that is not listed.
+    port: u16,
+    names: Names,
     log: Logger,
     recorder: Recorder,
 }
@@ -48,83 +70,51 @@ struct Peer {
     /// One connection for each port.
     connections: Mutex<HashMap<u16, SendRequest<Full<Bytes>>>>,
     directory: Mutex<Option<(Instant, Arc<Directory>)>>,
+    unanswered: Semaphore,
+    /// Before which couriers do not go again, as the peer has asked for.
+    rest: Lock<Option<Instant>>,
 }
 
-/// Why a peer gave no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PeerError {
-    /// It is not configured.
-    Unknown,
-    /// It cannot be reached, or does not answer in time.
-    Unreachable,
-    /// Its directory or answer is not what it should be.
-    Nonsense,
-    /// It has no such endpoint.
-    NoEndpoint,
-    /// It refused.
-    Refused(u16, Option<Problem>),
-}
-
-impl PeerError {
-    /// Whether the same request may succeed later.
-    pub(crate) fn is_temporary(self) -> bool {
-        match self {
-            Self::Unreachable => true,
-            Self::Refused(status, _) => status >= 500 || status == 408 || status == 429,
-            Self::Nonsense | Self::NoEndpoint => true,
-            Self::Unknown => false,
-        }
+impl Peer {
+    fn new(domain: Domain, address: Option<SocketAddr>, port: u16) -> Arc<Self> {
+        let unanswered = Semaphore::new(UNANSWERED);
+        let (connections, directory) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { domain, address, port, connections, directory, unanswered, rest: Lock::default() })
     }
 
-    /// A word for the log.
-    pub(crate) fn code(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown-peer",
-            Self::Unreachable => "unreachable",
-            Self::Nonsense => "nonsense",
-            Self::NoEndpoint => "no-endpoint",
-            Self::Refused(_, problem) => problem.map_or("refused", Problem::code),
-        }
+    fn rests(&self) -> bool {
+        let until = *self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| until > Instant::now())
     }
-}
 
-/// What a client is told of a peer's refusal: what concerns the client's own request, or that it may work later.
-impl From<PeerError> for Fail {
-    fn from(error: PeerError) -> Self {
-        Self::Problem(match error {
-            PeerError::Refused(_, Some(problem)) => match problem {
-                Problem::Malformed
-                | Problem::TooLarge
-                | Problem::ForeignUser
-                | Problem::NotHub
-                | Problem::UnknownRoom
-                | Problem::UnknownKeyPackageRef
-                | Problem::Forbidden
-                | Problem::SignatureInvalid
-                | Problem::RateLimited => problem,
-                _ => Problem::Unavailable,
-            },
-            PeerError::Unknown => Problem::Forbidden,
-            PeerError::NoEndpoint => Problem::NotFound,
-            _ => Problem::Unavailable,
-        })
+    fn let_rest(&self, wait: Duration) {
+        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(wait.min(LONGEST_REST));
     }
 }
 
 impl Peers {
-    pub(crate) fn new(config: &Config, tls: ClientConfig, log: Logger, recorder: Recorder) -> Self {
-        let known = config.peers.iter().map(|entry| {
-            let peer = Peer {
-                domain: entry.domain.clone(),
-                address: entry.address,
-                port: entry.port,
-                connections: Mutex::default(),
-                directory: Mutex::default(),
-            };
-            (entry.domain.clone(), peer)
-        });
-        let from = format!("mimi@{}", config.domain);
-        Self { tls: RwLock::new(TlsConnector::from(Arc::new(tls))), from, known: known.collect(), log, recorder }
+    pub(crate) fn new(
+        config: &Config,
+        tls: ClientConfig,
+        names: Option<Table>,
+        log: Logger,
+        recorder: Recorder,
+    ) -> Self {
+        let known = config
+            .peers
+            .iter()
+            .map(|entry| (entry.domain.clone(), Peer::new(entry.domain.clone(), entry.address, entry.port)));
+        Self {
+            tls: RwLock::new(TlsConnector::from(Arc::new(tls))),
+            own: config.domain.clone(),
+            from: format!("mimi@{}", config.domain),
+            known: known.collect(),
+            others: config.federation.open.then(Lock::default),
+            port: config.federation.port,
+            names: Names::new(names, &config.federation.networks),
+            log,
+            recorder,
+        }
     }
 
     /// Another certificate for connections that begin from now on.
@@ -132,9 +122,31 @@ impl Peers {
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = TlsConnector::from(Arc::new(tls));
     }
 
-    /// Whether a provider is configured.
+    /// Whether this provider talks with another one.
     pub(crate) fn knows(&self, domain: &Domain) -> bool {
+        self.known.contains_key(domain) || (self.others.is_some() && *domain != self.own)
+    }
+
+    /// Whether a provider is listed.
+    pub(crate) fn lists(&self, domain: &Domain) -> bool {
         self.known.contains_key(domain)
+    }
+
+    fn peer(&self, domain: &Domain) -> Result<Arc<Peer>, PeerError> {
+        if let Some(known) = self.known.get(domain) {
+            return Ok(Arc::clone(known));
+        }
+        let others = self.others.as_ref().filter(|_| *domain != self.own).ok_or(PeerError::Unknown)?;
+        let mut others = others.lock().unwrap_or_else(PoisonError::into_inner);
+        if others.len() >= OTHERS_MAX && !others.contains_key(domain) {
+            // Whoever is not in use is found anew when it is needed.
+            others.retain(|_, peer| Arc::strong_count(peer) > 1);
+            if others.len() >= OTHERS_MAX {
+                return Err(PeerError::Busy);
+            }
+        }
+        let fresh = || Peer::new(domain.clone(), None, self.port);
+        Ok(Arc::clone(others.entry(domain.clone()).or_insert_with(fresh)))
     }
 
     /// Posts a body to an endpoint of a peer and returns the body of its answer, of at most `max` octets.
@@ -146,7 +158,13 @@ impl Peers {
         body: Vec<u8>,
         max: usize,
     ) -> Result<Vec<u8>, PeerError> {
-        let peer = self.known.get(domain).ok_or(PeerError::Unknown)?;
+        let peer = &*self.peer(domain)?;
+        let _place = match endpoint {
+            Endpoint::Notify if peer.rests() => return Err(PeerError::Busy),
+            // Couriers are few, and wait for their answers.
+            Endpoint::Notify => None,
+            _ => Some(peer.unanswered.try_acquire().map_err(|_| PeerError::Busy)?),
+        };
         let directory = self.directory(peer).await?;
         let url = directory.expand(endpoint, variable).ok_or(PeerError::NoEndpoint)?;
         let (port, path) = target(peer, &url)?;
@@ -160,7 +178,8 @@ impl Peers {
 
     /// What a peer says of itself to anybody.
     pub(crate) async fn info(&self, domain: &Domain) -> Result<ProviderInfo, PeerError> {
-        let peer = self.known.get(domain).ok_or(PeerError::Unknown)?;
+        let peer = &*self.peer(domain)?;
+        let _place = peer.unanswered.try_acquire().map_err(|_| PeerError::Busy)?;
         let (path, max) = (INFO_PATH, ProviderInfo::MAX_LEN);
         let octets = self.exchange(peer, peer.port, Method::GET, path, "info", Vec::new(), max).await?;
         ProviderInfo::decode(&octets).map_err(|_| PeerError::Nonsense)
@@ -216,8 +235,15 @@ impl Peers {
             request: &body,
             response: &octets,
         });
-        if status.is_success() {
+        // What fans out is taken when the follower says so by 201 (draft-ietf-mimi-protocol-06, section 5.5): whoever
+        // answers with another success is not the follower.
+        let taken =
+            if endpoint == Endpoint::Notify.name() { status == StatusCode::CREATED } else { status.is_success() };
+        if taken {
             return Ok(octets);
+        }
+        if status.is_success() {
+            return Err(PeerError::Nonsense);
         }
         let problem = ProblemDocument::from_json(&octets).ok().map(|document| document.problem);
         Err(PeerError::Refused(status.as_u16(), problem))
@@ -248,6 +274,11 @@ impl Peers {
             let error = match connection.send_request(request).await {
                 Ok(response) => {
                     let status = response.status();
+                    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+                        && let Some(wait) = retry_after(response.headers())
+                    {
+                        peer.let_rest(wait);
+                    }
                     let max = if status.is_success() { max } else { PROBLEM_MAX_LEN };
                     return match Limited::new(response.into_body(), max).collect().await {
                         Ok(collected) => Ok((status, collected.to_bytes().to_vec())),
@@ -286,11 +317,12 @@ impl Peers {
 
     async fn connect(&self, peer: &Peer, port: u16) -> Result<SendRequest<Full<Bytes>>, PeerError> {
         let unreachable = |_| PeerError::Unreachable;
-        let tcp = match peer.address {
-            Some(address) => TcpStream::connect(address).await,
-            None => TcpStream::connect((peer.domain.as_str(), port)).await,
+        let addresses = match peer.address {
+            // The operator's own choice.
+            Some(address) => vec![address],
+            None => self.names.addresses(&peer.domain, port).await?,
         };
-        let tcp = tcp.map_err(unreachable)?;
+        let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(unreachable)?;
         tcp.set_nodelay(true).map_err(unreachable)?;
         let name = ServerName::try_from(peer.domain.to_string()).map_err(|_| PeerError::Nonsense)?;
         let connector = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -306,6 +338,11 @@ impl Peers {
         tokio::spawn(connection);
         Ok(sender)
     }
+}
+
+/// How long a peer asks to wait, if it says so in seconds.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Port and path of a URL. The host has to be the peer's domain: what is meant for a provider goes to nobody else.

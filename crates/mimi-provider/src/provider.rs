@@ -1,7 +1,7 @@
 use std::{
     future::Future,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -17,15 +17,17 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    Config, KeyFileError, OffsetClock, StoreError,
+    Config, KeyFileError, Options, StoreError,
     abuse::{self, Abuse},
-    admin,
+    admin, couriers,
     fail::Fail,
     forget,
     franking::{self, Franking},
+    gate::Gate,
     hub::{self, Rooms},
     keys::{self, HubKey},
     limiter::Limiter,
+    lock::Lock,
     log::Logger,
     news, outbox,
     pace::Pace,
@@ -40,53 +42,6 @@ use crate::{
 /// In which refusals of a GroupInfo are counted.
 const REFUSAL_PERIOD: Duration = Duration::from_secs(600);
 
-/// What a provider is told besides its configuration.
-#[derive(Clone)]
-pub struct Options {
-    clock: Arc<dyn Clock>,
-    quiet: bool,
-    recorder: Recorder,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { clock: Arc::new(OffsetClock::default()), quiet: false, recorder: Recorder::default() }
-    }
-}
-
-impl Options {
-    /// Another clock than the system's.
-    #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// No line for each request.
-    #[must_use]
-    pub fn quiet(mut self) -> Self {
-        self.quiet = true;
-        self
-    }
-
-    /// Appends every exchange, bodies and all, to `exchanges.jsonl` in a folder, and counts of cryptographic operations
-    /// to `operations.jsonl`. Not for operation.
-    ///
-    /// # Errors
-    /// [`std::io::Error`] if the files cannot be made.
-    #[cfg(feature = "record")]
-    pub fn recorded(mut self, folder: &std::path::Path) -> std::io::Result<Self> {
-        self.recorder = Recorder::open(folder)?;
-        Ok(self)
-    }
-}
-
-impl std::fmt::Debug for Options {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options").field("quiet", &self.quiet).finish_non_exhaustive()
-    }
-}
-
 /// A provider that listens: the hub of its domain's rooms, and the local provider of its users' devices.
 pub struct Provider {
     listener: TcpListener,
@@ -94,6 +49,8 @@ pub struct Provider {
     address: SocketAddr,
     inner: Arc<Inner>,
     stop: watch::Sender<bool>,
+    /// Given back when it has ended.
+    _lock: Option<Lock>,
 }
 
 /// Why a provider does not start.
@@ -118,6 +75,9 @@ pub enum StartError {
     /// The folder of the database cannot be made.
     #[error("data: {0}")]
     Data(std::io::Error),
+    /// Another process serves from the same SQLite database.
+    #[error("{}: another mimi-provider serves from this folder; several processes can share PostgreSQL alone", .0.display())]
+    Taken(PathBuf),
     /// The address cannot be listened at.
     #[error("listen: {0}")]
     Listen(std::io::Error),
@@ -145,12 +105,15 @@ pub(crate) struct Inner {
     pub(crate) log: Logger,
     pub(crate) recorder: Recorder,
     pub(crate) stopping: watch::Receiver<bool>,
+    /// Of requests of any kind.
+    pub(crate) requests: Pace,
     /// Of queries for users.
     pub(crate) queries: Pace,
     /// Of what is sent about consent.
     pub(crate) consents: Pace,
     /// One permit for each connection there may be.
     pub(crate) connections: Arc<Semaphore>,
+    pub(crate) gate: Gate,
     /// For new connections; another one after the certificates were read again.
     pub(crate) tls: RwLock<TlsAcceptor>,
     clock: Arc<dyn Clock>,
@@ -163,6 +126,7 @@ impl Provider {
     /// [`StartError`] names what is missing.
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         make_private_folder(&config.data).map_err(StartError::Data)?;
+        let lock = Lock::take(&config)?;
         let Opened { store, senders, franking, abuse } = open_store(&config, options.clock.now()).await?;
         let tls = TlsAcceptor::from(Arc::new(keys::server_tls(&config)?));
         let log = Logger::new(Arc::clone(&options.clock), options.quiet, config.log.format);
@@ -180,13 +144,21 @@ impl Provider {
             rooms: Rooms::default(),
             untold: news::Untold::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
-            peers: Peers::new(&config, keys::client_tls(&config)?, log.clone(), options.recorder.clone()),
+            peers: Peers::new(
+                &config,
+                keys::client_tls(&config)?,
+                options.names,
+                log.clone(),
+                options.recorder.clone(),
+            ),
             log,
             recorder: options.recorder,
             stopping,
+            requests: Pace::new(config.limits.rates()),
             queries: Pace::new(config.limits.queries()),
             consents: Pace::new(config.limits.consents()),
             connections: Arc::new(Semaphore::new(config.limits.connections.into())),
+            gate: Gate::new(&config.limits),
             tls: RwLock::new(tls),
             clock: options.clock,
             config,
@@ -197,7 +169,7 @@ impl Provider {
             Some(admin) => Some(TcpListener::bind(admin.listen).await.map_err(StartError::Listen)?),
             None => None,
         };
-        Ok(Self { listener, admin, address, inner: Arc::new(inner), stop })
+        Ok(Self { listener, admin, address, inner: Arc::new(inner), stop, _lock: lock })
     }
 
     /// Where it listens.
@@ -229,6 +201,10 @@ impl Provider {
             for _ in 0..outbox::COURIERS {
                 workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));
             }
+        }
+        if inner.config.federation.open {
+            let others = couriers::run(Arc::clone(&inner));
+            workers.spawn(async { match others.await {} });
         }
         workers.spawn(inner.recorder.clone().count());
         if let Some(admin) = admin {

@@ -13,12 +13,14 @@ use crate::store::{DeviceId, Wake};
 pub(crate) struct Wakers {
     devices: Mutex<HashMap<DeviceId, Arc<Notify>>>,
     peers: HashMap<Domain, Arc<Notify>>,
+    /// For providers that are not listed.
+    others: Notify,
 }
 
 impl Wakers {
     pub(crate) fn new(peers: impl IntoIterator<Item = Domain>) -> Self {
         let peers = peers.into_iter().map(|peer| (peer, Arc::default())).collect();
-        Self { devices: Mutex::default(), peers }
+        Self { devices: Mutex::default(), peers, others: Notify::new() }
     }
 
     /// What a device waits for.
@@ -32,11 +34,17 @@ impl Wakers {
         self.peers.get(peer).cloned()
     }
 
+    /// What those wait for who bring something to providers that are not listed.
+    pub(crate) fn others(&self) -> &Notify {
+        &self.others
+    }
+
     /// Wakes everybody.
     pub(crate) fn wake_all(&self) {
         let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
         devices.values().for_each(|notify| notify.notify_waiters());
         self.peers.values().for_each(|notify| notify.notify_one());
+        self.others.notify_one();
     }
 
     /// Wakes those who wait.
@@ -48,9 +56,7 @@ impl Wakers {
             }
         }
         for peer in &wake.peers {
-            if let Some(notify) = self.peers.get(peer) {
-                notify.notify_one();
-            }
+            self.peers.get(peer).map_or(&self.others, Arc::as_ref).notify_one();
         }
     }
 }

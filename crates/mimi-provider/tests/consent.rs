@@ -372,6 +372,94 @@ async fn every_code_of_a_user_and_of_a_client_is_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_had_consent_is_told_that_a_user_was_deleted_and_nobody_else() {
+    let mut world = World::start("consent-deleted").await;
+    let _b = world.run_b().await;
+    let alice = alice(&world).await;
+    let phone = device(&alice.device_token);
+    let drawn = PseudonymsRequest { count: 2 };
+    let drawn: PseudonymsResponse = world.post(phone, local::PSEUDONYMS_PATH, &drawn).await.unwrap();
+    let (given_to_bob, kept) = (&drawn.pseudonyms[0], &drawn.pseudonyms[1]);
+    let cathy = user("mimi://b.example/u/cathy");
+    for target in [&alice.user, given_to_bob] {
+        say(&world, phone, &entry(grant(), &bob(), target, Some(room("one")))).await.unwrap();
+    }
+    let path = format!("{}?after=0&wait=0", local::INBOX_PATH);
+    assert_eq!(world.send(phone, Method::GET, &path, vec![]).await.0, 200);
+    world.operator("account delete alice");
+    // The provider goes on, and what it knows of devices it forgets.
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while world.send(phone, Method::GET, &path, vec![]).await.0 != 401 {
+        assert!(std::time::Instant::now() < until, "the device is still let in");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Asked for either room or none: he knew of them.
+    for target in [&alice.user, given_to_bob] {
+        for room in [None, Some(room("one")), Some(room("two"))] {
+            assert_eq!(fetch(&world, &bob(), target, room).await.status(), Code::UserDeleted);
+        }
+        assert_eq!(fetch(&world, &cathy, target, None).await.status(), Code::NoConsent);
+    }
+    assert_eq!(fetch(&world, &bob(), kept, None).await.status(), Code::NoConsent);
+    let nobody = user("mimi://a.example/u/nobody");
+    let request = |who: &UserUri| entry(ConsentOperation::Request, &bob(), who, None);
+    let answers = [ask(&world, &request(&alice.user)).await, ask(&world, &request(&nobody)).await];
+    assert_eq!(answers[0], answers[1], "who asks for consent is told nothing");
+    let again = RegisterAccountRequest {
+        handle: "alice".into(),
+        display_name: String::new(),
+        email: String::new(),
+        device_name: "telephone".into(),
+    };
+    let refused = world.post::<RegisterResponse>(Shown::default(), local::REGISTER_PATH, &again).await;
+    assert_eq!(refused, Err(Problem::Forbidden), "nobody gets her name");
+    // Where the operator does not mind, everybody is told.
+    world.configure("unknown_users = \"told\"\n").await;
+    assert_eq!(fetch(&world, &cathy, &alice.user, None).await.status(), Code::UserDeleted);
+    assert_eq!(fetch(&world, &cathy, kept, None).await.status(), Code::UserDeleted);
+    assert_eq!(fetch(&world, &cathy, &nobody, None).await.status(), Code::UserUnknown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_resort_is_taken_where_policy_says_and_for_connections_alone() {
+    let mut world = World::start("consent-last-resort").await;
+    let alice = world.register("alice").await;
+    let phone = device(&alice.device_token);
+    let own = identity(&world, phone, &alice.user).await;
+    let drawn: PseudonymsResponse =
+        world.post(phone, local::PSEUDONYMS_PATH, &PseudonymsRequest { count: 1 }).await.unwrap();
+    let pseudonym = identity(&world, phone, &drawn.pseudonyms[0]).await;
+    let (begin, end) = (world.now.before(DAY), world.now.after(DAY * 80));
+    let resort = |identity: &Identity| NewKeyPackage::last_resort(identity, begin, end).unwrap().key_package;
+    let (of_alice, of_pseudonym) = (resort(&own), resort(&pseudonym));
+    assert!(of_alice.is_last_resort());
+    let upload = |owner: &UserUri, key_package: &KeyPackage| UploadKeyPackages {
+        owner: owner.clone(),
+        key_packages: vec![key_package.clone()],
+    };
+    let refused = |outcome: Result<UploadResponse, Problem>| outcome.err();
+    let hers = upload(&alice.user, &of_alice);
+    let sent = world.post(phone, local::KEY_PACKAGES_PATH, &hers).await;
+    assert_eq!(refused(sent), Some(Problem::Forbidden), "off unless it is asked for");
+    assert_eq!(fetch(&world, &bob(), &alice.user, None).await.status(), Code::NoConsent);
+
+    world.configure("last_resort = \"allowed\"\n").await;
+    let sent = world.post(phone, local::KEY_PACKAGES_PATH, &hers).await;
+    assert_eq!(refused(sent), None);
+    let sent = world.post(phone, local::KEY_PACKAGES_PATH, &upload(pseudonym.user(), &of_pseudonym)).await;
+    assert_eq!(refused(sent), Some(Problem::Forbidden), "a pseudonym is in one room");
+    stock(&world, phone, &own, KeyPackagePurpose::InitialOnly, 1).await;
+    let mut taken = Vec::new();
+    for number in 0..4 {
+        let response = fetch(&world, &user(&format!("mimi://b.example/u/bob{number}")), &alice.user, None).await;
+        assert_eq!(response.status(), Code::Success);
+        taken.extend(given(&response));
+    }
+    assert_eq!(taken.iter().filter(|one| **one == of_alice.encode()).count(), 3);
+    assert_ne!(taken[0], of_alice.encode(), "another one goes first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_package_is_given_once_also_at_the_same_time_and_after_a_restart() {
     let mut world = World::start("consent-once").await;
     let alice = world.register("alice").await;

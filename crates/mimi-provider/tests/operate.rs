@@ -5,6 +5,7 @@
 mod support;
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -70,7 +71,11 @@ impl Walk {
     }
 
     fn start(&mut self, line: &str, address: SocketAddr) {
-        let child = self.command(line).stderr(Stdio::null()).spawn().unwrap();
+        self.start_with(line, address, Stdio::null());
+    }
+
+    fn start_with(&mut self, line: &str, address: SocketAddr, log: impl Into<Stdio>) {
+        let child = self.command(line).stderr(log).spawn().unwrap();
         self.running.push(child);
         let until = Instant::now() + Duration::from_secs(20);
         while std::net::TcpStream::connect(address).is_err() {
@@ -171,6 +176,15 @@ async fn the_page_leads_from_nothing_to_two_federated_providers() {
     assert_eq!(users, 1);
     assert!(walk.refused("mimi-provider backup copy.sqlite --config a/provider.toml").contains("copy.sqlite"));
 
+    // An account goes for good, while the provider runs.
+    walk.printed("mimi-provider account delete alice --config a/provider.toml");
+    assert_eq!(walk.printed("mimi-provider account list --config a/provider.toml"), "");
+    let gone = walk.refused("mimi-provider account delete alice --config a/provider.toml");
+    assert_eq!(gone, "mimi-provider: alice: there is no such account\n");
+    assert_eq!(walk.refused(&accounts[0]), "mimi-provider: alice: there is such an account already\n");
+    let pseudonym = format!("mimi-provider account delete p-{} --config a/provider.toml", "0".repeat(32));
+    assert!(walk.refused(&pseudonym).contains("no"));
+
     for child in &mut walk.running {
         assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
         assert!(child.wait().unwrap().success(), "it ends well when it is asked to");
@@ -263,4 +277,128 @@ async fn tools_are_answered_and_certificates_read_again() {
     assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(ask().await.is_some(), "what cannot be used changes nothing");
+}
+
+#[test]
+fn one_process_serves_from_a_sqlite_database() {
+    let mut walk = Walk::new("twice");
+    let [address, other] = walk.addresses;
+    walk.printed(&format!("mimi-provider init --folder a --domain a.example --listen {address}"));
+    let run = "mimi-provider run --config a/provider.toml";
+    walk.start(run, address);
+    let second = walk.refused(&format!("{run} --listen {other}"));
+    assert!(second.contains("a/data/provider.lock: another mimi-provider serves from this folder"), "{second}");
+    // What an operator asks goes on beside it.
+    walk.printed("mimi-provider account add alice --config a/provider.toml");
+    assert!(walk.printed("mimi-provider status --config a/provider.toml").contains("accounts           1\n"));
+    walk.printed("mimi-provider check --config a/provider.toml");
+    // However the process ends, the next one may begin.
+    walk.running[0].kill().unwrap();
+    walk.running[0].wait().unwrap();
+    walk.start(&format!("{run} --listen {other}"), other);
+}
+
+/// The octets of a code or token as the provider prints them.
+fn octets(text: &str) -> [u8; 32] {
+    let digits = text.trim().as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    let octets: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+    octets.try_into().unwrap()
+}
+
+fn hexadecimal(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_the_log_has_the_fields_it_may_have_and_says_of_nobody_who_it_is() {
+    const FIELDS: [&str; 6] = ["direction", "endpoint", "millis", "status", "time", "who"];
+    let mut walk = Walk::new("log");
+    let [address, _] = walk.addresses;
+    walk.printed(&format!("mimi-provider init --folder a --domain a.example --listen {address}"));
+    let config = walk.folder.join("a/provider.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}\n[log]\nformat = \"json\"\n")).unwrap();
+    let log = walk.folder.join("log");
+    let file = std::fs::File::create(&log).unwrap();
+    walk.start_with("mimi-provider run --config a/provider.toml", address, file);
+    let code = octets(&walk.printed("mimi-provider account add alice --display-name Liddell --config a/provider.toml"));
+    let root = CertificateDer::from_pem_file(walk.folder.join("a/authority/root.pem")).unwrap();
+    let request =
+        AddDeviceRequest { enrolment_code: EnrolmentCode::from_bytes(code), device_name: "looking-glass".into() };
+    let (status, body) =
+        exchange(&root, address, "a.example", Shown::default(), Method::POST, local::DEVICE_PATH, request.encode())
+            .await;
+    assert_eq!(status, 200);
+    let device = RegisterResponse::decode(&body).unwrap();
+    let shown = Shown { token: Some(&device.device_token), ..Shown::default() };
+    let request = PseudonymsRequest { count: 1 }.encode();
+    let (_, body) = exchange(&root, address, "a.example", shown, Method::POST, local::PSEUDONYMS_PATH, request).await;
+    let given = PseudonymsResponse::decode(&body).unwrap().pseudonyms.remove(0);
+    let at_room = format!("{}/{}", local::UPDATE_PATH, "mimi%3A%2F%2Fa.example%2Fr%2Ftea-party");
+    for (shown, path) in [(shown, at_room.as_str()), (shown, "/nowhere"), (Shown::default(), local::ACK_PATH)] {
+        assert!(exchange(&root, address, "a.example", shown, Method::POST, path, vec![1; 40]).await.0 >= 400);
+    }
+    let inbox = format!("{}?after=0&wait=0", local::INBOX_PATH);
+    assert_eq!(exchange(&root, address, "a.example", shown, Method::GET, &inbox, vec![]).await.0, 200);
+
+    let written = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<_> = written.lines().filter(|line| !line.starts_with("listening at ")).collect();
+    assert_eq!(lines.len(), 6, "{written}");
+    for line in lines {
+        let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        assert_eq!(line.keys().map(String::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(FIELDS));
+        assert!(["client", "-"].contains(&line["who"].as_str().unwrap()), "{line:?}");
+        assert!(
+            line["endpoint"]
+                .as_str()
+                .unwrap()
+                .chars()
+                .all(|letter| letter.is_ascii_alphabetic() || ".-".contains(letter))
+        );
+    }
+    // As it stands in the database.
+    let token = [&32_u64.to_be_bytes()[..], device.device_token.as_bytes()].concat();
+    let token = ring::digest::digest(&ring::digest::SHA256, &token);
+    let secrets = [
+        hexadecimal(&code),
+        hexadecimal(device.device_token.as_bytes()),
+        hexadecimal(&token.as_ref()[..4]),
+        given.name().to_owned(),
+        device.client.to_string(),
+        "alice".into(),
+        "Liddell".into(),
+        "looking-glass".into(),
+        "tea-party".into(),
+    ];
+    for secret in secrets {
+        assert!(!written.contains(&secret), "{secret} is in\n{written}");
+    }
+}
+
+#[test]
+fn a_provider_is_ready_as_long_as_its_database_answers() {
+    let Some(mut server) = support::postgres::Postgres::start(true) else { return };
+    let mut walk = Walk::new("ready");
+    let [address, admin] = walk.addresses;
+    walk.printed(&format!("mimi-provider init --folder a --domain a.example --listen {address}"));
+    let config = walk.folder.join("a/provider.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let database = server.create("ready");
+    let more = format!("[admin]\nlisten = \"{admin}\"\n\n[database]\npostgres = \"{database}\"\n");
+    std::fs::write(&config, format!("{text}\n{more}")).unwrap();
+    walk.start("mimi-provider run --config a/provider.toml", address);
+    walk.printed("mimi-provider ready --config a/provider.toml");
+    server.kill();
+    assert!(asked(admin, "/ready").starts_with("HTTP/1.1 503"));
+    assert!(asked(admin, "/live").starts_with("HTTP/1.1 200"), "it is not the process that is ill");
+    let said = walk.refused("mimi-provider ready --config a/provider.toml");
+    assert!(said.contains("not ready: the database does not answer"), "{said}");
+    server.begin();
+    let until = Instant::now() + Duration::from_secs(30);
+    while !asked(admin, "/ready").starts_with("HTTP/1.1 200") {
+        assert!(Instant::now() < until, "it does not find its database again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(Command::new("kill").arg(walk.running[0].id().to_string()).status().unwrap().success());
+    assert!(walk.running[0].wait().unwrap().success());
 }

@@ -23,6 +23,7 @@ mod refusal;
 mod roles;
 mod roll;
 mod state;
+mod trie;
 mod update;
 mod with;
 

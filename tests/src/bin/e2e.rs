@@ -8,7 +8,7 @@ use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
     load::{Load, Store},
-    scenario::{Report, Variant, connection, consent, crash, join_link, knock},
+    scenario::{Report, Variant, client_crash, connection, consent, crash, join_link, knock},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
 
@@ -21,6 +21,7 @@ Scenarios; all of them without a name:
   many-pseudonyms  one account with a thousand pseudonyms: acquired, kept fresh for thirty days, written to
   join-link     Alice makes a link into a room, and Bob comes in by it and says who he is
   knock         Cathy knocks at a room between three providers, and is let in much later
+  client-crash  every flow with clients that are processes and are killed at every step; not with suite 2 unless asked for
   crash         the connection flow again, while both providers are killed over and over, and clients as well
   load          clients send and receive for a moment: everything arrives once and in order
   bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
@@ -52,6 +53,7 @@ enum Command {
     Knock,
     Crash,
     Load,
+    ClientCrash,
     Consent,
     Many,
     Bench,
@@ -70,12 +72,15 @@ struct Arguments {
     keep: Keep,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let result = match parse(&words) {
-        Ok(arguments) => run(&arguments).await,
-        Err(error) => Err(error),
+    let result = match words.split_first() {
+        // A process that the scenario `client-crash` starts.
+        Some((first, rest)) if first == "client" => client_crash::child::main(rest).map(|()| true),
+        _ => parse(&words).and_then(|arguments| {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(run(&arguments))
+        }),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -138,6 +143,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
             "knock" if !named => (named, arguments.command) = (true, Command::Knock),
             "crash" if !named => (named, arguments.command) = (true, Command::Crash),
             "load" if !named => (named, arguments.command) = (true, Command::Load),
+            "client-crash" if !named => (named, arguments.command) = (true, Command::ClientCrash),
             "consent" if !named => (named, arguments.command) = (true, Command::Consent),
             "many-pseudonyms" if !named => (named, arguments.command) = (true, Command::Many),
             "bench-pseudonyms" if !named => (named, arguments.command) = (true, Command::BenchMany),
@@ -197,6 +203,12 @@ async fn run(arguments: &Arguments) -> Result<bool> {
                 passed &= show(&knock::run(variant(format)).await?)?;
             }
         }
+        if arguments.command == Command::ClientCrash && client_crash_in(arguments, *suite) {
+            eprintln!("e2e: every flow with suite {}, by clients that are killed at every step", suite.code());
+            let report = client_crash::run(*suite, arguments.keep).await?;
+            println!("client-crash-{}\n\n{report}", suite.code());
+            passed &= judge(&format!("client-crash-{}", suite.code()), &report.failures, report.elapsed, None);
+        }
         if is(Command::Crash) {
             // Where everything runs, once on PostgreSQL is enough.
             let once = arguments.command == Command::Scenarios && arguments.suites.first() != Some(suite);
@@ -235,10 +247,15 @@ async fn load() -> Result<bool> {
     Ok(passed)
 }
 
+/// Steps are the same in all suites: one is enough, unless another is asked for.
+fn client_crash_in(arguments: &Arguments, suite: CipherSuite) -> bool {
+    arguments.suites.first() == Some(&suite)
+}
+
 /// The formats in which the connection flow is gone through with a suite.
 fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
     match (arguments.command, arguments.format) {
-        (Command::Crash | Command::Load | Command::Consent, _) => Vec::new(),
+        (Command::Crash | Command::ClientCrash | Command::Load | Command::Consent, _) => Vec::new(),
         (_, Some(format)) => vec![format],
         (Command::Connection | Command::JoinLink | Command::Knock, None) => DisclosureFormat::ALL.to_vec(),
         _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
@@ -307,6 +324,7 @@ mod tests {
         assert_eq!((crash.command, crash.seed, crash.store), (Command::Crash, 7, None));
         assert_eq!(parsed("crash --store postgres").unwrap().store, Some(Store::Postgres));
         assert_eq!(parsed("load").unwrap().command, Command::Load);
+        assert_eq!(parsed("client-crash").unwrap().command, Command::ClientCrash);
         assert_eq!(parsed("connection").unwrap().command, Command::Connection);
         let many = parsed("bench-pseudonyms --count 70").unwrap();
         assert_eq!((many.command, many.count), (Command::BenchMany, Some(70)));

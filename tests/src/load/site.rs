@@ -176,6 +176,10 @@ impl Site {
     }
 }
 
+/// Limits that a run does not come near to: all of its clients have one address.
+const LIMITS: &str = "connections = 20000\naddress_connections = 20000\nrequests = 20000\ndevice_requests = 4000000\n\
+                      peer_requests = 4000000\naddress_requests = 4000000";
+
 /// Nothing that stands against many messages of few users.
 fn configure(site: &fixture::Site) -> Result<()> {
     let signals = include_str!("../../../crates/mimi-abuse/src/signal/signals.toml");
@@ -187,7 +191,7 @@ fn configure(site: &fixture::Site) -> Result<()> {
     }
     fs::write(path, signals)?;
     let mut file = OpenOptions::new().append(true).open(config)?;
-    writeln!(file, "\n[abuse]\nsignals = \"signals.toml\"\n\n[limits]\nconnections = 20000")?;
+    writeln!(file, "\n[abuse]\nsignals = \"signals.toml\"\n\n[limits]\n{LIMITS}")?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use super::{TWO, Variant, World};
 use crate::{
     call::Call,
     fixture::Keep,
-    people::{A1, B1, B2, MovedClock, People, alice, bob},
+    people::{A1, B1, B2, MovedClock, People, alice, away_from_midnight, bob, seconds_to_midnight},
     record::read,
 };
 
@@ -37,10 +37,9 @@ impl fmt::Display for ConsentReport {
     }
 }
 
-/// MLS compares lifetimes with the machine's clock as well: KeyPackages of the beginning hold until half an hour behind the
-/// present, and what is made half an hour behind the present holds by the machine's clock, as it reaches back an hour.
+/// MLS compares lifetimes with the machine's clock as well: KeyPackages of the beginning hold to the end of the present day, and
+/// what is made at its end holds by the machine's clock, as it begins with this day.
 const BEGIN: i64 = -60 * 86_400;
-const ENDED: i64 = 1_860;
 
 /// Runs it.
 ///
@@ -61,9 +60,10 @@ pub async fn run(variant: Variant) -> Result<ConsentReport> {
 
 async fn story(world: &mut World, variant: Variant, report: &mut ConsentReport) -> Result<()> {
     let patience = Duration::from_secs(60);
+    away_from_midnight().await;
     let clock = Arc::new(MovedClock::new(BEGIN));
     world.move_clocks(BEGIN).await?;
-    let delays = Delays { key_package_lifetime: Duration::from_secs(60 * 86_400 + 1_800), ..Delays::default() };
+    let delays = Delays { key_package_lifetime: Duration::from_secs(60 * 86_400), ..Delays::default() };
     let mut people = People::register_with(world.fixture(), variant.suite, clock, "", delays).await?.in_turn();
     people.prepare().await?;
     people.command(B1, Command::ConsentToConnections { allowed: false })?;
@@ -106,9 +106,10 @@ async fn story(world: &mut World, variant: Variant, report: &mut ConsentReport) 
     let request = people.request()?;
     report.steps.push("he consents; the flow goes on, and he learns who it is".into());
 
-    world.move_clocks(ENDED).await?;
+    let ended = seconds_to_midnight() + 60;
+    world.move_clocks(ended).await?;
     people = people.reopen(world.fixture())?;
-    people.clock.set(ENDED);
+    people.clock.set(ended);
     people.settle().await?;
     if people.devices.iter().any(|device| device.client.device().rooms().count() > 0) {
         report.failures.push("the temporary room is still there".into());

@@ -38,6 +38,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "mimi-content",
             "mimi-abuse",
             "mimi-link",
+            "mimi-tie",
             "mimi-room",
             "mimi-credential",
             "mimi-disclosure",

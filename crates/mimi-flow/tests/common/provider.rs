@@ -48,6 +48,10 @@ impl Stored {
         &self.owner
     }
 
+    pub fn as_key_package(&self) -> &KeyPackage {
+        &self.key_package
+    }
+
     pub fn not_after(&self) -> Timestamp {
         self.not_after
     }

@@ -4,7 +4,7 @@ use mimi_mls::{HubRoom, Identity, NewKeyPackage, Room, UnverifiedKeyPackage, Wan
 use mimi_pseudonym::{Content, Entropy, Reader, RoomUri, Wire, Writer};
 use mimi_room::{ComponentId, ComponentUpdate, KeyPackagePurpose, ParticipantListUpdate, RoomState};
 use mimi_wire::{
-    ApplicationMessage, CommitMessage, FanoutEvent, FanoutMessage, GroupInfoOption, RatchetTreeOption,
+    ApplicationMessage, CommitMessage, FanoutEvent, FanoutMessage, GroupInfoOption, KeyPackage, RatchetTreeOption,
     SubmitMessageRequest, UpdateRequest, local::InboxBody,
 };
 
@@ -76,19 +76,32 @@ impl World {
 
     /// A Welcome into a new room, with a KeyPackage of the invited device's account that is valid for any room.
     pub fn invite(&mut self, host: usize, guest: usize, ordinary: bool) -> InboxBody {
-        let (own, theirs) = (self.identity(host, true), self.identity(guest, false));
+        let key_package = self.key_package(guest, false);
+        self.welcome(host, guest, &key_package, ordinary)
+    }
+
+    /// A KeyPackage for any room, of the device's account or of a pseudonym of it, with its private half on the device.
+    pub fn key_package(&mut self, guest: usize, pseudonym: bool) -> KeyPackage {
+        let theirs = self.identity(guest, pseudonym);
         let not_after = self.now.after(DAY * 80);
         let new = NewKeyPackage::create(&theirs, KeyPackagePurpose::Any, self.now.before(DAY / 24), not_after).unwrap();
         let mut held = Writer::default();
         theirs.user().write(&mut held);
         held.vector(new.secret.as_bytes());
         not_after.write(&mut held);
+        held.flag(false);
         let reference: String = new.reference.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
         let mut saved = self.devices[guest].save();
         saved.push(mimi_flow::Entry { key: format!("key-package/{reference}"), value: held.into_octets() });
         saved[1..].sort_by(|one, other| one.key.cmp(&other.key));
         self.devices[guest] = mimi_flow::Device::restore(saved).unwrap();
+        new.key_package
+    }
 
+    /// A Welcome into a new room with a KeyPackage.
+    pub fn welcome(&mut self, host: usize, guest: usize, key_package: &KeyPackage, ordinary: bool) -> InboxBody {
+        let own = self.identity(host, true);
+        let theirs = [true, false].map(|pseudonym| self.identity(guest, pseudonym).user().clone());
         let uri = RoomUri::pseudonym(own.user().domain(), self.entropy.bits128());
         let (domain, user) = (own.user().domain().clone(), own.user().clone());
         let state = match ordinary {
@@ -100,11 +113,12 @@ impl World {
         let (mut room, first) = Room::create(own, state.unwrap(), &sender, self.now).unwrap();
         let (info, tree) = (&first.group_info, &first.ratchet_tree);
         let mut hub = HubRoom::create(&uri, info, tree, &sender, &self.trust, self.now).unwrap().0;
-        let verified =
-            UnverifiedKeyPackage::new(new.key_package).verify(theirs.user(), self.suite, &self.trust, self.now);
-        let update = ParticipantListUpdate::add(theirs.user().clone(), role);
+        let verify =
+            |user| UnverifiedKeyPackage::new(key_package.clone()).verify(user, self.suite, &self.trust, self.now).ok();
+        let (theirs, verified) = theirs.iter().find_map(|user| Some((user.clone(), verify(user)?))).unwrap();
+        let update = ParticipantListUpdate::add(theirs, role);
         let updates = vec![ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, update.encode())];
-        let wanted = Wanted { updates, add: vec![verified.unwrap()], remove: Vec::new() };
+        let wanted = Wanted { updates, add: vec![verified], remove: Vec::new() };
         let bundle = room.commit(wanted).unwrap();
         let accepted = hub.accept(&bundle, &domain, false, &self.trust, self.now).unwrap();
         let ratchet_tree = RatchetTreeOption::Full(accepted.ratchet_tree);

@@ -244,6 +244,7 @@ fn store(inner: &Inner, hub: &HubRoom, taken: Taken<'_>) -> Result<(), Fail> {
         commit: &for_inbox(room, commit),
         welcome: welcome.as_ref(),
         added: &accepted.added,
+        reusable: &accepted.reusable,
         removed: &accepted.removed,
         waiting: before.waiting,
         again: again.as_ref().map(|again| again.accepted.log_entry.as_slice()),

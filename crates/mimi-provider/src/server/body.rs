@@ -5,6 +5,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
 use mimi_wire::Problem;
 
+use crate::gate::{Gate, Held};
+
 /// Checks that a body says it is of the media type that is wanted.
 pub(super) fn check_media_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -22,16 +24,34 @@ pub(super) enum NoBody {
 }
 
 /// Reads a body of at most `max` octets; a longer one is refused by its stated length, or as soon as it gets too long.
-pub(super) async fn read(body: Incoming, max: usize, limit: Duration) -> Result<Bytes, NoBody> {
+/// What has come counts for the memory that all bodies may have together, until what is given back besides is dropped.
+pub(super) async fn read(gate: &Gate, body: Incoming, max: usize, limit: Duration) -> Result<(Bytes, Held), NoBody> {
     if body.size_hint().lower() > max as u64 {
         return Err(NoBody::Refused(Problem::TooLarge));
     }
-    match tokio::time::timeout(limit, Limited::new(body, max).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(NoBody::Refused(Problem::TooLarge)),
-        Ok(Err(_)) => Err(NoBody::BrokenOff),
-        Err(_) => Err(NoBody::Refused(Problem::Malformed)),
+    let mut held = Held::default();
+    match tokio::time::timeout(limit, collect(gate, Limited::new(body, max), &mut held)).await {
+        Ok(body) => Ok((body?, held)),
+        Err(_) => Err(NoBody::Refused(Problem::Unavailable)),
     }
+}
+
+async fn collect(gate: &Gate, mut body: Limited<Incoming>, held: &mut Held) -> Result<Bytes, NoBody> {
+    let mut parts: Vec<Bytes> = Vec::new();
+    loop {
+        let part = match body.frame().await {
+            None => break,
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            Some(Err(error)) if error.is::<LengthLimitError>() => return Err(NoBody::Refused(Problem::TooLarge)),
+            Some(Err(_)) => return Err(NoBody::BrokenOff),
+        };
+        gate.hold(held, part.len()).await.map_err(NoBody::Refused)?;
+        parts.push(part);
+    }
+    Ok(match parts.as_slice() {
+        [whole] => whole.clone(),
+        parts => parts.concat().into(),
+    })
 }
 
 #[cfg(test)]

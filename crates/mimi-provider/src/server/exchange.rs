@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use http::{HeaderMap, Request, Response, header};
 use hyper::body::{Bytes, Incoming};
@@ -13,13 +13,22 @@ use super::{
     reply::{self, Body},
     route::Route,
 };
-use crate::{fail::Fail, hash, hex, log::Direction, provider::Inner, record::Exchange, store::Device, unhex32};
+use crate::{
+    fail::Fail, hash, hex, log::Direction, pace::Asker, provider::Inner, record::Exchange, store::Device, unhex32,
+};
 
 /// Two requests of one device with the same key and body are one request, of which the first answer was lost
 /// (draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Octets of a key.
 const IDEMPOTENCY_KEY_MAX: usize = 128;
+
+/// The other end of a connection.
+pub(super) struct Remote {
+    /// What it has shown.
+    pub(super) certificate: Option<CertificateDer<'static>>,
+    pub(super) address: IpAddr,
+}
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -33,35 +42,34 @@ pub(super) enum Caller {
 /// What is known of an exchange for log and record.
 struct Seen {
     endpoint: &'static str,
+    /// A provider's domain, `client` or `operator`: this is logged.
     who: String,
+    /// Tells devices apart in the record, which is not for operation, and nowhere else.
+    device: String,
     request: Bytes,
     /// The request never came to its end.
     broken_off: bool,
 }
 
 /// Answers one request.
-pub(super) async fn answer(
-    inner: &Arc<Inner>,
-    certificate: Option<&CertificateDer<'static>>,
-    request: Request<Incoming>,
-) -> Response<Body> {
+pub(super) async fn answer(inner: &Arc<Inner>, remote: &Remote, request: Request<Incoming>) -> Response<Body> {
     let begun = Instant::now();
-    let mut seen = Seen { endpoint: "-", who: "-".into(), request: Bytes::new(), broken_off: false };
+    let mut seen =
+        Seen { endpoint: "-", who: "-".into(), device: String::new(), request: Bytes::new(), broken_off: false };
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let mut result = handle(inner, certificate, request, &mut seen).await;
+    let mut result = handle(inner, remote, request, &mut seen).await;
     if let Ok(Reply::Events(events)) = &mut result {
-        events.name(&seen.who);
+        events.name(format!("{}{}", seen.who, seen.device));
     }
     if let Err(error @ (Fail::Store(_) | Fail::Fault(_))) = &result {
         inner.log.fault(format_args!("{}: {error}", seen.endpoint));
     }
-    let (response, body) = reply::response(result.map_err(|error| error.problem()));
+    let (response, body) = reply::response(result);
     let status = if seen.broken_off { 0 } else { response.status().as_u16() };
-    let who = seen.who.split(':').next().unwrap_or_default();
-    inner.log.exchange(Direction::In, seen.endpoint, who, status, begun.elapsed());
+    inner.log.exchange(Direction::In, seen.endpoint, &seen.who, status, begun.elapsed());
     inner.recorder.append(&Exchange {
         side: "server",
-        peer: &seen.who,
+        peer: &format!("{}{}", seen.who, seen.device),
         method: method.as_str(),
         path: uri.path_and_query().map_or("", |path| path.as_str()),
         endpoint: seen.endpoint,
@@ -74,16 +82,24 @@ pub(super) async fn answer(
 
 async fn handle(
     inner: &Arc<Inner>,
-    certificate: Option<&CertificateDer<'static>>,
+    remote: &Remote,
     request: Request<Incoming>,
     seen: &mut Seen,
 ) -> Result<Reply, Fail> {
     let (parts, incoming) = request.into_parts();
     let host = parts.uri.authority().map(|authority| authority.as_str());
-    check_host(host, &parts.headers, inner.domain())?;
-    let route = Route::parse(&parts.method, parts.uri.path(), parts.uri.query())?;
+    let route = check_host(host, &parts.headers, inner.domain())
+        .and_then(|()| Route::parse(&parts.method, parts.uri.path(), parts.uri.query()));
+    let route = match route {
+        Ok(route) => route,
+        // Whoever asks for nothing that there is has not shown who it is.
+        Err(problem) => {
+            inner.requests.check(Asker::at(remote.address), inner.now())?;
+            return Err(problem.into());
+        }
+    };
     seen.endpoint = route.name();
-    let caller = authenticate(inner, &route, &parts.headers, certificate, seen).await?;
+    let caller = authenticate(inner, &route, &parts.headers, remote, seen).await?;
     let key = parts.headers.get(IDEMPOTENCY_KEY).cloned();
     if key.as_ref().is_some_and(|key| key.len() > IDEMPOTENCY_KEY_MAX) {
         return Err(Problem::Malformed.into());
@@ -96,7 +112,8 @@ async fn handle(
         }
         None => 0,
     };
-    let body = body::read(incoming, max, limits.body_timeout()).await.map_err(|reason| match reason {
+    let body = body::read(&inner.gate, incoming, max, limits.body_timeout()).await;
+    let (body, _held) = body.map_err(|reason| match reason {
         NoBody::Refused(problem) => problem,
         NoBody::BrokenOff => {
             seen.broken_off = true;
@@ -106,6 +123,8 @@ async fn handle(
     if inner.recorder.is_on() {
         seen.request = body.clone();
     }
+    // Whoever waits for news does nothing.
+    let _place = if route.waits() { None } else { Some(inner.gate.request()?) };
     dispatch::dispatch(inner, route, caller, key.as_ref().map(|key| key.as_bytes()), &body).await
 }
 
@@ -121,12 +140,14 @@ async fn authenticate(
     inner: &Arc<Inner>,
     route: &Route,
     headers: &HeaderMap,
-    certificate: Option<&CertificateDer<'static>>,
+    remote: &Remote,
     seen: &mut Seen,
 ) -> Result<Caller, Fail> {
+    let count = |asker| inner.requests.check(asker, inner.now());
     match route {
         Route::Admin(_) => {
             seen.who = "operator".into();
+            count(Asker::at(remote.address))?;
             let shown = bearer(headers).ok_or(Problem::Unauthorized)?;
             let own = inner.operator.as_ref().ok_or(Problem::Unauthorized)?;
             // Hashes are compared: how much of them is equal says nothing of the tokens.
@@ -140,26 +161,42 @@ async fn authenticate(
         | Route::Redeem
         | Route::Page(_) => {
             seen.who = "client".into();
+            count(Asker::at(remote.address))?;
             Ok(Caller::Anybody)
         }
         Route::Peer(_) => {
-            let peer = Peer::authenticate(headers, certificate)?;
-            if !inner.peers.knows(peer.domain()) {
-                return Err(Problem::Forbidden.into());
-            }
+            let known = Peer::authenticate(headers, remote.certificate.as_ref());
+            let known = known
+                .and_then(|peer| if inner.peers.knows(peer.domain()) { Ok(peer) } else { Err(Problem::Forbidden) });
+            let peer = match known {
+                Ok(peer) => peer,
+                Err(problem) => {
+                    count(Asker::at(remote.address))?;
+                    return Err(problem.into());
+                }
+            };
             seen.who = peer.domain().to_string();
+            count(Asker::Peer(peer.domain().clone()))?;
             Ok(Caller::Peer(peer))
         }
         Route::Device(_) => {
             seen.who = "client".into();
-            let token = bearer(headers).ok_or(Problem::Unauthorized)?;
-            let token = hash(&[&token]);
-            seen.who = format!("client:{}", hex(token.get(..4).unwrap_or_default()));
-            let device = match inner.store.known_device(&token) {
-                Some(device) => Some(device),
-                None => inner.blocking(move |inner| Ok(inner.store.device_by_token(&token)?)).await?,
+            let token = bearer(headers).map(|token| hash(&[&token]));
+            let device = match token.and_then(|token| inner.store.known_device(&token)) {
+                Some(device) => device,
+                None => {
+                    // Whoever tries out tokens does not do so often.
+                    count(Asker::at(remote.address))?;
+                    let token = token.ok_or(Problem::Unauthorized)?;
+                    let device = inner.blocking(move |inner| Ok(inner.store.device_by_token(&token)?)).await?;
+                    device.ok_or(Problem::Unauthorized)?
+                }
             };
-            Ok(Caller::Device(device.ok_or(Problem::Unauthorized)?))
+            if inner.recorder.is_on() {
+                seen.device = format!(":{}", hex(token.unwrap_or_default().get(..4).unwrap_or_default()));
+            }
+            count(Asker::Device(device.id))?;
+            Ok(Caller::Device(device))
         }
     }
 }

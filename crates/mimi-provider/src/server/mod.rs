@@ -3,12 +3,14 @@
 mod body;
 mod dispatch;
 mod exchange;
+mod idle;
 mod peer;
 mod reply;
 mod route;
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -29,7 +31,9 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) use peer::Peer;
 pub(crate) use reply::Reply;
 
-use crate::provider::Inner;
+use crate::{gate::Place, provider::Inner};
+use exchange::Remote;
+use idle::Activity;
 
 /// How long requests that have begun may take when the provider stops.
 const LAST_SECONDS: Duration = Duration::from_secs(5);
@@ -42,9 +46,11 @@ pub(crate) async fn accept(listener: TcpListener, inner: Arc<Inner>) -> Infallib
             continue;
         };
         match listener.accept().await {
-            Ok((tcp, _)) => {
+            Ok((tcp, from)) => {
+                // Who has too many gets no answer at all: it would cost more than its request.
+                let Some(place) = inner.gate.connection(from.ip()) else { continue };
                 let tls = inner.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
-                tokio::spawn(connection(tcp, tls, Arc::clone(&inner), permit));
+                tokio::spawn(connection(tcp, from.ip(), tls, Arc::clone(&inner), (permit, place)));
             }
             // For example no file descriptor left: it passes when other connections end.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -59,36 +65,42 @@ pub(crate) async fn drained(inner: &Inner) {
     let _ = timeout(LAST_SECONDS, inner.connections.acquire_many(all)).await;
 }
 
-async fn connection(tcp: TcpStream, tls: TlsAcceptor, inner: Arc<Inner>, permit: OwnedSemaphorePermit) {
+/// What a connection counts for, as long as there is one.
+type Counted = (OwnedSemaphorePermit, Place);
+
+async fn connection(tcp: TcpStream, from: IpAddr, tls: TlsAcceptor, inner: Arc<Inner>, counted: Counted) {
     let limits = &inner.config.limits;
     let _ = tcp.set_nodelay(true);
     let Ok(Ok(stream)) = timeout(limits.header_timeout(), tls.accept(tcp)).await else { return };
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let certificate: Option<Arc<CertificateDer<'static>>> = shown.map(|one| Arc::new(one.clone().into_owned()));
+    let certificate: Option<CertificateDer<'static>> = shown.map(|one| one.clone().into_owned());
     inner.recorder.handshake(certificate.is_some(), stream.get_ref().1.handshake_kind());
+    let remote = Arc::new(Remote { certificate, address: from });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout());
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(60)))
-        .max_concurrent_streams(128)
+        .max_concurrent_streams(limits.streams)
         .max_header_list_size(1 << 14);
+    let activity = Activity::new();
     let service = {
-        let inner = Arc::clone(&inner);
+        let (inner, activity) = (Arc::clone(&inner), Arc::clone(&activity));
         service_fn(move |request| {
-            let (inner, certificate) = (Arc::clone(&inner), certificate.clone());
-            async move { Ok::<_, Infallible>(exchange::answer(&inner, certificate.as_deref(), request).await) }
+            let (inner, remote, open) = (Arc::clone(&inner), Arc::clone(&remote), activity.begin());
+            async move { Ok::<_, Infallible>(open.until_sent(exchange::answer(&inner, &remote, request).await)) }
         })
     };
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut stopping = inner.stopping.clone();
     tokio::select! {
-        _ = connection.as_mut() => {}
-        _ = stopping.changed() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = timeout(LAST_SECONDS, connection).await;
-        }
+        _ = connection.as_mut() => return,
+        _ = stopping.changed() => {}
+        // Nothing is asked, from the beginning or any more: whoever is silent has no connection.
+        () = activity.idle(limits.header_timeout(), limits.idle_timeout()) => {}
     }
-    drop(permit);
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(LAST_SECONDS, connection).await;
+    drop(counted);
 }

@@ -1,9 +1,9 @@
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 use hyper::body::Bytes;
-use mimi_wire::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE, Problem, Wire, local::EVENTS_MEDIA_TYPE};
+use mimi_wire::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE, Wire, local::EVENTS_MEDIA_TYPE};
 
-use crate::{events::Events, page::CONTENT_SECURITY_POLICY};
+use crate::{events::Events, fail::Fail, page::CONTENT_SECURITY_POLICY};
 
 /// What is sent of an answer.
 pub(super) type Body = Either<Full<Bytes>, Box<Events>>;
@@ -55,12 +55,15 @@ const PAGE_HEADERS: [(HeaderName, &str); 4] = [
 ];
 
 /// A reply or a problem as HTTP, and its body once more for the record.
-pub(super) fn response(reply: Result<Reply, Problem>) -> (Response<Body>, Bytes) {
-    let (status, media_type, body) = match reply {
-        Ok(reply) => reply.parts(),
-        Err(problem) => {
-            let body = problem.document().to_json().into();
-            (problem.status(), Some(PROBLEM_MEDIA_TYPE), Either::Left(body))
+pub(super) fn response(reply: Result<Reply, Fail>) -> (Response<Body>, Bytes) {
+    let (status, media_type, body, wait) = match reply {
+        Ok(reply) => {
+            let (status, media_type, body) = reply.parts();
+            (status, media_type, body, None)
+        }
+        Err(fail) => {
+            let problem = fail.problem();
+            (problem.status(), Some(PROBLEM_MEDIA_TYPE), Either::Left(problem.document().to_json().into()), fail.wait())
         }
     };
     let (sent, body) = match body {
@@ -71,6 +74,11 @@ pub(super) fn response(reply: Result<Reply, Problem>) -> (Response<Body>, Bytes)
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if let Some(media_type) = media_type {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    }
+    if let Some(wait) = wait {
+        // Whole seconds, and not too early.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if media_type == Some(HTML) {
@@ -83,18 +91,33 @@ pub(super) fn response(reply: Result<Reply, Problem>) -> (Response<Body>, Bytes)
 
 #[cfg(test)]
 mod tests {
-    use mimi_wire::ProblemDocument;
+    use std::time::Duration;
+
+    use mimi_wire::{Problem, ProblemDocument};
 
     use super::*;
 
     #[test]
     fn every_problem_goes_out_as_its_document() {
         for problem in Problem::ALL {
-            let (response, body) = response(Err(problem));
+            let (response, body) = response(Err(problem.into()));
             assert_eq!(response.status().as_u16(), problem.status());
             assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), PROBLEM_MEDIA_TYPE);
             assert_eq!(ProblemDocument::from_json(&body).unwrap(), problem.document());
         }
+    }
+
+    #[test]
+    fn whoever_may_ask_again_is_told_when() {
+        let wait = |fail: Fail| {
+            let (response, _) = response(Err(fail));
+            response.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(wait(Fail::TooMany(Duration::from_millis(1_001))).as_deref(), Some("2"));
+        assert_eq!(wait(Fail::TooMany(Duration::ZERO)).as_deref(), Some("1"));
+        assert_eq!(wait(Problem::RateLimited.into()).as_deref(), Some("60"));
+        assert_eq!(wait(Problem::Unavailable.into()).as_deref(), Some("5"));
+        assert_eq!(wait(Problem::Forbidden.into()), None);
     }
 
     #[test]

@@ -231,6 +231,11 @@ impl Route {
         }
     }
 
+    /// Whether it may take long because nothing happens: whoever asks waits for news.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Device(DeviceRoute::Inbox { .. }))
+    }
+
     /// Whether a device is refused this while something was decided about its account. What reads, acknowledges, leaves and
     /// reports is not; what is sent has a moment of its own (docs/profile-remedy.md).
     pub(super) fn is_closed_to_the_suspended(&self) -> bool {

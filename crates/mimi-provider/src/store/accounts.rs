@@ -6,6 +6,7 @@ use mimi_wire::local::InboxBody;
 use super::{
     AccountId, Device, DeviceId, Draw, Hash, Store, StoreError, Wake,
     database::{Db, Row},
+    deletion::was_deleted,
     mail::put_in_inbox,
     next_number, parsed,
     profiles::insert_default,
@@ -164,7 +165,9 @@ impl Store {
 pub(super) fn insert_unless_taken(db: Db<'_>, profile: &AccountProfile) -> Result<Option<AccountId>, StoreError> {
     let AccountProfile { user, display_name, email } = profile;
     let folded = user.as_str().to_lowercase();
-    if db.row("SELECT id FROM accounts WHERE user_folded = ?1", [&folded])?.is_some() {
+    let taken = db.row("SELECT id FROM accounts WHERE user_folded = ?1", [&folded])?.is_some();
+    // Whoever had the name of somebody who is gone would be taken for them.
+    if taken || was_deleted(db, user)? {
         return Ok(None);
     }
     let account = insert_account(db, user, display_name, email)?;

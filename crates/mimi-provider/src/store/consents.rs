@@ -6,7 +6,12 @@ use mimi_wire::{
     local::{ConsentSettings, InboxBody},
 };
 
-use super::{AccountId, DeviceId, Store, StoreError, Wake, database::Db, mail::put_in_inbox};
+use super::{
+    AccountId, DeviceId, Store, StoreError, Wake,
+    database::Db,
+    deletion::{was_deleted, was_deleted_for},
+    mail::put_in_inbox,
+};
 
 /// The most requests that wait for one account's decision; more of them are received and forgotten.
 const WAITING_MAX: i64 = 100;
@@ -26,7 +31,19 @@ pub(crate) enum Consent {
         initial_connections: bool,
     },
     /// The provider has no such user.
-    Nobody,
+    Nobody {
+        /// There was one, and it was deleted.
+        deleted: Option<Gone>,
+    },
+}
+
+/// A user that was deleted, as a requester may know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// It had let this requester have KeyPackages, and so was known to it.
+    Known,
+    /// It never had.
+    Unknown,
 }
 
 fn room_of(scope: &ConsentScope) -> &str {
@@ -117,7 +134,12 @@ impl Store {
     /// What a user has said of a requester.
     pub(crate) fn consent(&self, scope: &ConsentScope) -> Result<Consent, StoreError> {
         self.read(|db| {
-            let Some(account) = account_of(db, &scope.target)? else { return Ok(Consent::Nobody) };
+            let Some(account) = account_of(db, &scope.target)? else {
+                let known = was_deleted_for(db, &scope.target, &scope.requester)?;
+                let gone = if known { Gone::Known } else { Gone::Unknown };
+                let deleted = was_deleted(db, &scope.target)?.then_some(gone);
+                return Ok(Consent::Nobody { deleted });
+            };
             if let Some(said) = said(db, scope)? {
                 return Ok(said);
             }
@@ -145,7 +167,7 @@ fn said(db: Db<'_>, scope: &ConsentScope) -> Result<Option<Consent>, StoreError>
 }
 
 /// The account behind one of our users: itself, or that of a pseudonym.
-fn account_of(db: Db<'_>, user: &UserUri) -> Result<Option<AccountId>, StoreError> {
+pub(super) fn account_of(db: Db<'_>, user: &UserUri) -> Result<Option<AccountId>, StoreError> {
     let account = if user.is_pseudonym() {
         db.value("SELECT account FROM pseudonyms WHERE pseudonym = ?1", [user.as_str()])
     } else {

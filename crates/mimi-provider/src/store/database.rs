@@ -191,6 +191,12 @@ tuples!(
     (A, B, C, D, E, F, G, H, I, J)
 );
 
+/// Refuses what not every database takes: PostgreSQL has no NUL in texts.
+fn storable<'a, 'p>(params: &'a [Param<'p>]) -> Result<&'a [Param<'p>], StoreError> {
+    let has_nul = |param: &Param<'_>| matches!(param, Param::Text(text) if text.contains('\0'));
+    if params.iter().any(has_nul) { Err(StoreError::nul()) } else { Ok(params) }
+}
+
 /// What a database does inside a transaction.
 pub(super) trait Statements {
     /// Runs a statement, and says how many rows it has changed.
@@ -213,7 +219,7 @@ pub(crate) struct Db<'a>(pub(super) &'a dyn Statements);
 impl Db<'_> {
     /// Runs a statement, and says how many rows it has changed.
     pub(crate) fn execute<'p>(&self, sql: &str, params: impl Params<'p>) -> Result<u64, StoreError> {
-        params.with(|params| self.0.execute(sql, params))
+        params.with(|params| self.0.execute(sql, storable(params)?))
     }
 
     /// Whether others write at the same time.
@@ -228,7 +234,7 @@ impl Db<'_> {
 
     /// All rows.
     pub(crate) fn rows<'p>(&self, sql: &str, params: impl Params<'p>) -> Result<Vec<Row>, StoreError> {
-        params.with(|params| self.0.query(sql, params))
+        params.with(|params| self.0.query(sql, storable(params)?))
     }
 
     /// The first row, if there is any.

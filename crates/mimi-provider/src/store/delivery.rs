@@ -154,7 +154,8 @@ fn hearers(db: Db<'_>, room: &RoomUri) -> Result<BTreeSet<DeviceId>, StoreError>
 /// Lets our clients into a room whose KeyPackages a Welcome names. A KeyPackage that was used before lets nobody in.
 fn welcomed(db: Db<'_>, room: &RoomUri, references: &[KeyPackageRef]) -> Result<BTreeSet<DeviceId>, StoreError> {
     let mut devices = BTreeSet::new();
-    let usage = "UPDATE key_packages SET claimed = 2, claimed_by = NULL WHERE ref = ?1 AND claimed < 2 RETURNING client, device";
+    let usage = "UPDATE key_packages SET claimed = CASE last_resort WHEN 1 THEN claimed ELSE 2 END, claimed_by = NULL \
+                 WHERE ref = ?1 AND claimed < 2 RETURNING client, device";
     for reference in references {
         if let Some(row) = db.row(usage, [reference.as_bytes()])? {
             let device = DeviceId(row.get(1)?);

@@ -19,6 +19,10 @@ enum Reason {
     Lost,
     #[error("the database was written by a newer version: schema {0}")]
     Newer(i64),
+    #[error("the database has no space left, or the disk does not do what it should: {0}")]
+    Disk(String),
+    #[error("a text with a NUL character, which not every database takes")]
+    Nul,
     #[error("a value in the database is damaged: {0}")]
     Damaged(&'static str),
     #[error("{0}")]
@@ -29,7 +33,13 @@ enum Reason {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self(Reason::Sqlite(error.to_string()))
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
+        Self(match error.sqlite_error_code() {
+            Some(DiskFull | SystemIoFailure) => Reason::Disk(error.to_string()),
+            // Another process writes for long: a copy, or what an operator asks.
+            Some(DatabaseBusy | DatabaseLocked) => Reason::Contended,
+            _ => Reason::Sqlite(error.to_string()),
+        })
     }
 }
 
@@ -39,7 +49,13 @@ impl From<::postgres::Error> for StoreError {
         Self(match error.as_db_error() {
             Some(told) => {
                 let concerned = told.constraint().or(told.column()).or(told.table()).unwrap_or("no table");
-                Reason::Postgres(format!("SQLSTATE {}, {concerned}", told.code().code()))
+                let (code, told) = (told.code().code(), format!("SQLSTATE {}, {concerned}", told.code().code()));
+                // Not enough space or memory, or an error of the system.
+                if code.starts_with("53") || code.starts_with("58") {
+                    Reason::Disk(told)
+                } else {
+                    Reason::Postgres(told)
+                }
             }
             None if is_broken(&error) => Reason::Unreachable(error.to_string()),
             None => Reason::Postgres(error.to_string()),
@@ -64,6 +80,10 @@ impl StoreError {
         Self(Reason::Lost)
     }
 
+    pub(super) fn nul() -> Self {
+        Self(Reason::Nul)
+    }
+
     pub(super) fn backup(why: String) -> Self {
         Self(Reason::Backup(why))
     }
@@ -83,6 +103,17 @@ impl StoreError {
 
     /// It may go well later.
     pub(crate) fn is_temporary(&self) -> bool {
-        matches!(self.0, Reason::Unreachable(_) | Reason::Contended | Reason::Lost)
+        matches!(self.0, Reason::Unreachable(_) | Reason::Contended | Reason::Lost | Reason::Disk(_))
+    }
+
+    /// It is a statement that this database does not know: not everything that speaks PostgreSQL's protocol has all of it.
+    pub(super) fn is_of_a_dialect(&self) -> bool {
+        let Reason::Postgres(text) = &self.0 else { return false };
+        ["42601", "42883", "0A000"].iter().any(|code| text.starts_with(&format!("SQLSTATE {code},")))
+    }
+
+    /// It is the value's fault that it cannot be stored.
+    pub(crate) fn is_of_a_value(&self) -> bool {
+        self.0 == Reason::Nul
     }
 }

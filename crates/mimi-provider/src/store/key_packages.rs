@@ -21,6 +21,8 @@ pub(crate) struct StoredKeyPackage {
     pub(crate) client: ClientUri,
     pub(crate) suite: u16,
     pub(crate) initial_only: bool,
+    /// Whether it is given when there is no other, and stays.
+    pub(crate) last_resort: bool,
     pub(crate) not_after: Timestamp,
     pub(crate) octets: Vec<u8>,
 }
@@ -97,17 +99,25 @@ impl Store {
                 "DELETE FROM key_packages WHERE not_after < ?1",
                 [millis(now).saturating_sub(REMEMBERED_MILLIS)],
             )?;
+            // A Welcome may still name one of those that come back: it stays, and is given to nobody.
+            for one in key_packages.iter().filter(|one| one.last_resort) {
+                let replace = "UPDATE key_packages SET claimed = 1 \
+                               WHERE owner = ?1 AND device = ?2 AND last_resort = 1 AND suite = ?3 AND claimed = 0";
+                db.execute(replace, (one.owner.as_str(), device.id.0, one.suite))?;
+            }
             if others == Others::Withdrawn {
                 let owners: BTreeSet<_> = key_packages.iter().map(|key_package| &key_package.owner).collect();
                 for owner in owners {
-                    let withdraw = "DELETE FROM key_packages WHERE owner = ?1 AND device = ?2 AND claimed = 0";
+                    let withdraw = "DELETE FROM key_packages \
+                                    WHERE owner = ?1 AND device = ?2 AND claimed = 0 AND last_resort = 0";
                     db.execute(withdraw, (owner.as_str(), device.id.0))?;
                 }
             }
             for one in key_packages {
                 db.execute(
-                    "INSERT INTO key_packages (ref, owner, client, device, suite, initial_only, not_after, octets) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (ref) DO NOTHING",
+                    "INSERT INTO key_packages \
+                     (ref, owner, client, device, suite, initial_only, not_after, octets, last_resort) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (ref) DO NOTHING",
                     (
                         one.reference.as_bytes(),
                         one.owner.as_str(),
@@ -117,6 +127,7 @@ impl Store {
                         one.initial_only,
                         one.not_after,
                         &one.octets,
+                        one.last_resort,
                     ),
                 )?;
             }
@@ -134,8 +145,9 @@ impl Store {
         self.write(|db| {
             let mut best: BTreeMap<i64, (String, Offer)> = BTreeMap::new();
             let rows = db.rows(
-                "SELECT device, client, suite, not_after, claimed, ref, claimed_by FROM key_packages \
-                 WHERE owner = ?1 AND initial_only >= ?2 AND initial_only <= ?3 ORDER BY initial_only, not_after, ref",
+                "SELECT device, client, suite, not_after, claimed, ref, claimed_by, last_resort FROM key_packages \
+                 WHERE owner = ?1 AND initial_only >= ?2 AND initial_only <= ?3 \
+                 ORDER BY initial_only, last_resort, not_after, ref",
                 (claim.owner.as_str(), from, to),
             )?;
             for row in rows {
@@ -150,6 +162,7 @@ impl Store {
                 let known = best.get(&device).map_or(0, |(_, known)| known.rank() + 1);
                 let offer = match (claim.suites.contains(&suite), (claimed && !again) || not_after <= millis(now)) {
                     (true, false) if again => Offer::Again(id.clone()),
+                    (true, false) if row.get(7)? => Offer::LastResort(id.clone()),
                     (true, false) => Offer::KeyPackage(id.clone()),
                     (true, true) => Offer::Exhausted,
                     (false, _) => Offer::Incompatible,
@@ -201,8 +214,8 @@ impl Store {
 
 /// Tells a device when few of its KeyPackages are left that nobody has claimed, and once more when none is.
 fn tell_if_low(db: Db<'_>, device: DeviceId, claim: &Claim, now: Timestamp) -> Result<(), StoreError> {
-    let question =
-        "SELECT COUNT(*) FROM key_packages WHERE owner = ?1 AND device = ?2 AND claimed = 0 AND not_after > ?3";
+    let question = "SELECT COUNT(*) FROM key_packages \
+                    WHERE owner = ?1 AND device = ?2 AND claimed = 0 AND last_resort = 0 AND not_after > ?3";
     let left: i64 = db.one(question, (claim.owner.as_str(), device.0, now))?.get(0)?;
     if left == FEW || left == 0 {
         put_in_inbox(db, device, None, &InboxBody::KeyPackagesLow { user: claim.owner.clone() }.encode())?;
@@ -214,6 +227,7 @@ fn tell_if_low(db: Db<'_>, device: DeviceId, claim: &Claim, now: Timestamp) -> R
 enum Offer {
     Incompatible,
     Exhausted,
+    LastResort(Vec<u8>),
     KeyPackage(Vec<u8>),
     Again(Vec<u8>),
 }
@@ -223,8 +237,9 @@ impl Offer {
         match self {
             Self::Incompatible => 0,
             Self::Exhausted => 1,
-            Self::KeyPackage(_) => 2,
-            Self::Again(_) => 3,
+            Self::LastResort(_) => 2,
+            Self::KeyPackage(_) => 3,
+            Self::Again(_) => 4,
         }
     }
 }
@@ -247,7 +262,7 @@ fn take(db: Db<'_>, client: &str, offer: &Offer, request: Option<&Hash>) -> Resu
                 "UPDATE key_packages SET claimed = 1, claimed_by = ?2 WHERE ref = ?1 AND claimed = 0 RETURNING octets";
             ClaimedClient::KeyPackage(client, db.one(claim, (id, request))?.get(0)?)
         }
-        Offer::Again(id) => {
+        Offer::LastResort(id) | Offer::Again(id) => {
             let octets = db.one("SELECT octets FROM key_packages WHERE ref = ?1", [id])?.get(0)?;
             ClaimedClient::KeyPackage(client, octets)
         }

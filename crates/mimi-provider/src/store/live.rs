@@ -73,6 +73,14 @@ impl Live {
         self.lines().values().for_each(|line| line.change(State::look));
     }
 
+    /// Nobody listens for these devices any longer.
+    pub(super) fn end(&self, devices: &BTreeSet<DeviceId>) {
+        let mut lines = self.lines();
+        for line in devices.iter().filter_map(|device| lines.remove(device)) {
+            line.change(|state| state.over = true);
+        }
+    }
+
     /// Nobody listens any longer.
     pub(crate) fn close(&self) {
         self.lines().drain().for_each(|(_, line)| line.change(|state| state.over = true));

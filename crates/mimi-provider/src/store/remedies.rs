@@ -178,7 +178,7 @@ impl Store {
 }
 
 /// The names of an account: its own, and its pseudonyms.
-fn names(db: Db<'_>, account: AccountId) -> Result<Vec<UserUri>, StoreError> {
+pub(super) fn names(db: Db<'_>, account: AccountId) -> Result<Vec<UserUri>, StoreError> {
     let mut names: Vec<String> =
         db.column("SELECT pseudonym FROM pseudonyms WHERE account = ?1 ORDER BY pseudonym", [account.number()])?;
     names.extend(db.column::<String>("SELECT user_uri FROM accounts WHERE id = ?1", [account.number()])?);

@@ -67,6 +67,8 @@ pub(crate) struct CommitRecord<'a> {
     /// For our clients that come in.
     pub(crate) welcome: Option<&'a InboxBody>,
     pub(crate) added: &'a [(KeyPackageRef, ClientUri)],
+    /// Those of their KeyPackages that may be used again.
+    pub(crate) reusable: &'a [KeyPackageRef],
     pub(crate) removed: &'a [ClientUri],
     /// How many times proposals were added in the epoch before.
     pub(crate) waiting: u64,
@@ -211,7 +213,7 @@ impl Store {
             for user in record.gone {
                 forget_guest(db, room, user)?;
             }
-            for (reference, _) in record.added {
+            for (reference, _) in record.added.iter().filter(|(reference, _)| !record.reusable.contains(reference)) {
                 let insert =
                     "INSERT INTO used_key_packages (ref, used_at) VALUES (?1, ?2) ON CONFLICT (ref) DO NOTHING";
                 if db.execute(insert, (reference.as_bytes(), record.accepted))? == 0 {

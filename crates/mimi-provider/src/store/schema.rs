@@ -5,18 +5,33 @@ use super::{
 };
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are only ever added.
-pub(super) const MIGRATIONS: [&str; 7] = [
+pub(super) const MIGRATIONS: [&str; 8] = [
     include_str!("schema_1.sql"),
     include_str!("schema_abuse.sql"),
     include_str!("schema_rooms.sql"),
     include_str!("schema_remedies.sql"),
     include_str!("schema_ties.sql"),
     include_str!("schema_recovery.sql"),
+    include_str!("schema_deletion.sql"),
     include_str!("schema_mail.sql"),
 ];
 
 /// Brings the database to the newest version. Several processes may do so at once: each step is taken by one of them.
 pub(super) fn migrate(database: &dyn Database) -> Result<(), StoreError> {
+    migrate_by(database, &MIGRATIONS)
+}
+
+/// The number of the newest version.
+#[cfg(test)]
+pub(super) const NEWEST: usize = MIGRATIONS.len();
+
+/// Brings the database to an older version, as a program of that time would have.
+#[cfg(test)]
+pub(super) fn migrate_to(database: &dyn Database, version: usize) -> Result<(), StoreError> {
+    migrate_by(database, MIGRATIONS.get(..version).unwrap_or_default())
+}
+
+fn migrate_by(database: &dyn Database, migrations: &[&str]) -> Result<(), StoreError> {
     let version = run(
         |work| database.write(Isolation::Serializable, work),
         |db| {
@@ -31,11 +46,11 @@ pub(super) fn migrate(database: &dyn Database) -> Result<(), StoreError> {
             db.one("SELECT version FROM schema_version", [0_i64; 0])?.get::<i64>(0)
         },
     )?;
-    let newest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let newest = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
     if version > newest {
         return Err(StoreError::newer(version));
     }
-    for (step, leads_to) in MIGRATIONS.iter().zip(1_i64..).filter(|(_, leads_to)| *leads_to > version) {
+    for (step, leads_to) in migrations.iter().zip(1_i64..).filter(|(_, leads_to)| *leads_to > version) {
         database.migrate(step, leads_to)?;
     }
     Ok(())

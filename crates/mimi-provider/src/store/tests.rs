@@ -23,7 +23,7 @@ impl Place {
 
     fn postgres() -> Option<Self> {
         let address = postgres_server::database("store")?;
-        Some(Self::Postgres(Box::new(Address::new(&address, None, 16).unwrap())))
+        Some(Self::Postgres(Box::new(Address::new(&address, None, None, 16).unwrap())))
     }
 
     fn open(&self) -> Store {
@@ -86,6 +86,9 @@ macro_rules! contract {
     };
 }
 
+#[path = "tests/transitions.rs"]
+mod transitions;
+
 contract! {
     a_name_is_given_once_and_a_code_lets_one_device_in,
     pseudonyms_are_the_accounts_and_other_devices_hear_of_them,
@@ -104,6 +107,7 @@ contract! {
     what_a_courier_left_behind_waits_for_another,
     the_same_message_is_accepted_once_by_two_processes,
     what_fails_changes_nothing,
+    a_text_with_nul_is_refused_and_changes_nothing,
     a_quota_is_exact_when_fifty_draw_at_once,
     a_quota_is_for_a_period_and_a_request_for_tokens_counts_once,
     a_token_is_spent_once_whoever_asks,
@@ -111,6 +115,8 @@ contract! {
     a_device_gets_what_comes_while_it_is_in_a_room,
     an_event_goes_when_all_have_taken_it,
 }
+
+mod deletion;
 
 const ANY: Draw = Draw { period: 0, allowed: None };
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
@@ -154,6 +160,7 @@ fn key_package(device: &Device, number: u8, not_after: Timestamp) -> StoredKeyPa
         client: device.client.clone(),
         suite: 1,
         initial_only: true,
+        last_resort: false,
         not_after,
         octets: vec![number; 9],
     }
@@ -369,6 +376,17 @@ fn try_commit(
     snapshot: bool,
     added: &[(KeyPackageRef, ClientUri)],
 ) -> Result<Wake, StoreError> {
+    commit_with(store, name, epoch, snapshot, added, &[])
+}
+
+fn commit_with(
+    store: &Store,
+    name: &str,
+    epoch: u64,
+    snapshot: bool,
+    added: &[(KeyPackageRef, ClientUri)],
+    reusable: &[KeyPackageRef],
+) -> Result<Wake, StoreError> {
     let room = room(name);
     let body = InboxBody::RoomDestroyed { room: room.clone() };
     let hash = [u8::try_from(epoch).unwrap() + 100; 32];
@@ -384,6 +402,7 @@ fn try_commit(
         commit: &body,
         welcome: Some(&body),
         added,
+        reusable,
         removed: &[],
         waiting: 0,
         again: None,
@@ -655,6 +674,17 @@ fn what_fails_changes_nothing(place: &Place) {
     let wrong: Result<Option<i64>, _> = store.look(|db| db.value("SELECT nothing FROM nowhere", [0_i64; 0]));
     assert!(wrong.is_err());
     assert_eq!(store.hub_key(9, &[4; 32]).unwrap(), [2; 32], "and the connection is still good");
+}
+
+fn a_text_with_nul_is_refused_and_changes_nothing(place: &Place) {
+    let store = place.open();
+    let refused = store.register(&AccountProfile { display_name: "A\0".into(), ..profile("alice") }, &new_device(1));
+    let error = refused.unwrap_err();
+    assert!(error.is_of_a_value() && !error.is_temporary(), "{error}");
+    assert_eq!(Fail::from(error).problem(), Problem::Malformed);
+    let device = NewDevice { name: "\0".into(), ..new_device(1) };
+    assert!(store.register(&profile("alice"), &device).is_err(), "after the account was written");
+    assert!(store.register(&profile("alice"), &new_device(1)).unwrap(), "nothing of it was stored");
 }
 
 fn pseudonym(number: u8) -> UserUri {

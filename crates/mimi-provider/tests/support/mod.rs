@@ -29,12 +29,14 @@ use mimi_wire::{
     },
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
-use rustls::{ClientConfig, RootCertStore, version::TLS13};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, version::TLS13};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tokio::{net::TcpStream, sync::oneshot};
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 pub mod postgres;
+pub mod proxy;
+pub mod sites;
 
 pub const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
 
@@ -121,7 +123,7 @@ fn tls(name: &str, ca: &CertifiedIssuer<'_, KeyPair>) -> Tls {
     Tls { certificate: certificate.der().clone(), key }
 }
 
-fn authority(name: &str) -> CertificateParams {
+pub fn authority(name: &str) -> CertificateParams {
     let mut params = CertificateParams::new(vec![]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -129,7 +131,7 @@ fn authority(name: &str) -> CertificateParams {
     params
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
+pub fn pem(label: &str, der: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = format!("-----BEGIN {label}-----\n");
     let body: String =
@@ -149,6 +151,32 @@ fn pem(label: &str, der: &[u8]) -> String {
     text + &format!("-----END {label}-----\n")
 }
 
+impl Tls {
+    /// From a folder that `mimi-provider init` has made.
+    pub fn read(folder: &Path) -> Self {
+        let certificate = CertificateDer::from_pem_file(folder.join("tls.pem")).unwrap();
+        let key = KeyPair::from_pem(&std::fs::read_to_string(folder.join("tls.key")).unwrap()).unwrap();
+        Self { certificate, key }
+    }
+
+    /// A listener's side of TLS for HTTP/2.
+    pub fn server(&self) -> ServerConfig {
+        let key = PrivateKeyDer::Pkcs8(self.key.serialize_der().into());
+        let builder = ServerConfig::builder_with_protocol_versions(&[&TLS13]).with_no_client_auth();
+        let mut config = builder.with_single_cert(vec![self.certificate.clone()], key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        config
+    }
+}
+
+/// Chooses the cryptography of TLS, once for the process.
+pub fn choose_provider() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
 impl World {
     /// A provider of a.example that knows b.example and c.example.
     pub async fn start(name: &str) -> Self {
@@ -157,10 +185,7 @@ impl World {
 
     /// The same, with more lines for the configuration of a.example.
     pub async fn start_on(name: &str, more: &str) -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
+        choose_provider();
         let folder = std::env::temp_dir().join(format!("mimi-provider-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         let ca = CertifiedIssuer::self_signed(authority("root"), KeyPair::generate().unwrap()).unwrap();
@@ -188,12 +213,9 @@ impl World {
             let more = if at == 0 { more } else { "" };
             write("provider.toml", &format!("{config}\n{more}"));
         }
-        // In PKCS#8 as rcgen writes it, the seed has a fixed place.
-        let seed = keys[1].serialize_der()[16..48].try_into().unwrap();
-        let key = SigningKey::from_secret(SignatureScheme::Ed25519, &seed).unwrap();
         let trust = TrustStore::default().with_anchor(issuer_a.der(), [domain("a.example")]).unwrap();
         let trust = trust.with_anchor(issuer_b.der(), [domain("b.example")]).unwrap();
-        let issuer_b = Issuer::load(domain("b.example"), Arc::new(key), vec![issuer_b.der().to_vec()]).unwrap();
+        let issuer_b = issuer("b.example", &keys[1], issuer_b.der());
         let [_, b] = certificates;
         let mut world = Self {
             folder,
@@ -237,6 +259,19 @@ impl World {
         self.restart().await;
     }
 
+    /// What the operator of a.example does by the program, which has to go well.
+    pub fn operator(&self, command: &str) {
+        let config = self.folder.join("a.example/provider.toml");
+        let words = command.split_whitespace();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_mimi-provider"))
+            .args(words)
+            .arg("--config")
+            .arg(config)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Starts the provider of b.example.
     pub async fn run_b(&self) -> Running {
         self.run("b.example").await
@@ -248,7 +283,8 @@ impl World {
         Self::run_with(config, Options::default().quiet().with_clock(clock)).await
     }
 
-    async fn run_with(config: Config, options: Options) -> Running {
+    /// Runs a provider in this process.
+    pub async fn run_with(config: Config, options: Options) -> Running {
         let provider = Provider::start(config, options).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(provider.serve(async {
@@ -343,6 +379,23 @@ impl World {
         self.post(shown, local::REGISTER_PATH, &request).await.unwrap()
     }
 
+    /// A connection to a.example with TLS, for octets of any kind; nothing if there is none.
+    pub async fn connect(&self, protocols: &[&str]) -> Option<TlsStream<TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).unwrap();
+        let builder = ClientConfig::builder_with_protocol_versions(&[&TLS13]).with_root_certificates(roots);
+        let mut config = builder.with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let tcp = TcpStream::connect(self.address).await.ok()?;
+        let name = ServerName::try_from("a.example").unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, tcp).await.ok()
+    }
+
+    /// The authority that certifies the providers for TLS.
+    pub fn root(&self) -> &CertificateDer<'static> {
+        &self.root
+    }
+
     /// As b.example.
     pub fn peer_b(&self) -> Shown<'_> {
         Shown { certificate: Some(&self.b), from: Some("mimi@b.example"), ..Shown::default() }
@@ -350,12 +403,7 @@ impl World {
 
     /// A client of a user of b.example.
     pub fn client_b(&self, user: &UserUri) -> (SigningKey, CertificateChain) {
-        let key = SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap();
-        let client = ClientUri::pseudonym(user.domain(), OsEntropy.bits128());
-        let day = Duration::from_secs(86_400);
-        let validity = Validity { not_before: self.now.before(day), not_after: self.now.after(day * 90) };
-        let chain = self.issuer_b.issue_leaf(user, &client, key.public_key(), [2; 16], validity).unwrap();
-        (key, chain)
+        certified(&self.issuer_b, user, self.now)
     }
 
     /// The time by the providers' clocks.
@@ -401,6 +449,24 @@ impl Drop for World {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The authority of a domain's users, from its key and certificate.
+pub fn issuer(name: &str, key: &KeyPair, certificate: &CertificateDer<'_>) -> Issuer {
+    // In PKCS#8 as rcgen writes it, the seed has a fixed place.
+    let seed = key.serialize_der()[16..48].try_into().unwrap();
+    let key = SigningKey::from_secret(SignatureScheme::Ed25519, &seed).unwrap();
+    Issuer::load(domain(name), Arc::new(key), vec![certificate.to_vec()]).unwrap()
+}
+
+/// A client of a user, as its provider certifies it.
+pub fn certified(issuer: &Issuer, user: &UserUri, now: Timestamp) -> (SigningKey, CertificateChain) {
+    let key = SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap();
+    let client = ClientUri::pseudonym(user.domain(), OsEntropy.bits128());
+    let day = Duration::from_secs(86_400);
+    let validity = Validity { not_before: now.before(day), not_after: now.after(day * 90) };
+    let chain = issuer.issue_leaf(user, &client, key.public_key(), [2; 16], validity).unwrap();
+    (key, chain)
 }
 
 /// Sends a request to a provider of some name at some address, on a connection of its own.

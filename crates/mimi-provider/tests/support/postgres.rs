@@ -21,6 +21,8 @@ pub struct Postgres {
     folder: PathBuf,
     programs: PathBuf,
     durable: bool,
+    /// Besides those that every server of these tests has.
+    options: Vec<String>,
     /// Whether the folder goes with the process, which cannot drop this.
     once: bool,
     shell: Option<Child>,
@@ -51,6 +53,18 @@ impl Postgres {
     }
 
     fn start_as(durable: bool, once: bool) -> Option<Self> {
+        Self::start_with(durable, once, &[], &[], &[])
+    }
+
+    /// Starts a server with more options for `initdb` and for itself, and more files in its folder, which nobody else can
+    /// read.
+    pub fn start_with(
+        durable: bool,
+        once: bool,
+        init: &[&str],
+        files: &[(&str, &str)],
+        options: &[&str],
+    ) -> Option<Self> {
         let Some(programs) = programs() else {
             let required = std::env::var_os("MIMI_TEST_POSTGRES").is_some_and(|value| value == "required");
             assert!(!required, "there is no PostgreSQL on this machine: no initdb");
@@ -60,8 +74,17 @@ impl Postgres {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let name = format!("mimi-pg-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
-        let mut server = Self { folder, programs, durable, once, shell: None };
-        server.run(&["initdb", "--auth=trust", "--username=mimi", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"]);
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let mut server = Self { folder, programs, durable, options, once, shell: None };
+        let always = ["initdb", "--auth=trust", "--username=mimi", "--no-sync", "--encoding=UTF8", "--locale=C"];
+        server.run(&[&always[..], init, &["-D"]].concat());
+        for (name, text) in files {
+            let path = server.folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            let owner = std::fs::metadata(&server.folder).unwrap();
+            std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
+        }
         server.begin();
         Some(server)
     }
@@ -71,6 +94,7 @@ impl Postgres {
         let folder = self.folder.to_str().unwrap().to_owned();
         let mut command = self.command("postgres");
         command.args(["-D", &folder, "-k", &folder, "-c", "listen_addresses=", "-c", "max_connections=200"]);
+        command.args(&self.options);
         if !self.durable {
             command.args(["-c", "fsync=off"]);
         }
@@ -85,13 +109,18 @@ impl Postgres {
         }
     }
 
-    /// Kills every process of the server, without warning.
-    pub fn kill(&mut self) {
+    /// The processes of the server, the first of them the one that starts the others.
+    pub fn processes(&self) -> Vec<String> {
         let file = std::fs::read_to_string(self.folder.join("postmaster.pid")).unwrap();
         let postmaster = file.lines().next().unwrap().to_owned();
         let children = std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
-        for process in std::iter::once(postmaster.as_str()).chain(children.split_whitespace()) {
-            let _ = Command::new("kill").args(["-KILL", process]).stderr(Stdio::null()).status();
+        std::iter::once(postmaster.as_str()).chain(children.split_whitespace()).map(str::to_owned).collect()
+    }
+
+    /// Kills every process of the server, without warning.
+    pub fn kill(&mut self) {
+        for process in self.processes() {
+            let _ = Command::new("kill").args(["-KILL", &process]).stderr(Stdio::null()).status();
         }
         if let Some(mut shell) = self.shell.take() {
             drop(shell.stdin.take());
@@ -112,8 +141,11 @@ impl Postgres {
 
     /// What a query answers, as text without alignment; nothing if the server does not answer.
     pub fn psql(&self, database: &str, query: &str) -> Option<String> {
+        // The socket has the port in its name.
+        let port = self.options.iter().find_map(|option| option.strip_prefix("port="));
         let mut psql = Command::new("psql");
-        psql.args(["-h", self.folder.to_str().unwrap(), "-U", "mimi", "-d", database, "-XAtq", "-c", query]);
+        psql.args(["-h", self.folder.to_str().unwrap(), "-p", port.unwrap_or("5432")]);
+        psql.args(["-U", "mimi", "-d", database, "-XAtq", "-c", query]);
         let output = psql.stderr(Stdio::null()).output().unwrap();
         output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
     }
@@ -125,7 +157,11 @@ impl Postgres {
 
     /// A program of PostgreSQL, run by somebody it lets itself be run by: it refuses the superuser.
     fn command(&self, program: &str) -> Command {
-        let path = self.programs.join(program);
+        self.owners(&self.programs.join(program))
+    }
+
+    /// A program that the owner of the server's processes runs.
+    pub fn owners(&self, path: &Path) -> Command {
         if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
             return Command::new(path);
         }

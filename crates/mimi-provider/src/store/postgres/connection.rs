@@ -1,7 +1,7 @@
 use std::{cell::RefCell, collections::HashMap, error::Error};
 
 use postgres::{
-    Client, NoTls, Statement,
+    Client, Statement,
     types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked},
 };
 
@@ -42,7 +42,7 @@ const SETTINGS: &str = "SET statement_timeout = '30s'; SET idle_in_transaction_s
 
 impl Connection {
     pub(super) fn open(address: &Address) -> Result<Self, StoreError> {
-        let mut client = address.config.connect(NoTls)?;
+        let mut client = address.client()?;
         client.batch_execute(SETTINGS)?;
         Ok(Self(RefCell::new(State { client, prepared: HashMap::new(), mishap: None })))
     }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use fallible_iterator::FallibleIterator;
-use postgres::{Client, NoTls};
+use postgres::Client;
 
 use super::{Address, pool::apart};
 use crate::store::{DeviceId, StoreError, Wake};
@@ -56,7 +56,7 @@ impl News {
             Some(client) if !client.is_closed() => {}
             other => {
                 self.listens = false;
-                *other = Some(self.address.config.connect(NoTls)?);
+                *other = Some(self.address.client()?);
             }
         }
         self.client.as_mut().ok_or_else(|| StoreError::unreachable("no connection"))

@@ -1,0 +1,370 @@
+//! Followers that are away, slow, or talk nonsense, and answers that are lost on the way: what a hub has acknowledged
+//! reaches everybody once and in order, and nobody waits for somebody else's provider. Each test prints its counts, and
+//! runs on both databases. Providers are processes of their own; what goes wrong between them is done by a proxy.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr)]
+
+mod support;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use http::Method;
+use mimi_mls::{NewKeyPackage, Room, UnverifiedKeyPackage, Wanted};
+use mimi_provider::OsEntropy;
+use mimi_pseudonym::{Content, Entropy, RoomUri};
+use mimi_room::{ComponentId, ComponentUpdate, KeyPackagePurpose, ParticipantListUpdate, RoomState};
+use mimi_wire::{
+    FanoutEvent, GroupInfoOption, RatchetTreeOption, SubmitMessageRequest, SubmitMessageResponse, UpdateOutcome,
+    UpdateRequest, UpdateRoomResponse, Wire,
+    local::{self, *},
+};
+use support::{
+    SUITE, domain,
+    postgres::Postgres,
+    proxy::{GARBAGE, Mode, Proxy},
+    sites::{Person, Sites},
+    with_room,
+};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const DAY: Duration = Duration::from_secs(86_400);
+const MESSAGES: usize = 30;
+const HUB: &str = "a.example";
+const NEAR: &str = "b.example";
+const FAR: &str = "c.example";
+
+/// A room of Alice's at a.example, with Bob of b.example and Cathy of c.example in it. Between the hub and each of the
+/// others stands a proxy.
+struct Club {
+    sites: Sites,
+    to_near: Proxy,
+    to_far: Proxy,
+    alice: Person,
+    bob: Listener,
+    cathy: Listener,
+    uri: RoomUri,
+    room: Room,
+    said: Vec<Vec<u8>>,
+    sent: usize,
+    _server: Option<Postgres>,
+}
+
+/// Somebody who reads what comes.
+struct Listener {
+    person: Person,
+    /// The messages, in the order in which they have come.
+    heard: Vec<Vec<u8>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Counts {
+    delivered: usize,
+    duplicated: usize,
+    lost: usize,
+}
+
+impl Listener {
+    async fn listen(&mut self, sites: &Sites) {
+        for body in self.person.events(sites).await {
+            if let InboxBody::Fanout { message, .. } = body
+                && let FanoutEvent::Application { message, .. } = message.event
+            {
+                self.heard.push(message.message().encode());
+            }
+        }
+    }
+
+    /// Listens until there are so many messages, and then a little longer, for more than there should be.
+    async fn until(&mut self, sites: &Sites, count: usize) {
+        let until = Instant::now() + PATIENCE;
+        while self.heard.len() < count {
+            assert!(Instant::now() < until, "{} of {count} have come", self.heard.len());
+            self.listen(sites).await;
+        }
+        self.listen(sites).await;
+    }
+
+    fn counts(&self, said: &[Vec<u8>]) -> Counts {
+        let heard: BTreeSet<_> = self.heard.iter().collect();
+        let (duplicated, lost) =
+            (self.heard.len() - heard.len(), said.iter().filter(|one| !heard.contains(one)).count());
+        Counts { delivered: self.heard.len(), duplicated, lost }
+    }
+}
+
+impl Club {
+    async fn open(name: &str, on_postgres: bool) -> Option<Self> {
+        let server = if on_postgres {
+            Some(tokio::task::spawn_blocking(|| Postgres::start(false)).await.unwrap()?)
+        } else {
+            None
+        };
+        let database = |site: &str| server.as_ref().map(|server| server.create(&site[..1]));
+        let name = format!("{name}-{}", if on_postgres { "postgres" } else { "sqlite" });
+        let mut sites = Sites::new(&name, &[HUB, NEAR, FAR].map(|site| (site, database(site))));
+        let to_near = Proxy::start(&sites.folder, &sites.root, HUB, NEAR, sites.address(NEAR)).await;
+        let to_far = Proxy::start(&sites.folder, &sites.root, HUB, FAR, sites.address(FAR)).await;
+        sites.introduce(HUB, NEAR, to_near.address);
+        sites.introduce(HUB, FAR, to_far.address);
+        for other in [NEAR, FAR] {
+            sites.introduce(other, HUB, sites.address(HUB));
+        }
+        for site in [HUB, NEAR, FAR] {
+            sites.start(site, 0);
+        }
+        let alice = Person::new(&sites, HUB, "alice").await;
+        let (bob, cathy) = (Person::new(&sites, NEAR, "bob").await, Person::new(&sites, FAR, "cathy").await);
+
+        let (_, info) = sites.try_ask(HUB, alice.shown(), Method::GET, local::INFO_PATH, vec![]).await.unwrap();
+        let hub = ProviderInfo::decode(&info).unwrap().hub_senders.into_iter().find(|hub| hub.cipher_suite == SUITE);
+        let uri = RoomUri::pseudonym(&domain(HUB), OsEntropy.bits128());
+        let state = RoomState::private(uri.clone(), alice.user.clone()).unwrap();
+        let identity = alice.identity(&sites).await;
+        let (mut room, first) = Room::create(identity, state, &hub.unwrap().sender, sites.now()).unwrap();
+        let create =
+            CreateRoomRequest { room: uri.clone(), group_info: first.group_info, ratchet_tree: first.ratchet_tree };
+        alice.post::<Accepted>(&sites, local::ROOMS_PATH, &create).await.unwrap();
+
+        let (mut updates, mut add) = (Vec::new(), Vec::new());
+        let (not_before, not_after) = (sites.now().before(DAY), sites.now().after(DAY * 80));
+        for person in [&bob, &cathy] {
+            let identity = person.identity(&sites).await;
+            let purpose = KeyPackagePurpose::Any;
+            let fresh = NewKeyPackage::create(&identity, purpose, not_before, not_after).unwrap();
+            let key_packages = vec![fresh.key_package.clone()];
+            let upload = UploadKeyPackages { owner: person.user.clone(), key_packages };
+            person.post::<UploadResponse>(&sites, local::KEY_PACKAGES_PATH, &upload).await.unwrap();
+            let unverified = UnverifiedKeyPackage::new(fresh.key_package);
+            add.push(unverified.verify(&person.user, SUITE, &sites.trust(), sites.now()).unwrap());
+            let update = ParticipantListUpdate::add(person.user.clone(), RoomState::PARTICIPANT).encode();
+            updates.push(ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, update));
+        }
+        let bundle = room.commit(Wanted { updates, add, remove: vec![] }).unwrap();
+        let update = UpdateRequest::Commit {
+            commit: bundle.commit.try_into().unwrap(),
+            welcome: bundle.welcome,
+            group_info: GroupInfoOption::Full(bundle.group_info),
+            ratchet_tree: RatchetTreeOption::DistributionService,
+        };
+        let path = with_room(local::UPDATE_PATH, &uri);
+        let answer: UpdateRoomResponse = alice.post(&sites, &path, &update).await.unwrap();
+        assert!(matches!(answer.outcome, UpdateOutcome::Accepted { .. }), "{}", answer.description);
+        room.commit_accepted(&sites.trust(), sites.now()).unwrap();
+        let [bob, cathy] = [bob, cathy].map(|person| Listener { person, heard: Vec::new() });
+        let (said, sent) = (Vec::new(), 0);
+        let mut club = Self { sites, to_near, to_far, alice, bob, cathy, uri, room, said, sent, _server: server };
+        // Both are in the room before anything goes wrong.
+        club.say(1).await;
+        club.bob.until(&club.sites, 1).await;
+        club.cathy.until(&club.sites, 1).await;
+        Some(club)
+    }
+
+    /// Alice says something so many times; each is acknowledged by the hub.
+    async fn say(&mut self, times: usize) {
+        for _ in 0..times {
+            let body = format!("message {}", self.said.len()).into_bytes();
+            let content = Content { media_type: "text/plain".into(), body };
+            let message = self.room.seal(&content).unwrap();
+            self.said.push(message.encode());
+            let submit =
+                SubmitMessageRequest { message: message.try_into().unwrap(), sending_user: self.alice.user.clone() };
+            let path = with_room(local::SUBMIT_MESSAGE_PATH, &self.uri);
+            self.sent += 1;
+            let answer: SubmitMessageResponse = self.alice.post(&self.sites, &path, &submit).await.unwrap();
+            assert!(matches!(answer, SubmitMessageResponse::Accepted { .. }), "{answer:?}");
+        }
+    }
+
+    /// Waits until nothing waits for a follower any more.
+    async fn until_brought(&self, follower: &str) {
+        let until = Instant::now() + PATIENCE;
+        while self.sites.waiting(HUB, follower) > 0 {
+            assert!(Instant::now() < until, "something waits for {follower}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Everything has come to both, once, in order.
+    async fn settled(&mut self, what: &str) {
+        let all = self.said.len();
+        self.bob.until(&self.sites, all).await;
+        self.cathy.until(&self.sites, all).await;
+        self.until_brought(NEAR).await;
+        self.until_brought(FAR).await;
+        for listener in [&self.bob, &self.cathy] {
+            let counts = listener.counts(&self.said);
+            eprintln!(
+                "{what}, {}: {} sent, {all} acknowledged, {} delivered, {} duplicated, {} lost",
+                listener.person.site, self.sent, counts.delivered, counts.duplicated, counts.lost
+            );
+            assert_eq!(counts, Counts { delivered: all, duplicated: 0, lost: 0 });
+            assert_eq!(listener.heard, self.said, "in the order in which it was said");
+        }
+    }
+}
+
+/// A follower is not there for an hour, by the clocks of all; meanwhile the hub is killed and started again as well.
+async fn away(on_postgres: bool) {
+    let Some(mut club) = Club::open("away", on_postgres).await else { return };
+    club.sites.kill(NEAR);
+    club.say(MESSAGES).await;
+    club.cathy.until(&club.sites, MESSAGES + 1).await;
+    assert_eq!(club.sites.waiting(HUB, NEAR), MESSAGES, "nothing is given up");
+    for site in [HUB, FAR] {
+        club.sites.kill(site);
+        club.sites.start(site, 3600);
+    }
+    club.say(5).await;
+    assert!(club.sites.waiting(HUB, NEAR) >= MESSAGES);
+    club.sites.start(NEAR, 3600);
+    club.settled("away for an hour").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_is_away_for_an_hour() {
+    away(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_is_away_for_an_hour_on_postgres() {
+    away(true).await;
+}
+
+/// A follower takes connections and does not answer; what is for the other one arrives all the same, all of it, before
+/// anything has come to the first.
+async fn slow(on_postgres: bool) {
+    let Some(mut club) = Club::open("slow", on_postgres).await else { return };
+    club.to_near.set(Mode::Hold);
+    club.say(MESSAGES).await;
+    club.cathy.until(&club.sites, MESSAGES + 1).await;
+    let (near, far) = (club.bob.counts(&club.said), club.cathy.counts(&club.said));
+    club.bob.listen(&club.sites).await;
+    assert_eq!(club.bob.heard.len(), 1, "nothing has come to Bob since");
+    assert_eq!((near.delivered, far.delivered), (1, MESSAGES + 1));
+    club.until_brought(FAR).await;
+    assert_eq!(club.sites.waiting(HUB, NEAR), MESSAGES, "the hub still has it");
+    eprintln!("slow: {} delivered to the other follower while {MESSAGES} wait for the slow one", far.delivered - 1);
+    club.to_near.set(Mode::Pass);
+    club.settled("slow follower").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_follower_slows_no_other() {
+    slow(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_follower_slows_no_other_on_postgres() {
+    slow(true).await;
+}
+
+/// The same with one that is dead, and stays so.
+async fn dead(on_postgres: bool) {
+    let Some(mut club) = Club::open("dead", on_postgres).await else { return };
+    club.sites.kill(FAR);
+    for round in 1..=3 {
+        club.say(MESSAGES).await;
+        club.bob.until(&club.sites, round * MESSAGES + 1).await;
+        club.until_brought(NEAR).await;
+        assert_eq!(club.sites.waiting(HUB, FAR), round * MESSAGES);
+        eprintln!(
+            "dead: {} delivered to the living follower while {} wait for the dead",
+            round * MESSAGES,
+            round * MESSAGES
+        );
+    }
+    club.sites.start(FAR, 0);
+    club.settled("dead follower").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_follower_slows_no_other() {
+    dead(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_follower_slows_no_other_on_postgres() {
+    dead(true).await;
+}
+
+/// Something before a follower answers in its place with nonsense of every kind there is.
+async fn garbage(on_postgres: bool) {
+    let Some(mut club) = Club::open("garbage", on_postgres).await else { return };
+    club.to_near.set(Mode::Garbage);
+    club.say(MESSAGES).await;
+    let until = Instant::now() + PATIENCE;
+    while club.to_near.spoilt() < GARBAGE {
+        assert!(Instant::now() < until, "it has not been tried with everything");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    club.cathy.until(&club.sites, MESSAGES + 1).await;
+    assert_eq!(club.sites.waiting(HUB, NEAR), MESSAGES, "nonsense is no acknowledgement, and no refusal");
+    club.to_near.set(Mode::Pass);
+    eprintln!("garbage: {} answers were nonsense", club.to_near.spoilt());
+    club.settled("garbage").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_for_an_answer_loses_nothing() {
+    garbage(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_for_an_answer_loses_nothing_on_postgres() {
+    garbage(true).await;
+}
+
+/// Every request of the hub comes twice; then every answer is lost on its way back, so that the hub repeats what the
+/// follower has taken already.
+async fn repeated(on_postgres: bool) {
+    let Some(mut club) = Club::open("repeated", on_postgres).await else { return };
+    club.to_near.set(Mode::Twice);
+    club.say(MESSAGES).await;
+    club.bob.until(&club.sites, MESSAGES + 1).await;
+    club.until_brought(NEAR).await;
+    let twice = club.to_near.spoilt();
+    club.to_near.set(Mode::Lose);
+    club.to_far.set(Mode::Lose);
+    club.say(MESSAGES).await;
+    club.bob.until(&club.sites, 2 * MESSAGES + 1).await;
+    club.cathy.until(&club.sites, 2 * MESSAGES + 1).await;
+    assert!(club.sites.waiting(HUB, NEAR) > 0, "the hub does not know that it has come");
+    let lost = club.to_near.spoilt() - twice;
+    club.to_near.set(Mode::Pass);
+    club.to_far.set(Mode::Pass);
+    eprintln!("repeated: {twice} requests came twice, {lost} answers were lost");
+    assert!(twice > 0 && lost > 0);
+    club.settled("repeated").await;
+    let numbers: BTreeMap<_, _> = club.bob.heard.iter().zip(0..).collect();
+    assert_eq!(numbers.len(), club.said.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_hub_repeats_is_delivered_once() {
+    repeated(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_hub_repeats_is_delivered_once_on_postgres() {
+    repeated(true).await;
+}
+
+/// A follower that is overloaded says when it wants to be asked again, and is left alone until then.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overloaded_follower_is_left_alone_as_it_asks() {
+    let Some(mut club) = Club::open("overloaded", false).await else { return };
+    club.to_near.set(Mode::Overloaded);
+    let begun = Instant::now();
+    club.say(MESSAGES).await;
+    while begun.elapsed() < Duration::from_secs(5) {
+        club.cathy.listen(&club.sites).await;
+    }
+    let (tries, most) = (club.to_near.spoilt(), usize::try_from(begun.elapsed().as_secs()).unwrap() / 2 + 1);
+    assert!((1..=most).contains(&tries), "{tries} tries, and {most} if it is asked every two seconds");
+    club.to_near.set(Mode::Pass);
+    club.settled("overloaded follower").await;
+}

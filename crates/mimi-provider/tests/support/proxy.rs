@@ -1,0 +1,201 @@
+//! Stands before a provider and does to what its peers send whatever a network or a broken program does.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    body::{Bytes, Incoming},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls_pki_types::CertificateDer;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{Shown, Tls, choose_provider, try_exchange};
+
+/// What happens to requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// They are answered.
+    Pass,
+    /// They wait until there is another mode, and then go on.
+    Hold,
+    /// They are answered, but the answer is lost: the connection breaks.
+    Lose,
+    /// They are brought twice.
+    Twice,
+    /// They are refused for the moment, and the peer is asked to wait for two seconds.
+    Overloaded,
+    /// What comes back is nothing that a provider would say.
+    Garbage,
+}
+
+/// Different kinds of nonsense.
+pub const GARBAGE: usize = 7;
+
+pub struct Proxy {
+    pub address: SocketAddr,
+    mode: watch::Sender<Mode>,
+    shared: Arc<Shared>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    root: CertificateDer<'static>,
+    /// Who the requests come from.
+    from: String,
+    sender: Tls,
+    /// Where they go.
+    name: String,
+    to: Mutex<SocketAddr>,
+    mode: watch::Receiver<Mode>,
+    /// Requests to notify that came in.
+    seen: AtomicUsize,
+    spoilt: AtomicUsize,
+}
+
+impl Proxy {
+    /// Stands before the provider `name`, with its certificate, for requests of the provider `from`. Both are folders of
+    /// `mimi-provider init` in `folder`.
+    pub async fn start(folder: &Path, root: &CertificateDer<'static>, from: &str, name: &str, to: SocketAddr) -> Self {
+        choose_provider();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let tls = TlsAcceptor::from(Arc::new(Tls::read(&folder.join(name)).server()));
+        let (mode, receiver) = watch::channel(Mode::Pass);
+        let shared = Arc::new(Shared {
+            root: root.clone(),
+            from: format!("mimi@{from}"),
+            sender: Tls::read(&folder.join(from)),
+            name: name.to_owned(),
+            to: Mutex::new(to),
+            mode: receiver,
+            seen: AtomicUsize::new(0),
+            spoilt: AtomicUsize::new(0),
+        });
+        let task = tokio::spawn(accept(listener, tls, Arc::clone(&shared)));
+        Self { address, mode, shared, task }
+    }
+
+    pub fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
+    }
+
+    /// Requests to notify that came in.
+    pub fn seen(&self) -> usize {
+        self.shared.seen.load(Ordering::SeqCst)
+    }
+
+    /// How often it has answered with nonsense, or not at all.
+    pub fn spoilt(&self) -> usize {
+        self.shared.spoilt.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, tls: TlsAcceptor, shared: Arc<Shared>) {
+    loop {
+        let (tcp, _) = listener.accept().await.unwrap();
+        tokio::spawn(connection(tcp, tls.clone(), Arc::clone(&shared)));
+    }
+}
+
+async fn connection(tcp: TcpStream, tls: TlsAcceptor, shared: Arc<Shared>) {
+    let Ok(stream) = tls.accept(tcp).await else { return };
+    let (breaks, mut broken) = watch::channel(false);
+    let service = service_fn(move |request| {
+        let (shared, breaks) = (Arc::clone(&shared), breaks.clone());
+        async move {
+            match answer(&shared, request).await {
+                Some(response) => Ok::<_, Infallible>(response),
+                None => {
+                    breaks.send_replace(true);
+                    std::future::pending().await
+                }
+            }
+        }
+    });
+    let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let serving = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        _ = serving => {}
+        _ = broken.wait_for(|broken| *broken) => {}
+    }
+}
+
+/// The answer to a request; none if the connection is to break.
+async fn answer(shared: &Shared, request: Request<Incoming>) -> Option<Response<Full<Bytes>>> {
+    let is_notify = request.uri().path().contains("/notify/");
+    if is_notify {
+        shared.seen.fetch_add(1, Ordering::SeqCst);
+    }
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.ok()?.to_bytes().to_vec();
+    let mut mode = *shared.mode.borrow();
+    if mode == Mode::Hold && is_notify {
+        let mut changes = shared.mode.clone();
+        mode = *changes.wait_for(|mode| *mode != Mode::Hold).await.ok()?;
+    }
+    if mode == Mode::Garbage && is_notify {
+        return garbage(shared.spoilt.fetch_add(1, Ordering::SeqCst) % GARBAGE);
+    }
+    if mode == Mode::Overloaded && is_notify {
+        shared.spoilt.fetch_add(1, Ordering::SeqCst);
+        return Response::builder().status(503).header("retry-after", "2").body(Full::default()).ok();
+    }
+    let path = parts.uri.path_and_query()?.as_str().to_owned();
+    let media_type = parts.headers.get("content-type").map_or("", |value| value.to_str().unwrap()).to_owned();
+    let forward = || async {
+        let shown = Shown { certificate: Some(&shared.sender), from: Some(&shared.from), ..Shown::default() };
+        let (to, name) = (*shared.to.lock().unwrap(), shared.name.as_str());
+        let (method, body) = (parts.method.clone(), body.clone());
+        try_exchange(&shared.root, to, name, shown, method, &path, body, &media_type, name).await
+    };
+    let mut answer = forward().await?;
+    if mode == Mode::Twice && is_notify {
+        shared.spoilt.fetch_add(1, Ordering::SeqCst);
+        answer = forward().await?;
+    }
+    if mode == Mode::Lose && is_notify {
+        shared.spoilt.fetch_add(1, Ordering::SeqCst);
+        return None;
+    }
+    let (status, headers, body) = answer;
+    let mut response = Response::builder().status(status);
+    if let Some(value) = headers.get("content-type") {
+        response = response.header("content-type", value);
+    }
+    response.body(Full::new(body.into())).ok()
+}
+
+fn garbage(number: usize) -> Option<Response<Full<Bytes>>> {
+    let page = Bytes::from_static(b"<html><h1>It works!</h1></html>");
+    let of = |status: u16, body: Bytes| Response::builder().status(status).body(Full::new(body)).ok();
+    match number {
+        0 => of(200, page),
+        1 => Response::builder().status(302).header("location", "https://127.0.0.1:1/").body(Full::new(page)).ok(),
+        2 => of(404, page),
+        3 => of(403, Bytes::from_static(b"{\"type\":\"about:blank\",\"status\":403}")),
+        4 => of(500, Bytes::from(vec![0xff; 100_000])),
+        5 => of(201, Bytes::from(vec![7; 1 << 20])),
+        _ => None,
+    }
+}

@@ -1,0 +1,234 @@
+//! What is done in each flow. The same story is told twice: undisturbed, and by clients that are killed at every step.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use mimi_flow::{Consent, Event, FlowId};
+
+use super::crew::Crew;
+use crate::{people::cathy, scenario::World};
+
+/// A flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Story {
+    /// Section 3.1 of the pseudonyms draft, and a message.
+    Connection,
+    /// Section 3.2, a disclosure in the room, and leaving it.
+    JoinLink,
+    /// Section 3.3.
+    Knock,
+    /// Section 6: asked for before the first room, and again for the second one.
+    Consent,
+}
+
+/// All of them.
+pub const STORIES: [Story; 4] = [Story::Connection, Story::JoinLink, Story::Knock, Story::Consent];
+
+const A1: &str = "ClientA1";
+const A2: &str = "ClientA2";
+const B1: &str = "ClientB1";
+const B2: &str = "ClientB2";
+const DAY: i64 = 86_400;
+
+impl Story {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::JoinLink => "join link",
+            Self::Knock => "knock",
+            Self::Consent => "consent",
+        }
+    }
+
+    /// Seconds by which the clocks are ahead at its beginning, and how long KeyPackages hold. MLS compares lifetimes with the
+    /// machine's clock as well.
+    pub fn begins(self) -> (i64, Option<Duration>) {
+        match self {
+            // What is made then ends with the day on which the story goes on.
+            Self::Consent => (-60 * DAY, Some(Duration::from_secs(60 * 86_400))),
+            _ => (0, None),
+        }
+    }
+
+    /// Tells it.
+    ///
+    /// # Errors
+    /// If it does not come to its end.
+    pub async fn tell(self, crew: &mut Crew, world: &mut World) -> Result<()> {
+        match self {
+            Self::Connection => connection(crew),
+            Self::JoinLink => join_link(crew),
+            Self::Knock => knock(crew),
+            Self::Consent => consent(crew, world).await,
+        }
+    }
+}
+
+/// The first event of a client from which something can be read.
+fn find<T>(crew: &Crew, name: &str, read: impl Fn(&Event) -> Option<T>) -> Option<T> {
+    crew.told(name).ok()?.iter().find_map(read)
+}
+
+fn wait<T>(crew: &mut Crew, name: &str, what: &str, read: impl Fn(&Event) -> Option<T>) -> Result<T> {
+    crew.until(what, |crew| find(crew, name, &read).is_some())?;
+    find(crew, name, &read).with_context(|| what.to_owned())
+}
+
+fn wait_all(crew: &mut Crew, names: &[&str], what: &str, is: impl Fn(&Event) -> bool) -> Result<()> {
+    crew.until(what, |crew| names.iter().all(|name| find(crew, name, |event| is(event).then_some(())).is_some()))
+}
+
+fn number(flow: FlowId) -> Result<String> {
+    Ok(serde_json::to_string(&flow)?)
+}
+
+fn says(said: &str) -> impl Fn(&Event) -> bool {
+    let said = said.as_bytes().to_vec();
+    move |event| matches!(event, Event::Message { body, .. } if *body == said)
+}
+
+fn requested(event: &Event) -> Option<FlowId> {
+    match event {
+        Event::ConnectionRequested { request, .. } => Some(*request),
+        _ => None,
+    }
+}
+
+/// Bob accepts, they meet, and Alice writes.
+fn accept(crew: &mut Crew, request: FlowId) -> Result<()> {
+    crew.command(B1, &["accept", &number(request)?])?;
+    wait_all(crew, &[A1, A2, B2], "Bob's greeting", says(crate::people::bob::GREETING))?;
+    let room = wait(crew, A1, "the second room", |event| match event {
+        Event::Connected { room, .. } => Some(room.to_string()),
+        _ => None,
+    })?;
+    crew.settle()?;
+    crew.command(A1, &["send", &room, "hello"])?;
+    wait_all(crew, &[A2, B1, B2], "a message", says("hello"))?;
+    crew.settle()
+}
+
+fn connection(crew: &mut Crew) -> Result<()> {
+    crew.command(B1, &["publish", "2"])?;
+    crew.command(B2, &["publish", "2"])?;
+    crew.command(A1, &["prepare", "3"])?;
+    crew.command(B1, &["prepare", "2"])?;
+    crew.settle()?;
+    crew.command(A1, &["connect"])?;
+    let request = wait(crew, B1, "Bob is asked", requested)?;
+    wait_all(crew, &[B2], "Bob is asked", |event| requested(event).is_some())?;
+    crew.settle()?;
+    accept(crew, request)?;
+    crew.stop()?;
+    crew.go_on(3 * DAY)?;
+    crew.settle()
+}
+
+fn room_of(event: &Event) -> Option<String> {
+    match event {
+        Event::RoomCreated { room, .. } => Some(room.to_string()),
+        _ => None,
+    }
+}
+
+fn seen(event: &Event) -> Option<FlowId> {
+    match event {
+        Event::RoomSeen { visit, .. } => Some(*visit),
+        _ => None,
+    }
+}
+
+fn has_come_in(event: &Event) -> bool {
+    matches!(event, Event::Joined { .. } | Event::LetIn { .. })
+}
+
+/// Alice makes a room, with both her clients in it.
+fn create(crew: &mut Crew) -> Result<String> {
+    crew.command(A1, &["create-room"])?;
+    let room = wait(crew, A1, "the room", room_of)?;
+    wait_all(crew, &[A2], "Alice's other client", has_come_in)?;
+    crew.settle()?;
+    Ok(room)
+}
+
+fn join_link(crew: &mut Crew) -> Result<()> {
+    crew.command(A1, &["prepare", "1"])?;
+    crew.command(B1, &["prepare", "1"])?;
+    crew.settle()?;
+    let room = create(crew)?;
+    crew.command(A1, &["create-link", &room])?;
+    let link = wait(crew, A1, "the link", |event| match event {
+        Event::LinkCreated { link, .. } => Some(link.clone()),
+        _ => None,
+    })?;
+    crew.command(B1, &["look", &link])?;
+    let visit = wait(crew, B1, "Bob sees the room", seen)?;
+    crew.command(B1, &["join", &number(visit)?])?;
+    wait_all(crew, &[B1, B2], "Bob has joined", has_come_in)?;
+    crew.settle()?;
+    crew.command(B1, &["disclose", &room])?;
+    wait_all(crew, &[A1, A2, B2], "who Bob is", |event| matches!(event, Event::Disclosed { .. }))?;
+    crew.settle()?;
+    crew.command(A1, &["send", &room, "welcome"])?;
+    wait_all(crew, &[A2, B1, B2], "a message", says("welcome"))?;
+    crew.settle()?;
+    crew.command(B1, &["leave", &room])?;
+    wait_all(crew, &[B1, B2], "Bob has left", |event| matches!(event, Event::Closed { .. }))?;
+    crew.settle()
+}
+
+fn knock(crew: &mut Crew) -> Result<()> {
+    crew.command(A1, &["prepare", "2"])?;
+    crew.command(B1, &["prepare", "2"])?;
+    crew.settle()?;
+    let room = create(crew)?;
+    crew.command(A1, &["create-knock-room", &room])?;
+    crew.settle()?;
+    let target = room.parse()?;
+    let link = crew.inspect(A1, |device| {
+        let knock_room = device.knock_rooms(&target).next()?.clone();
+        device.knock_link(&knock_room).map(|link| link.to_string())
+    })?;
+    crew.command(B1, &["look", &link.context("a knock link")?])?;
+    let visit = wait(crew, B1, "Bob sees the knock room", seen)?;
+    crew.command(B1, &["knock", &number(visit)?])?;
+    let knock = wait(crew, A1, "the knock", |event| match event {
+        Event::Knocked { knock, note, .. } if note == cathy::NOTE => Some(*knock),
+        _ => None,
+    })?;
+    wait_all(crew, &[A2], "the knock", |event| matches!(event, Event::Knocked { .. }))?;
+    crew.settle()?;
+    crew.command(A1, &["admit", &number(knock)?])?;
+    wait_all(crew, &[B1, B2], "Bob is let in", has_come_in)?;
+    crew.settle()?;
+    crew.command(A1, &["send", &room, "come in"])?;
+    wait_all(crew, &[A2, B1, B2], "a message", says("come in"))?;
+    crew.settle()
+}
+
+async fn consent(crew: &mut Crew, world: &mut World) -> Result<()> {
+    crew.command(B1, &["publish", "2"])?;
+    crew.command(B2, &["publish", "2"])?;
+    crew.command(A1, &["prepare", "3"])?;
+    crew.command(B1, &["prepare", "2"])?;
+    crew.command(B1, &["connections", "false"])?;
+    crew.settle()?;
+    crew.command(A1, &["connect"])?;
+    let asked = |event: &Event| match event {
+        Event::ConsentRequested { consent } => Some(consent.clone()),
+        _ => None,
+    };
+    let consent: Consent = wait(crew, B2, "a request for consent", asked)?;
+    wait_all(crew, &[B1], "a request for consent", |event| asked(event).is_some())?;
+    crew.settle()?;
+    crew.command(B2, &["grant", &serde_json::to_string(&consent)?])?;
+    let request = wait(crew, B1, "Bob is asked", requested)?;
+    crew.settle()?;
+    crew.stop()?;
+    let ended = crate::people::seconds_to_midnight() + 60;
+    world.move_clocks(ended).await?;
+    crew.go_on(ended)?;
+    crew.settle()?;
+    accept(crew, request)
+}

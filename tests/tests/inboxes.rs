@@ -1,0 +1,235 @@
+//! An inbox for each pseudonym: a provider that issues tokens and cannot tell whose a pseudonym is, and a user whose account
+//! and pseudonyms have a store, a token and connections each.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use mimi_client::{Account, Client, ClientError, PseudonymToken, TransportError};
+use mimi_e2e::{
+    fixture::Keep,
+    people::{MovedClock, surroundings},
+    record::read,
+    scenario::{TWO, World},
+};
+use mimi_flow::{Command, Delays, Event, NewRoom, PseudonymState};
+use mimi_pseudonym::{CipherSuite, ClaimName, Content, DisclosurePolicy, IdentityPolicy, PseudonymUse, RoomUri};
+use mimi_room::JoinLinkPolicy;
+use mimi_wire::Problem;
+
+const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
+const QUIET: Duration = Duration::from_millis(300);
+const HOUR: i64 = 3_600;
+
+/// Two providers, of which Alice's ties pseudonyms to nobody.
+async fn start(name: &str) -> (World, Arc<MovedClock>) {
+    let mut world = World::start(name, &TWO, Keep::No).await.unwrap();
+    let config = world.fixture().site("a.example").unwrap().config();
+    let text = std::fs::read_to_string(&config).unwrap();
+    let ties = "\n[ties]\nway = \"blind\"\nkey = \"tokens.key\"\npseudonyms = 4\n";
+    std::fs::write(&config, format!("{text}{ties}")).unwrap();
+    let process = world.process("a.example").unwrap();
+    process.stop().await.unwrap();
+    process.restart(0).await.unwrap();
+    (world, Arc::new(MovedClock::new(0)))
+}
+
+fn store(world: &World, name: &str) -> PathBuf {
+    world.fixture().root().join(format!("{name}.sqlite"))
+}
+
+async fn register(world: &World, clock: &Arc<MovedClock>, domain: &str, handle: &str) -> Client {
+    let account = Account {
+        handle: handle.into(),
+        display_name: handle.into(),
+        email: String::new(),
+        device_name: "telephone".into(),
+    };
+    let around = surroundings(world.fixture(), domain, clock).unwrap();
+    Client::register(&store(world, handle), account, SUITE, Delays::default(), around).await.unwrap().0
+}
+
+async fn redeem(
+    world: &World,
+    clock: &Arc<MovedClock>,
+    name: &str,
+    token: &PseudonymToken,
+) -> Result<Client, ClientError> {
+    let around = surroundings(world.fixture(), "a.example", clock).unwrap();
+    Client::redeem(&store(world, name), token, SUITE, Delays::default(), around).await
+}
+
+/// Lets clients go on until one of them is told something.
+async fn until<T>(clients: &mut [&mut Client], read: impl Fn(usize, &Event) -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        for (at, client) in clients.iter_mut().enumerate() {
+            let Some(event) = client.next_event(QUIET).await.unwrap() else { continue };
+            assert!(!matches!(event, Event::Failed { .. }), "{at}: {event:?}");
+            if let Some(read) = read(at, &event) {
+                client.told().unwrap();
+                return read;
+            }
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not come");
+    }
+}
+
+fn said(event: &Event, text: &str) -> Option<()> {
+    matches!(event, Event::Message { body, .. } if body == text.as_bytes()).then_some(())
+}
+
+fn say(client: &mut Client, room: &RoomUri, text: &str) {
+    let content = Content { media_type: "text/plain".into(), body: text.as_bytes().to_vec() };
+    client.command(Command::Send { room: room.clone(), content }).unwrap();
+}
+
+/// What the provider's database says of something: the tables it stands in, with the other columns of its row.
+fn rows_with(world: &World, needles: &[&str]) -> Vec<String> {
+    let path = world.fixture().site("a.example").unwrap().data().join("provider.sqlite");
+    let database = rusqlite::Connection::open(path).unwrap();
+    database.busy_timeout(Duration::from_secs(5)).unwrap();
+    let mut tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let mut found = Vec::new();
+    for table in tables {
+        let mut rows = database.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let columns = rows.column_count();
+        let mut rows = rows.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let mut text = format!("{table}:");
+            for column in 0..columns {
+                let value: rusqlite::types::Value = row.get(column).unwrap();
+                match value {
+                    rusqlite::types::Value::Blob(octets) => text += &format!(" {}", String::from_utf8_lossy(&octets)),
+                    rusqlite::types::Value::Text(value) => text += &format!(" {value}"),
+                    other => text += &format!(" {other:?}"),
+                }
+            }
+            if needles.iter().all(|needle| text.contains(needle)) {
+                found.push(text);
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pseudonym_that_is_tied_to_nobody_joins_a_room_and_hears_it_by_an_inbox_of_its_own() {
+    let (mut world, clock) = start("inboxes").await;
+    let mut alice = register(&world, &clock, "a.example", "alice.wonder").await;
+    let mut bob = register(&world, &clock, "b.example", "bob.builder").await;
+
+    alice.fetch_tokens(3, Duration::from_secs(600)).await.unwrap();
+    assert_eq!(alice.tokens().unwrap(), 3);
+    let refused = alice.fetch_tokens(2, Duration::ZERO).await;
+    assert!(matches!(refused, Err(ClientError::Transport(TransportError::Refused(Problem::RateLimited)))), "the quota");
+    // Their time has not come; nor is it forgotten when the device is opened again.
+    assert_eq!(alice.ready_token().unwrap(), None);
+    drop(alice);
+    let around = surroundings(world.fixture(), "a.example", &clock).unwrap();
+    let mut alice = Client::open(&store(&world, "alice.wonder"), around).unwrap();
+    clock.set(2 * HOUR);
+    let token = alice.ready_token().unwrap().unwrap();
+    let mut pseudonym = redeem(&world, &clock, "pseudonym", &token).await.unwrap();
+    alice.forget_token(&token).unwrap();
+    assert_eq!(alice.tokens().unwrap(), 2);
+    // The same once more is for nobody else.
+    let again = redeem(&world, &clock, "another", &token).await;
+    assert!(matches!(again, Err(ClientError::Transport(TransportError::Refused(Problem::Forbidden)))));
+
+    let user = pseudonym.device().profile().user.clone();
+    assert!(user.is_pseudonym());
+    pseudonym.command(Command::Prepare { pseudonyms: 1 }).unwrap();
+    bob.command(Command::Prepare { pseudonyms: 1 }).unwrap();
+    let ready = |_: usize, event: &Event| matches!(event, Event::Ready { .. }).then_some(());
+    until(&mut [&mut pseudonym], ready).await;
+    until(&mut [&mut bob], ready).await;
+    assert_eq!((pseudonym.device().fresh_pseudonyms(), alice.device().fresh_pseudonyms()), (1, 0));
+
+    let room = NewRoom {
+        name: "The canary chess club".into(),
+        description: String::new(),
+        identity: IdentityPolicy {
+            pseudonyms: PseudonymUse::Required,
+            disclosure: DisclosurePolicy::new([], ClaimName::ALL, []).unwrap(),
+        },
+        links: JoinLinkPolicy { multiuser: true, ..JoinLinkPolicy::default() },
+        discoverable: true,
+    };
+    bob.command(Command::CreateRoom { room }).unwrap();
+    let made = |_: usize, event: &Event| match event {
+        Event::RoomCreated { room, .. } => Some(room.clone()),
+        _ => None,
+    };
+    let room = until(&mut [&mut bob], made).await;
+    bob.command(Command::CreateLink { room: room.clone(), uses: Some(1), lifetime: None }).unwrap();
+    let link = |_: usize, event: &Event| match event {
+        Event::LinkCreated { link, .. } => Some(link.clone()),
+        _ => None,
+    };
+    let link = until(&mut [&mut bob], link).await;
+    pseudonym.command(Command::Look { link: link.parse().unwrap(), as_account: false }).unwrap();
+    let seen = |_: usize, event: &Event| match event {
+        Event::RoomSeen { visit, .. } => Some(*visit),
+        _ => None,
+    };
+    let visit = until(&mut [&mut pseudonym], seen).await;
+    pseudonym.command(Command::JoinSeen { visit }).unwrap();
+    until(&mut [&mut pseudonym], |_, event| matches!(event, Event::Joined { .. }).then_some(())).await;
+    assert_eq!(pseudonym.device().pseudonym_state(&user), Some(PseudonymState::InRoom));
+
+    // What Bob writes comes to the pseudonym's inbox, and what it writes to him; the account's inbox stays empty.
+    say(&mut bob, &room, "hello");
+    until(&mut [&mut bob, &mut pseudonym], |at, event| said(event, "hello").filter(|()| at == 1)).await;
+    say(&mut pseudonym, &room, "who is there");
+    until(&mut [&mut pseudonym, &mut bob], |at, event| said(event, "who is there").filter(|()| at == 1)).await;
+    assert_eq!(alice.next_event(QUIET).await.unwrap(), None);
+
+    // A crash: everything is in the pseudonym's own store.
+    drop(pseudonym);
+    let around = surroundings(world.fixture(), "a.example", &clock).unwrap();
+    let mut pseudonym = Client::open(&store(&world, "pseudonym"), around).unwrap();
+    say(&mut bob, &room, "still here");
+    until(&mut [&mut bob, &mut pseudonym], |at, event| said(event, "still here").filter(|()| at == 1)).await;
+
+    // Nothing at the provider stands beside both, and no connection was for both.
+    assert_eq!(rows_with(&world, &["alice.wonder", user.name()]), [""; 0]);
+    assert!(!rows_with(&world, &[user.name()]).is_empty() && !rows_with(&world, &["alice.wonder"]).is_empty());
+    world.stop().await.unwrap();
+    let lines = read(&world.fixture().site("a.example").unwrap().exchanges()).unwrap();
+    let holds = |octets: &[u8], text: &str| octets.windows(text.len()).any(|window| window == text.as_bytes());
+    let who = |text: &str| {
+        let of_clients = lines.iter().filter(|line| line.server && line.peer.starts_with("client:"));
+        let naming = of_clients.filter(|line| holds(&line.request, text) || holds(&line.response, text));
+        naming.map(|line| line.peer.clone()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let (of_alice, of_pseudonym) = (who("alice.wonder"), who(user.name()));
+    assert_eq!(of_pseudonym.len(), 1, "{of_pseudonym:?}");
+    assert!(of_alice.is_disjoint(&of_pseudonym));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_for_tokens_is_not_believed() {
+    let (mut world, clock) = start("inboxes-key").await;
+    let mut alice = register(&world, &clock, "a.example", "alice.wonder").await;
+    alice.fetch_tokens(1, Duration::ZERO).await.unwrap();
+    for count in [0, 101] {
+        assert!(matches!(alice.fetch_tokens(count, Duration::ZERO).await, Err(ClientError::Command(_))), "{count}");
+    }
+    let site = world.fixture().site("a.example").unwrap();
+    std::fs::remove_file(site.config().parent().unwrap().join("tokens.key")).unwrap();
+    let process = world.process("a.example").unwrap();
+    process.stop().await.unwrap();
+    process.restart(0).await.unwrap();
+    let refused = alice.fetch_tokens(1, Duration::ZERO).await;
+    assert!(matches!(refused, Err(ClientError::TokenKey)), "{refused:?}");
+    // A provider that ties directly issues none.
+    let mut bob = register(&world, &clock, "b.example", "bob.builder").await;
+    let refused = bob.fetch_tokens(1, Duration::ZERO).await;
+    assert!(matches!(refused, Err(ClientError::Transport(TransportError::Refused(Problem::Forbidden)))), "{refused:?}");
+}
