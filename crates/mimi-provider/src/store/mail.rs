@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Instead of a last event: there is none yet.
-pub(super) const OPEN: i64 = 1 << 62;
+const OPEN: i64 = 1 << 62;
 /// Rooms that are looked at in one transaction.
 const SWEEP: usize = 64;
 

@@ -10,7 +10,8 @@ use super::{
     accounts::owns,
     database::{Db, Isolation},
     delivery::put_in_outbox,
-    mail::{OPEN, put_in_inboxes, put_in_inboxes_of},
+    mail::{is_in_room, put_in_inboxes, put_in_inboxes_of},
+    remedies::is_silenced,
     rooms::{advance, see},
     timestamp,
     waiting::{count_message, sent_by_guest},
@@ -88,6 +89,22 @@ impl Store {
     }
 }
 
+/// What is looked up about a message, each by itself.
+#[cfg(test)]
+impl Store {
+    pub(crate) fn decided_about(&self, subject: &UserUri, room: &RoomUri) -> Result<Option<Timestamp>, StoreError> {
+        self.look(|db| decided_about(db, subject, room))
+    }
+
+    pub(crate) fn sent_by_guest(&self, room: &RoomUri, user: &UserUri) -> Result<Option<u64>, StoreError> {
+        self.look(|db| sent_by_guest(db, room, user))
+    }
+
+    pub(crate) fn is_silenced(&self, user: &UserUri, now: Timestamp) -> Result<bool, StoreError> {
+        self.look(|db| is_silenced(db, user, now))
+    }
+}
+
 fn speaks(
     db: Db<'_>,
     device: &Device,
@@ -95,16 +112,13 @@ fn speaks(
     sender: &UserUri,
     now: Timestamp,
 ) -> Result<Option<Submitted>, StoreError> {
-    let question = "SELECT (SELECT COUNT(*) FROM mail_rooms WHERE room = ?1 AND device = ?2 AND ends = ?3), \
-                    (SELECT COUNT(*) FROM silenced_users WHERE subject = ?4 AND due_at <= ?5)";
-    let row = db.one(question, (room.as_str(), device.id.0, OPEN, sender.as_str(), now))?;
-    if row.get::<i64>(0)? == 0 {
+    if !is_in_room(db, room, device.id)? {
         return Ok(Some(Submitted::UnknownRoom));
     }
     if !owns(db, device.account, sender)? {
         return Ok(Some(Submitted::ForeignUser));
     }
-    Ok((row.get::<i64>(1)? > 0).then_some(Submitted::Silenced))
+    Ok(is_silenced(db, sender, now)?.then_some(Submitted::Silenced))
 }
 
 fn submit(db: Db<'_>, record: &MessageRecord, judge: &dyn Fn(&[Fact]) -> bool) -> Result<Submitted, StoreError> {
