@@ -14,6 +14,7 @@ use mimi_wire::local::DeviceToken;
 use crate::{
     ProviderAddress, StoreError, StoreKey, TransportError,
     store::Store,
+    taken::Taken,
     transport::{Feed, Transport},
 };
 
@@ -76,6 +77,8 @@ pub struct Client {
     acknowledged: u64,
     /// Events that are kept here and that the provider has not been told of, and since when there are any.
     untold: (usize, Option<tokio::time::Instant>),
+    /// What was taken and perhaps not acknowledged, before or after the device was opened.
+    taken: Taken,
 }
 
 pub(crate) const TOKEN: &str = "token";
@@ -95,9 +98,11 @@ impl Client {
         let mut store = Store::open(path, &surroundings.store_key, surroundings.entropy.as_mut())?;
         let token = store.read(TOKEN)?.ok_or(ClientError::NoDevice)?;
         let token = DeviceToken::decode(&token).map_err(|_| StoreError::Key)?;
-        let device = Device::open(store.load()?, store.vault())?;
+        let mut live = store.load()?;
+        let taken = Taken::out_of(&mut live);
+        let device = Device::open(live, store.vault())?;
         let transport = Transport::new(&surroundings.provider, Some(&token))?;
-        Ok(Self::with(device, store, transport, surroundings))
+        Ok(Self { taken, ..Self::with(device, store, transport, surroundings) })
     }
 
     pub(crate) fn with(device: Device, store: Store, transport: Transport, surroundings: Surroundings) -> Self {
@@ -115,6 +120,7 @@ impl Client {
             received: 0,
             acknowledged: 0,
             untold: (0, None),
+            taken: Taken::default(),
         }
     }
 
@@ -247,6 +253,9 @@ impl Client {
         };
         let count = events.len();
         for event in events {
+            if !self.taken.is_new(&event) {
+                continue;
+            }
             self.with_context(|device, cx| device.receive(event, cx));
         }
         self.save()?;
@@ -265,6 +274,7 @@ impl Client {
             Ok(()) => {
                 self.acknowledged = self.received;
                 self.untold = (0, None);
+                self.taken.acknowledged(self.received);
                 Ok(true)
             }
             Err(error) => self.pause(error, left).await.map(|()| false),
@@ -295,7 +305,9 @@ impl Client {
 
     fn save(&mut self) -> Result<(), ClientError> {
         self.device.is_sound()?;
-        self.store.save(&self.device.changes(), self.surroundings.entropy.as_mut())?;
+        let mut changes = self.device.changes();
+        changes.live.push(self.taken.entry());
+        self.store.save(&changes, self.surroundings.entropy.as_mut())?;
         self.device.kept();
         Ok(())
     }

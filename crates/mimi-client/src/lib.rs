@@ -4,6 +4,7 @@ mod client;
 mod register;
 mod store;
 mod system;
+mod taken;
 mod tokens;
 mod transport;
 

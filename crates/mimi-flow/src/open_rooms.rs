@@ -134,8 +134,10 @@ impl Rooms {
     pub(crate) fn changes(&self) -> impl Iterator<Item = (String, Option<Zeroizing<Vec<u8>>>)> {
         let changed = self.slots.iter().filter(|(_, slot)| slot.changed);
         let rooms = changed.filter_map(|(uri, slot)| {
-            let room = slot.room.get()?.as_ref()?;
-            Some((key(uri), Some(Zeroizing::new(room.save()))))
+            let saved = Zeroizing::new(slot.room.get()?.as_ref()?.save());
+            // What came a second time has changed nothing: writing it again would be a step for nothing.
+            let same = self.records.get(&key(uri)).is_some_and(|before| before == saved);
+            (!same).then(|| (key(uri), Some(saved)))
         });
         let others = self.records.changes().filter(|(key, _)| !self.is_open(key));
         others.map(|(key, value)| (key.to_owned(), value.map(|value| Zeroizing::new(value.to_vec())))).chain(rooms)

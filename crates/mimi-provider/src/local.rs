@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use mimi_abuse::signal::SignalKind;
 use mimi_credential::LeafIdentity;
 use mimi_pseudonym::{CipherSuite, ClientUri, Entropy, PublicKey, RoomUri, UserUri, Wire};
 use mimi_wire::{
@@ -196,7 +197,7 @@ async fn join(
     request: UpdateRequest,
 ) -> Result<Reply, Fail> {
     let client = joiner.client().clone();
-    let (name, expected) = (room.clone(), client.clone());
+    let (name, expected, account) = (room.clone(), client.clone(), device.account);
     let new = inner.blocking(move |inner| {
         if !inner.store.is_client_of(&device, &expected)? {
             return Err(Problem::ForeignUser.into());
@@ -211,6 +212,9 @@ async fn join(
         Err(Fail::Problem(Problem::Unavailable)) | Err(Fail::Store(_) | Fail::Fault(_)) => false,
         Err(Fail::Problem(_) | Fail::TooMany(_)) => true,
     };
+    if new && matches!(&answer, Ok(response) if matches!(response.outcome, UpdateOutcome::Accepted { .. })) {
+        abuse::own_did(inner, account, SignalKind::JoinRate).await?;
+    }
     if new && refused {
         inner.blocking(move |inner| Ok(inner.store.not_in_room(&room, &client)?)).await?;
     }
@@ -285,16 +289,18 @@ pub(crate) async fn submit(
     room: RoomUri,
     request: SubmitMessageRequest,
 ) -> Result<Reply, Fail> {
-    if room.domain() == inner.domain() {
-        let response = hub::submit(inner, Requester::Own, Some(device), room, request).await?;
-        return Ok(Reply::message(&response));
-    }
-    let (of, sender) = (room.clone(), request.sending_user.clone());
-    let refused = inner.blocking(move |inner| Ok(inner.store.may_speak(&device, &of, &sender, inner.now())?));
-    if let Some(refused) = refused.await? {
-        return Err(hub::problem(&refused).into());
-    }
-    let response: SubmitMessageResponse = forward(inner, Endpoint::SubmitMessage, &room, request.encode()).await?;
+    let account = device.account;
+    let response = if room.domain() == inner.domain() {
+        hub::submit(inner, Requester::Own, Some(device), room, request).await?
+    } else {
+        let (of, sender) = (room.clone(), request.sending_user.clone());
+        let refused = inner.blocking(move |inner| Ok(inner.store.may_speak(&device, &of, &sender, inner.now())?));
+        if let Some(refused) = refused.await? {
+            return Err(hub::problem(&refused).into());
+        }
+        forward(inner, Endpoint::SubmitMessage, &room, request.encode()).await?
+    };
+    abuse::own_did(inner, account, SignalKind::MessageRate).await?;
     Ok(Reply::message(&response))
 }
 

@@ -203,7 +203,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
                 passed &= show(&knock::run(variant(format)).await?)?;
             }
         }
-        if arguments.command == Command::ClientCrash && client_crash_in(arguments, *suite) {
+        if is(Command::ClientCrash) && client_crash_in(arguments, *suite) {
             eprintln!("e2e: every flow with suite {}, by clients that are killed at every step", suite.code());
             let report = client_crash::run(*suite, arguments.keep).await?;
             println!("client-crash-{}\n\n{report}", suite.code());

@@ -92,10 +92,6 @@ impl Store {
 /// What is looked up about a message, each by itself.
 #[cfg(test)]
 impl Store {
-    pub(crate) fn decided_about(&self, subject: &UserUri, room: &RoomUri) -> Result<Option<Timestamp>, StoreError> {
-        self.look(|db| decided_about(db, subject, room))
-    }
-
     pub(crate) fn sent_by_guest(&self, room: &RoomUri, user: &UserUri) -> Result<Option<u64>, StoreError> {
         self.look(|db| sent_by_guest(db, room, user))
     }
