@@ -16,6 +16,7 @@ use mimi_wire::{
 };
 
 use crate::{
+    abuse,
     clock::OsEntropy,
     config::Registration,
     fail::Fail,
@@ -290,7 +291,7 @@ pub(crate) async fn submit(
     request: SubmitMessageRequest,
 ) -> Result<Reply, Fail> {
     let account = device.account;
-    let response = if room.domain() == inner.domain() {
+    let response: SubmitMessageResponse = if room.domain() == inner.domain() {
         hub::submit(inner, Requester::Own, Some(device), room, request).await?
     } else {
         let (of, sender) = (room.clone(), request.sending_user.clone());

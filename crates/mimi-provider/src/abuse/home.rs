@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 
 use mimi_abuse::remedy::{RemedyReceipt, RemedyRefusal, UnverifiedRemedyRequest};
-use mimi_pseudonym::{CipherSuite, Domain, PublicKey, Timestamp, UserUri};
+use mimi_pseudonym::{CipherSuite, Domain, PublicKey, Timestamp};
 use mimi_wire::Problem;
 
 use crate::{

@@ -83,21 +83,21 @@ impl Store {
         self.look(|db| speaks(db, device, room, sender, now))
     }
 
+    /// Whether the moment has come from which on nothing is sent under a name.
+    pub(crate) fn is_silenced(&self, user: &UserUri, now: Timestamp) -> Result<bool, StoreError> {
+        self.look(|db| is_silenced(db, user, now))
+    }
+
     #[cfg(test)]
     pub(crate) fn submit_now(&self, record: &MessageRecord) -> Result<Submitted, StoreError> {
         self.write_holding(|db| submit(db, record, &|_: &[Fact]| true))
     }
 }
 
-/// What is looked up about a message, each by itself.
 #[cfg(test)]
 impl Store {
     pub(crate) fn sent_by_guest(&self, room: &RoomUri, user: &UserUri) -> Result<Option<u64>, StoreError> {
         self.look(|db| sent_by_guest(db, room, user))
-    }
-
-    pub(crate) fn is_silenced(&self, user: &UserUri, now: Timestamp) -> Result<bool, StoreError> {
-        self.look(|db| is_silenced(db, user, now))
     }
 }
 
