@@ -7,8 +7,10 @@ use mimi_abuse::{
     franking::{UncommittedError, commit},
     remedy::{
         HomePolicy, HomeRemedy, PeerPolicy, Plan, PlanError, PolicyError, Received, RemedyReceipt, RemedyRefusal,
-        RemedyRequest, RemedyRequestError, RemedyRequestTbs, UnverifiedRemedyRequest, Wanted,
+        RemedyRequest, RemedyRequestError, RemedyRequestTbs, RemovalRefusal, RemovalRequest, RemovalRequestError,
+        RemovalRequestTbs, UnverifiedRemedyRequest, UnverifiedRemovalRequest, Wanted,
     },
+    signal::{Fact, Remedy, SignalKind, Source, Table},
 };
 use mimi_content::{Disposition, MimiContent, Part, Salt};
 use mimi_pseudonym::{CipherSuite, DecodeError, Domain, Entropy, SeededEntropy, Signer, SigningKey, Timestamp, Wire};
@@ -167,7 +169,7 @@ fn every_receipt_has_the_same_shape() {
 }
 
 fn received(hub: &str, wanted: Wanted, hours_ago: u32) -> Received {
-    Received { hub: domain(hub), wanted, at: NOW.before(HOUR * hours_ago), with_evidence: true }
+    Received { hub: domain(hub), wanted, related: false, at: NOW.before(HOUR * hours_ago), with_evidence: true }
 }
 
 #[test]
@@ -191,6 +193,102 @@ fn the_home_provider_decides() {
     assert_eq!(policy.decide(&three, NOW.after(HOUR * 24 * 365)).remedy, None, "it lapses");
     let explained = policy.decide(&three, NOW).to_string();
     assert_eq!(explained, "delete (weight 6.00); a.example: +2.00; b.example: +2.00; c.example: +2.00");
+}
+
+#[test]
+fn related_accounts_are_meant_if_a_hub_that_counts_says_so_and_the_operator_lets_it() {
+    let policy = HomePolicy::default();
+    let own = received("a.example", Wanted::Suspend, 0);
+    let all = Received { related: true, ..received("b.example", Wanted::Suspend, 0) };
+    let related = |policy: &HomePolicy, requests: &[Received]| policy.decide(requests, NOW).related;
+    assert!(!related(&policy, std::slice::from_ref(&own)));
+    assert!(related(&policy, &[own.clone(), all.clone()]));
+    assert!(!related(&HomePolicy { related: false, ..policy.clone() }, &[own.clone(), all.clone()]));
+    let deaf = PeerPolicy { weight: 0.0, count: 1 };
+    let deaf = HomePolicy { hubs: [(domain("b.example"), deaf)].into(), ..policy.clone() };
+    assert!(!related(&deaf, &[own, all.clone()]), "a hub that does not count");
+    let bare = Received { with_evidence: false, ..all };
+    assert!(!related(&policy, &[bare]), "nothing is done to anybody");
+}
+
+fn removal() -> RemovalRequestTbs {
+    RemovalRequestTbs {
+        id: [8; 16],
+        home: domain("b.example"),
+        subject: BOB.parse().unwrap(),
+        room: "mimi://hub.example/r/club".parse().unwrap(),
+        made_at: NOW,
+    }
+}
+
+#[test]
+fn a_removal_is_the_users_own_providers_and_for_one_room() {
+    for suite in CipherSuite::ALL {
+        let says = |change: fn(&mut RemovalRequestTbs)| {
+            let mut tbs = removal();
+            change(&mut tbs);
+            let signed = RemovalRequest::sign(tbs, suite, &key(suite, 1)).unwrap();
+            let read = UnverifiedRemovalRequest::decode(&signed.encode()).unwrap();
+            assert_eq!(read.suite(), suite);
+            read.verify(key(suite, 1).public_key(), &domain("b.example"), &removal().room, NOW)
+        };
+        let good = says(|_| {}).unwrap();
+        assert_eq!(good.tbs(), &removal());
+        let says = |change| says(change).unwrap_err();
+        assert_eq!(says(|tbs| tbs.home = domain("c.example")), RemovalRefusal::ForeignUser);
+        assert_eq!(says(|tbs| tbs.subject = "mimi://c.example/u/cathy".parse().unwrap()), RemovalRefusal::ForeignUser);
+        assert_eq!(says(|tbs| tbs.room = "mimi://hub.example/r/other".parse().unwrap()), RemovalRefusal::OtherRoom);
+        assert_eq!(says(|tbs| tbs.made_at = NOW.before(HOUR * 169)), RemovalRefusal::Stale);
+        let good = good.encode();
+        let verify = |octets: &[u8], key: &SigningKey| {
+            let read = UnverifiedRemovalRequest::decode(octets).map_err(|_| None)?;
+            read.verify(key.public_key(), &domain("b.example"), &removal().room, NOW).map(drop).map_err(Some)
+        };
+        assert_eq!(verify(&good, &key(suite, 2)), Err(Some(RemovalRefusal::Signature)));
+        for at in 0..good.len() {
+            let mut changed = good.clone();
+            changed[at] ^= 1;
+            assert!(verify(&changed, &key(suite, 1)).is_err(), "octet {at}");
+        }
+        let wrong = CipherSuite::ALL.into_iter().find(|other| *other != suite).unwrap();
+        let foreign = RemovalRequest::sign(removal(), suite, &key(wrong, 1));
+        assert_eq!(foreign, Err(RemovalRequestError::Key));
+        let broken = RemovalRequest::sign(removal(), suite, &Broken(key(suite, 1).public_key().clone()));
+        assert!(matches!(broken, Err(RemovalRequestError::Sign(_))));
+        let shown = format!("{:?}", removal());
+        assert!(!shown.contains("~0000") && !shown.contains("club"), "{shown}");
+    }
+}
+
+/// Three puppets each at thirty providers report messages that an innocent user has sent, and call them abuse. No hub can know
+/// better: it asks for the most that its table knows. One hub's word suspends and does no more, and it ends: by a reversal, or
+/// when half-lives have passed.
+#[test]
+fn a_mass_of_false_reports_suspends_an_innocent_user_until_that_is_taken_back() {
+    let table = Table::default();
+    let campaign: Vec<Fact> = (0..90_u8)
+        .map(|puppet| {
+            let source = Source { domain: domain(&format!("p{}.example", puppet % 30)), tag: [puppet; 32] };
+            Fact { kind: SignalKind::VerifiedReport, room: None, source, at: NOW }
+        })
+        .collect();
+    assert_eq!(table.decide(&campaign, NOW).step.map(|step| step.remedy), Some(Remedy::AskRemove));
+    let one_provider: Vec<Fact> = campaign
+        .iter()
+        .map(|fact| Fact { source: Source { domain: domain("p0.example"), ..fact.source.clone() }, ..fact.clone() })
+        .collect();
+    assert_eq!(
+        table.decide(&one_provider, NOW).step.map(|step| step.remedy),
+        Some(Remedy::Kick),
+        "ninety of one provider"
+    );
+    let policy = HomePolicy::default();
+    let asked = received("hub.example", Wanted::Remove, 0);
+    assert_eq!(policy.decide(std::slice::from_ref(&asked), NOW).remedy, Some(HomeRemedy::Suspend));
+    let reversed = [received("hub.example", Wanted::Remove, 1), received("hub.example", Wanted::Reversal, 0)];
+    assert_eq!(policy.decide(&reversed, NOW).remedy, None);
+    assert_eq!(policy.decide(&[asked], NOW.after(HOUR * 24 * 30)).remedy, None, "a half-life later");
+    assert_eq!(table.decide(&campaign, NOW.after(HOUR * 24 * 180)).step, None, "half a year later");
 }
 
 #[test]
@@ -228,6 +326,8 @@ fn an_operator_changes_the_policy() {
         ("remove = 2.0", "remove = 0.5", "suspend, remove, delete"),
         ("delete = 3.0", "delete = nan", "suspend, remove, delete"),
         ("delete = 3.0", "delete = inf", "suspend, remove, delete"),
+        ("suspend = 1.0", "suspend = 1.0\nwindow_days = 0", "window_days"),
+        ("suspend = 1.0", "suspend = 1.0\nwindow_days = 366", "window_days"),
         ("weight = 3.0", "weight = 1000000.0", "others or hubs"),
         ("weight = 3.0", "weight = -1.0", "others or hubs"),
         ("count = 1", "count = 0", "others or hubs"),

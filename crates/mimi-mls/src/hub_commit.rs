@@ -21,6 +21,7 @@ use crate::{
     identity::Leaf,
     key_package::purpose,
     known::KnownCommit,
+    moderation::{Moderated, moderated},
     part::judge,
 };
 
@@ -97,6 +98,8 @@ pub struct AcceptedCommit {
     /// The clients that were to be removed by proposals that an external commit has made void, and are still there. For
     /// [`HubRoom::propose_removals`].
     pub voided: Vec<ClientUri>,
+    /// What participants have done to others.
+    pub moderated: Vec<Moderated>,
     /// The ratchet tree of the new epoch, for the Welcome.
     pub ratchet_tree: RatchetTree,
     /// The new epoch.
@@ -175,6 +178,7 @@ impl HubRoom {
         let waited = self.pending.iter().flat_map(|pending| &pending.part.outgoing).map(|(_, client)| client.clone());
         let voided = waited.filter(|client| !removed.contains(client)).collect();
         let info = hub_info::tail_of(&bundle.group_info, &staged).ok_or(CommitRefusal::GroupInfo)?;
+        let moderated = moderated(&effect.parts, &self.state, &next);
         let known = Box::new(KnownCommit { commit: bundle.commit.clone(), added: effect.added.clone() });
         let log_entry = LogEntry::Commit { known, info: info.clone() }.encode();
         self.info = info;
@@ -190,6 +194,7 @@ impl HubRoom {
             joined,
             removed,
             voided,
+            moderated,
             ratchet_tree,
             epoch,
             snapshot,

@@ -20,6 +20,7 @@ mod identity;
 mod key_package;
 mod known;
 mod message;
+mod moderation;
 mod part;
 mod preview;
 mod proposal;
@@ -45,6 +46,7 @@ pub use key_package::{
     VerifiedKeyPackage,
 };
 pub use message::{OpenError, Opened, SealError};
+pub use moderation::{Moderated, Moderation};
 pub use preview::{ExternalJoinError, PreviewError, RoomPreview, UnverifiedRoom};
 pub use proposal::LeaveError;
 #[cfg(feature = "count")]

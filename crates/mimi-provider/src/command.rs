@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use lexopt::prelude::*;
+use mimi_abuse::remedy::HomeRemedy;
 use mimi_provider::{
     Setting,
     operate::{Init, NewPeer},
@@ -30,6 +31,32 @@ Usage: mimi-provider COMMAND [options]
                             adds a provider to the configuration; FILE certifies its users
   explain USER              what speaks against a user in this hub's rooms, and what is decided from it
   pardon USER               forgets all that, and asks the user's provider to reverse what it was asked for
+  remedy list               what is decided about accounts of this provider, and why
+  remedy set NAME suspend|remove|delete
+  remedy lift NAME          takes back what the operator has decided
+  remedy relate NAME NAME…  what is asked for about one account, with related ones, is done to all of these
+  remedy unrelate NAME
+  appeal list               what users say against what was decided about their accounts
+  appeal grant NAME | appeal refuse NAME
+  tie deal opening|scores NEEDED OPERATORS FOLDER
+                            makes a key that operators share, all in one place: for trials
+  tie log                   the log of openings of sealed accounts
+  tie request PSEUDONYM REQUESTER REASON
+                            writes an entry into that log and prints its position
+  tie ask PSEUDONYM POSITION SEEN FILE
+                            writes what an operator is given who has seen SEEN entries of the log
+  tie share OPERATOR WITNESS REQUEST SHARE
+                            as an operator, without a configuration: reads its file, what it has seen of the log, and
+                            what it was given, and writes its share
+  tie open PSEUDONYM SHARE…
+                            prints the account behind a pseudonym, from as many shares as are needed
+  tie score NAME THRESHOLD FILE
+                            writes the question whether the score of an account has reached a threshold
+  tie blind OPERATOR FILE BLINDED | tie read OPERATOR BLINDED SHARES
+                            as an operator, without a configuration: first each of as many as are needed blinds the question,
+                            one after the other, then each reads what the last has blinded
+  tie answer BLINDED SHARES…
+                            prints whether it is reached
   backup FILE               a copy of the database (SQLite), while the provider goes on
 
 Options of all commands but init:
@@ -53,6 +80,10 @@ pub enum Command {
     Help,
     Version,
     Init(Init),
+    Deal { scores: bool, needed: u8, operators: u8, folder: PathBuf },
+    Blind { operator: PathBuf, round: PathBuf, blinded: PathBuf },
+    Read { operator: PathBuf, round: PathBuf, shares: PathBuf },
+    Share { operator: PathBuf, witness: PathBuf, request: PathBuf, share: PathBuf },
     With { config: Option<PathBuf>, settings: Vec<(Setting, String, String)>, task: Task },
 }
 
@@ -72,6 +103,18 @@ pub enum Task {
     Backup(PathBuf),
     Explain(UserUri),
     Pardon(UserUri),
+    Remedies,
+    SetRemedy(String, Option<HomeRemedy>),
+    Relate(Vec<String>),
+    Unrelate(String),
+    Appeals,
+    AnswerAppeal { name: String, granted: bool },
+    Openings,
+    LogOpening { pseudonym: UserUri, requester: String, reason: String },
+    AskForShare { pseudonym: UserUri, position: u64, seen: u64, file: PathBuf },
+    Open { pseudonym: UserUri, shares: Vec<PathBuf> },
+    AskScore { name: String, threshold: u16, file: PathBuf },
+    Answer { round: PathBuf, shares: Vec<PathBuf> },
 }
 
 /// Everything that may stand on a command line.
@@ -132,6 +175,10 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     words.command()
 }
 
+fn user(text: &str) -> Result<UserUri, lexopt::Error> {
+    text.parse().map_err(|_| format!("{text}: no user").into())
+}
+
 impl Words {
     fn command(mut self) -> Result<Command, lexopt::Error> {
         let values = std::mem::take(&mut self.values);
@@ -139,6 +186,34 @@ impl Words {
         let task = match values.as_slice() {
             [] => return Err("a command is missing; see --help".into()),
             ["init"] => return self.init(),
+            ["tie", "deal", purpose @ ("opening" | "scores"), needed, operators, folder] => {
+                self.nothing_else()?;
+                return Ok(Command::Deal {
+                    scores: *purpose == "scores",
+                    needed: needed.parse().map_err(|_| format!("{needed}: no number of operators"))?,
+                    operators: operators.parse().map_err(|_| format!("{operators}: no number of operators"))?,
+                    folder: (*folder).into(),
+                });
+            }
+            ["tie", "blind", operator, round, blinded] => {
+                self.nothing_else()?;
+                let [operator, round, blinded] = [operator, round, blinded].map(PathBuf::from);
+                return Ok(Command::Blind { operator, round, blinded });
+            }
+            ["tie", "read", operator, round, shares] => {
+                self.nothing_else()?;
+                let [operator, round, shares] = [operator, round, shares].map(PathBuf::from);
+                return Ok(Command::Read { operator, round, shares });
+            }
+            ["tie", "share", operator, witness, request, share] => {
+                self.nothing_else()?;
+                return Ok(Command::Share {
+                    operator: (*operator).into(),
+                    witness: (*witness).into(),
+                    request: (*request).into(),
+                    share: (*share).into(),
+                });
+            }
             ["run"] => Task::Run {
                 clock_offset: self.clock_offset.take().unwrap_or_default(),
                 quiet: std::mem::take(&mut self.quiet),
@@ -166,8 +241,45 @@ impl Words {
                     anchor: self.anchor.take().ok_or("--anchor FILE is missing")?,
                 })
             }
-            ["explain", user] => Task::Explain(user.parse().map_err(|_| format!("{user}: no user"))?),
-            ["pardon", user] => Task::Pardon(user.parse().map_err(|_| format!("{user}: no user"))?),
+            ["explain", name] => Task::Explain(user(name)?),
+            ["pardon", name] => Task::Pardon(user(name)?),
+            ["remedy", "list"] => Task::Remedies,
+            ["remedy", "set", name, remedy] => {
+                let remedy =
+                    HomeRemedy::from_name(remedy).ok_or_else(|| format!("{remedy}: suspend, remove or delete"))?;
+                Task::SetRemedy((*name).to_owned(), Some(remedy))
+            }
+            ["remedy", "lift", name] => Task::SetRemedy((*name).to_owned(), None),
+            ["remedy", "relate", one, others @ ..] if !others.is_empty() => {
+                Task::Relate(std::iter::once(one).chain(others).map(|name| (*name).to_owned()).collect())
+            }
+            ["remedy", "unrelate", name] => Task::Unrelate((*name).to_owned()),
+            ["appeal", "list"] => Task::Appeals,
+            ["appeal", "grant", name] => Task::AnswerAppeal { name: (*name).to_owned(), granted: true },
+            ["appeal", "refuse", name] => Task::AnswerAppeal { name: (*name).to_owned(), granted: false },
+            ["tie", "score", name, threshold, file] => Task::AskScore {
+                name: (*name).to_owned(),
+                threshold: threshold.parse().map_err(|_| format!("{threshold}: no threshold"))?,
+                file: (*file).into(),
+            },
+            ["tie", "answer", round, shares @ ..] if !shares.is_empty() => {
+                Task::Answer { round: (*round).into(), shares: shares.iter().map(PathBuf::from).collect() }
+            }
+            ["tie", "log"] => Task::Openings,
+            ["tie", "request", pseudonym, requester, reason] => Task::LogOpening {
+                pseudonym: user(pseudonym)?,
+                requester: (*requester).to_owned(),
+                reason: (*reason).to_owned(),
+            },
+            ["tie", "ask", pseudonym, position, seen, file] => Task::AskForShare {
+                pseudonym: user(pseudonym)?,
+                position: position.parse().map_err(|_| format!("{position}: no position"))?,
+                seen: seen.parse().map_err(|_| format!("{seen}: no number of entries"))?,
+                file: (*file).into(),
+            },
+            ["tie", "open", pseudonym, shares @ ..] if !shares.is_empty() => {
+                Task::Open { pseudonym: user(pseudonym)?, shares: shares.iter().map(PathBuf::from).collect() }
+            }
             ["backup", file] => Task::Backup((*file).into()),
             other => return Err(format!("no such command: {}; see --help", other.join(" ")).into()),
         };
@@ -246,7 +358,22 @@ mod tests {
         );
         assert!(matches!(task("account delete alice"), Task::DeleteAccount(name) if name == "alice"));
         assert!(matches!(task("backup copy.sqlite"), Task::Backup(_)));
-        for simple in ["check", "ready", "status", "account list", "room list", "peer list"] {
+        assert!(matches!(task("remedy set bob remove"), Task::SetRemedy(_, Some(HomeRemedy::Remove))));
+        assert!(matches!(task("remedy relate alice bob"), Task::Relate(names) if names == ["alice", "bob"]));
+        assert!(matches!(task("appeal grant bob"), Task::AnswerAppeal { granted: true, .. }));
+        for simple in [
+            "check",
+            "ready",
+            "status",
+            "account list",
+            "room list",
+            "peer list",
+            "remedy list",
+            "remedy lift bob",
+            "remedy unrelate bob",
+            "appeal list",
+            "appeal refuse bob",
+        ] {
             task(simple);
         }
         let Command::With { config, settings, .. } = read("status --config a --data d").unwrap() else { panic!() };
@@ -268,6 +395,13 @@ mod tests {
             "check --anchor a",
             "peer add b.example",
             "account add",
+            "remedy set bob",
+            "remedy set bob forgive",
+            "remedy relate bob",
+            "appeal grant",
+            "tie deal opening 1 300 a",
+            "tie request nobody a b",
+            "tie open mimi://a.example/u/~1",
             "account delete",
             "account delete alice --email a@a.example",
             "run --listen nowhere",

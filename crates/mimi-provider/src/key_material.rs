@@ -205,9 +205,12 @@ async fn serve(inner: &Arc<Inner>, request: &KeyMaterialRequest) -> Result<KeyMa
     inner
         .blocking(move |inner| {
             let in_room = room.is_some();
+            let silenced = inner.store.is_silenced(&target, inner.now())?;
             let consent =
                 inner.store.consent(&ConsentScope { requester: requesting_user, target: target.clone(), room })?;
             let (kind, refused) = match consent {
+                // Whoever is to send nothing comes into no more rooms.
+                _ if silenced => (Kind::Either, Some(KeyMaterialUserCode::NoConsent)),
                 Consent::Granted => (Kind::Either, None),
                 Consent::Unsaid { initial_connections: true } if !target.is_pseudonym() => (Kind::InitialOnly, None),
                 Consent::ElsewhereOnly if in_room => (Kind::Either, Some(KeyMaterialUserCode::NoConsentForThisRoom)),

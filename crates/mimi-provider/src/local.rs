@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use mimi_abuse::signal::SignalKind;
 use mimi_credential::LeafIdentity;
 use mimi_pseudonym::{CipherSuite, ClientUri, Entropy, PublicKey, RoomUri, UserUri, Wire};
 use mimi_wire::{
@@ -197,7 +198,7 @@ async fn join(
     request: UpdateRequest,
 ) -> Result<Reply, Fail> {
     let client = joiner.client().clone();
-    let (name, expected) = (room.clone(), client.clone());
+    let (name, expected, account) = (room.clone(), client.clone(), device.account);
     let new = inner.blocking(move |inner| {
         if !inner.store.is_client_of(&device, &expected)? {
             return Err(Problem::ForeignUser.into());
@@ -212,6 +213,9 @@ async fn join(
         Err(Fail::Problem(Problem::Unavailable)) | Err(Fail::Store(_) | Fail::Fault(_)) => false,
         Err(Fail::Problem(_) | Fail::TooMany(_)) => true,
     };
+    if new && matches!(&answer, Ok(response) if matches!(response.outcome, UpdateOutcome::Accepted { .. })) {
+        abuse::own_did(inner, account, SignalKind::JoinRate).await?;
+    }
     if new && refused {
         inner.blocking(move |inner| Ok(inner.store.not_in_room(&room, &client)?)).await?;
     }
@@ -292,6 +296,7 @@ pub(crate) async fn submit(
         return Err(Problem::ForeignUser.into());
     }
     abuse::check_sender(inner, request.sending_user.clone()).await?;
+    abuse::own_did(inner, account, SignalKind::MessageRate).await?;
     if room.domain() == inner.domain() {
         let response = hub::submit(inner, Requester::Own, room, request).await?;
         return Ok(Reply::message(&response));

@@ -5,9 +5,10 @@ mod command;
 use std::{io::Write, path::Path, path::PathBuf, process::ExitCode, sync::Arc};
 
 use command::{Command, HELP, Task};
+use mimi_abuse::remedy::HomeRemedy;
 use mimi_provider::{
     Config, ConfigError, OffsetClock, Options, Provider, Setting, StartError,
-    operate::{self, InitError, OperateError, Operator},
+    operate::{self, AccountNote, InitError, OpeningNote, OperateError, Operator},
 };
 use mimi_pseudonym::Clock;
 
@@ -47,6 +48,14 @@ fn main() -> ExitCode {
         Command::Init(init) => {
             init.write()?;
             Ok(writeln!(std::io::stdout(), "{}", init.folder.join("provider.toml").display())?)
+        }
+        Command::Deal { scores, needed, operators, folder } => {
+            Ok(operate::deal_key(scores, needed, operators, &folder)?)
+        }
+        Command::Blind { operator, round, blinded } => Ok(operate::blind_question(&operator, &round, &blinded)?),
+        Command::Read { operator, round, shares } => Ok(operate::read_question(&operator, &round, &shares)?),
+        Command::Share { operator, witness, request, share } => {
+            Ok(operate::give_share(&operator, &witness, &request, &share, OffsetClock::default().now())?)
         }
         Command::With { config, settings, task } => with(config, &settings, task),
     });
@@ -133,6 +142,33 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
             }
         }
         Task::Backup(file) => operator.backup(&file)?,
+        Task::Remedies => notes(&operator.remedies()?, out)?,
+        Task::Appeals => notes(&operator.appeals()?, out)?,
+        Task::SetRemedy(name, remedy) => operator.set_remedy(&name, remedy, OffsetClock::default().now())?,
+        Task::Relate(names) => operator.relate(&names)?,
+        Task::Unrelate(name) => operator.unrelate(&name)?,
+        Task::Openings => {
+            for OpeningNote { position, requester, reason, at, .. } in operator.openings()? {
+                writeln!(out, "{position} {} {} {}", at.as_secs(), one_line(&requester), one_line(&reason))?;
+            }
+        }
+        Task::LogOpening { pseudonym, requester, reason } => {
+            let now = OffsetClock::default().now();
+            writeln!(out, "{}", operator.log_opening(&pseudonym, &requester, &reason, now)?)?;
+        }
+        Task::AskForShare { pseudonym, position, seen, file } => {
+            operator.ask_for_share(&pseudonym, position, seen, &file)?;
+        }
+        Task::Open { pseudonym, shares } => {
+            let shares: Vec<&Path> = shares.iter().map(PathBuf::as_path).collect();
+            writeln!(out, "{}", operator.open_account_behind(&pseudonym, &shares)?)?;
+        }
+        Task::AskScore { name, threshold, file } => operator.ask_score(&name, threshold, &file)?,
+        Task::Answer { round, shares } => {
+            let shares: Vec<&Path> = shares.iter().map(PathBuf::as_path).collect();
+            writeln!(out, "{}", if operator.score_reached(&round, &shares)? { "reached" } else { "below" })?;
+        }
+        Task::AnswerAppeal { name, granted } => operator.answer_appeal(&name, granted)?,
         Task::Run { .. }
         | Task::Check
         | Task::Ready
@@ -142,6 +178,19 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
         | Task::Pardon(_) => {}
     }
     Ok(())
+}
+
+/// One line each: the account, what is done, since when, and a text in one line.
+fn notes(notes: &[AccountNote], out: &mut impl Write) -> Result<(), Failure> {
+    for AccountNote { user, remedy, text, at, .. } in notes {
+        let what = remedy.map_or("appeal", HomeRemedy::name);
+        writeln!(out, "{user} {what} {} {}", at.as_secs(), one_line(text))?;
+    }
+    Ok(())
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 fn run(config: Config, clock_offset: i64, quiet: bool, record: Option<PathBuf>) -> Result<(), Failure> {

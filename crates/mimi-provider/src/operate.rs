@@ -2,8 +2,11 @@
 
 mod check;
 mod init;
+mod openings;
 mod peer;
 mod ready;
+mod remedy;
+mod scores;
 
 use std::path::Path;
 
@@ -11,8 +14,11 @@ use mimi_pseudonym::{Entropy, UserUri};
 
 pub use check::{Finding, check};
 pub use init::{Init, InitError};
+pub use openings::{OpeningNote, deal_key, give_share};
 pub use peer::NewPeer;
 pub use ready::ready;
+pub use remedy::AccountNote;
+pub use scores::{blind_question, read_question};
 
 use crate::{Config, OsEntropy, StartError, hash, hex, provider::make_private_folder, store};
 
@@ -63,6 +69,12 @@ pub enum OperateError {
     /// A name that no account can have.
     #[error("{0}: no name of an account")]
     Name(String),
+    /// An account is not opened, and why.
+    #[error("{0}")]
+    Tie(String),
+    /// No appeal of this account waits.
+    #[error("{0}: no appeal waits")]
+    NoAppeal(String),
     /// The provider cannot serve, or does not run.
     #[error("not ready: {0}")]
     NotReady(String),

@@ -5,13 +5,15 @@
 mod support;
 
 use http::Method;
+use mimi_abuse::remedy::HomeRemedy;
 use mimi_mls::{
     CommitBundle, HpkeKeyPair, Identity, Opened, Room, RoomPreview, UnverifiedRoom, Wanted, open_with_label,
 };
-use mimi_provider::OsEntropy;
+use mimi_provider::{Config, OsEntropy, operate::Operator};
 use mimi_pseudonym::{Content, Entropy, PublicKey, RoomUri, UserUri};
 use mimi_room::{
-    BaseRoomPolicy, ComponentId, ComponentUpdate, How, JoinLinkPolicy, RichDescription, RoomMetadata, RoomState,
+    BaseRoomPolicy, ComponentId, ComponentUpdate, How, JoinLinkPolicy, ParticipantListUpdate, RichDescription, Role,
+    RoleAssignment, RoomMetadata, RoomState,
 };
 use mimi_wire::{
     CommitReportTbs, Credential, FanoutEvent, GROUP_INFO_ENCRYPTION_LABEL, GroupInfoOption, GroupInfoRatchetTreeTbe,
@@ -527,6 +529,81 @@ async fn a_room_goes_back_behind_a_commit_that_its_members_refuse() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_banned_user_does_not_come_back_with_another_client() {
+    let world = World::start("banned").await;
+    let alice = Person::new(&world, "alice", false).await;
+    let bob = Person::new(&world, "bob", false).await;
+    let (uri, _) = found(&world, &alice, multiuser).await;
+    alice.links(&world, &uri, create(&CODE, None, None)).await.unwrap();
+    // He has what he needs to join, with two clients; then he is banned.
+    let mut ready = Vec::new();
+    for _ in 0..2 {
+        let identity = bob.identity(&world).await;
+        let preview = bob.ask(&world, &uri, &identity, Some(&CODE)).await.unwrap().unwrap();
+        ready.push(preview.join(How::JoinCode, &world.trust, world.now).unwrap().1);
+    }
+    let order = format!(r#"{{"do":"ban","user":"{}","seconds":3600}}"#, bob.pseudonym);
+    assert_eq!(world.order(&operator(), &uri, &order).await.0, 204);
+    for bundle in ready.drain(..1) {
+        assert_eq!(bob.commit(&world, &uri, bundle).await, Ok(UpdateOutcome::NotAllowed));
+    }
+    assert_eq!(bob.join(&world, &uri, Some(&CODE)).await.err(), Some("not authorized"));
+    // As soon as he is not banned any more, the other one is good.
+    let order = format!(r#"{{"do":"unban","user":"{}"}}"#, bob.pseudonym);
+    assert_eq!(world.order(&operator(), &uri, &order).await.0, 204);
+    let outcome = bob.commit(&world, &uri, ready.remove(0)).await;
+    assert!(matches!(outcome, Ok(UpdateOutcome::Accepted { .. })), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moderators_do_and_how_fast_somebody_joins_is_noted() {
+    let mut world = World::start("signals").await;
+    let table = mimi_abuse::signal::Table::built_in().replace("joins_per_hour = 20", "joins_per_hour = 1");
+    std::fs::write(world.folder.join("a.example/signals.toml"), table).unwrap();
+    world.configure("[abuse]\nsignals = \"signals.toml\"\n").await;
+    let mut alice = Person::new(&world, "alice", false).await;
+    let mut bob = Person::new(&world, "bob", false).await;
+    let cathy = Person::new(&world, "cathy", false).await;
+    let (uri, [mut alices, ..]) = three(&world, &mut alice, &mut bob, &cathy).await;
+    let config = Config::load(&world.folder.join("a.example/provider.toml")).unwrap();
+    let explained = |who: &UserUri| mimi_provider::explain(&config, who, world.present()).unwrap();
+    assert!(explained(&bob.pseudonym).starts_with("nothing: score 0.00\n"));
+    // Alice moderates Bob, who may have done nothing; then she bans him. Each counts once, and little.
+    let role = async |alices: &mut Room, role: u32| {
+        let list = alices.state().participants();
+        let place = list.index_of(&bob.pseudonym).unwrap();
+        let change = RoleAssignment { index: place, role };
+        let list = ParticipantListUpdate { changed: vec![change], ..ParticipantListUpdate::default() };
+        let updates = vec![ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, list.encode())];
+        let out = if role == Role::BANNED { vec![bob.pseudonym.clone()] } else { vec![] };
+        let remove = alices.clients().into_iter().filter(|(user, _)| out.contains(user)).map(|(_, client)| client);
+        let bundle = alices.commit(Wanted { updates, remove: remove.collect(), ..Wanted::default() }).unwrap();
+        let outcome = alice.commit(&world, &uri, bundle).await;
+        assert!(matches!(outcome, Ok(UpdateOutcome::Accepted { .. })), "{outcome:?}");
+        alices.commit_accepted(&world.trust, world.now).unwrap();
+    };
+    role(&mut alices, RoomState::MUTED).await;
+    let text = explained(&bob.pseudonym);
+    assert!(text.starts_with("nothing: score 0.30\n") && text.contains("+0.30 mute by a.example"), "{text}");
+    role(&mut alices, Role::BANNED).await;
+    let text = explained(&bob.pseudonym);
+    assert!(text.starts_with("nothing: score 0.90\n") && text.contains("+0.60 ban by a.example"), "{text}");
+    assert!(explained(&alice.pseudonym).starts_with("nothing: score 0.00\n"));
+
+    // Cathy joins a second room within the hour: that counts against this pseudonym at the hub, and against her account here.
+    let (other, _) = found(&world, &alice, multiuser).await;
+    alice.links(&world, &other, create(&CODE, None, None)).await.unwrap();
+    let (_, outcome) = cathy.join(&world, &other, Some(&CODE)).await.unwrap();
+    assert!(matches!(outcome, Ok(UpdateOutcome::Accepted { .. })), "{outcome:?}");
+    let text = explained(&cathy.pseudonym);
+    assert!(text.starts_with("nothing: score 0.80\n") && text.contains("+0.80 join_rate by a.example"), "{text}");
+    let account = explained(&"mimi://a.example/u/cathy".parse().unwrap());
+    assert!(account.contains("+0.80 join_rate by a.example"), "{account}");
+    let both = |row: &String| row.contains("u/cathy") && row.contains(cathy.pseudonym.as_str());
+    assert!(!world.dump().iter().any(both), "nothing stands beside both");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_operator_mutes_kicks_bans_and_destroys() {
     let world = World::start("remedies").await;
     let mut alice = Person::new(&world, "alice", false).await;
@@ -667,4 +744,90 @@ fn screenshot(world: &World, path: &str) {
     if let Some(kept) = std::env::var_os("MIMI_KEEP_SCREENSHOT") {
         std::fs::write(kept, png).unwrap();
     }
+}
+
+/// What the operator of b.example asks of its database.
+fn operator_of_b(world: &World) -> Operator {
+    Operator::open(Config::load(&world.folder.join("b.example/provider.toml")).unwrap()).unwrap()
+}
+
+fn counted_at_b(world: &World, table: &str) -> i64 {
+    let db = rusqlite::Connection::open(world.folder.join("b.example/data/provider.sqlite")).unwrap();
+    db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_leaves_another_hubs_room_when_its_own_provider_wants_it() {
+    let mut world = World::start("removal").await;
+    let b = world.run_b().await;
+    let (mut alice, mut bob) = (Person::new(&world, "alice", false).await, Person::new(&world, "bob", true).await);
+    let (uri, mut alices) = found(&world, &alice, multiuser).await;
+    alice.links(&world, &uri, create(&CODE, None, None)).await.unwrap();
+    let (mut bobs, outcome) = bob.join(&world, &uri, Some(&CODE)).await.unwrap();
+    assert!(matches!(outcome, Ok(UpdateOutcome::Accepted { .. })), "{outcome:?}");
+    open(&mut alices, alice.until(&world, is_commit).await, &world);
+    assert_eq!(counted_at_b(&world, "room_clients"), 1);
+
+    // Decided: at once the account gets nothing new, and may still talk, until the moment of this pseudonym.
+    operator_of_b(&world).set_remedy("bob", Some(HomeRemedy::Remove), world.present()).unwrap();
+    let more: Result<PseudonymsResponse, _> =
+        world.post(bob.shown(), local::PSEUDONYMS_PATH, &PseudonymsRequest { count: 1 }).await;
+    assert_eq!(more, Err(Problem::Forbidden));
+    assert!(matches!(bob.say(&world, &mut bobs, b"still here").await, SubmitMessageResponse::Accepted { .. }));
+    bob.until(&world, is_message).await;
+    open(&mut alices, alice.until(&world, is_message).await, &world);
+    assert_eq!(counted_at_b(&world, "removals"), 0);
+
+    // Fifteen days later all moments have come: the hub is asked, and proposes to the members to remove him.
+    b.end().await;
+    world.offset = 15 * 86_400;
+    world.now = world.present();
+    world.restart().await;
+    let b = world.run_b().await;
+    let proposed = alice.until(&world, |event| matches!(event, FanoutEvent::Proposal { .. })).await;
+    let kept = |world: &World| world.dump().iter().filter(|row| row.starts_with("hub_removals:")).count();
+    assert_eq!(kept(&world), 1, "with the request as it was signed");
+    let told = bob.until(&world, |event| matches!(event, FanoutEvent::Proposal { .. })).await;
+    assert!(matches!(open(&mut bobs, told, &world), Opened::Proposal { by: None, own: true }));
+    let omitting = alices.commit(Wanted::default()).unwrap();
+    assert_eq!(
+        alice.commit(&world, &uri, omitting).await,
+        Ok(UpdateOutcome::InvalidProposal { proposals: Vec::new() }),
+        "the next commit has to contain it"
+    );
+    alices.commit_refused();
+    assert!(matches!(open(&mut alices, proposed, &world), Opened::Proposal { by: None, own: false }));
+    let bundle = alices.commit(Wanted::default()).unwrap();
+    assert!(matches!(alice.commit(&world, &uri, bundle).await, Ok(UpdateOutcome::Accepted { .. })));
+    alices.commit_accepted(&world.trust, world.now).unwrap();
+    let out = bob.until(&world, is_commit).await;
+    assert!(matches!(open(&mut bobs, out, &world), Opened::Removed { .. }));
+    // A day later his provider asks once more, and hears that he is out.
+    b.end().await;
+    let db = rusqlite::Connection::open(world.folder.join("b.example/data/provider.sqlite")).unwrap();
+    assert_eq!(db.execute("UPDATE removals SET again_at = 0", []).unwrap(), 1);
+    drop(db);
+    let b = world.run_b().await;
+    for _ in 0..200 {
+        if counted_at_b(&world, "removals") == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!((counted_at_b(&world, "removals"), counted_at_b(&world, "room_clients")), (0, 0));
+
+    // He does not come back by the link, and appeals. That is granted, and all is as before.
+    let appeal = AppealRequest { text: "it was not me".into() };
+    let standing: Standing = world.post(bob.shown(), local::APPEAL_PATH, &appeal).await.unwrap();
+    assert_eq!((standing.remedy, standing.appeal), (StandingRemedy::Removed, AppealState::Open));
+    let waits = operator_of_b(&world).appeals().unwrap();
+    assert_eq!((waits.len(), waits[0].text.as_str(), waits[0].user.name()), (1, "it was not me", "bob"));
+    operator_of_b(&world).answer_appeal("bob", true).unwrap();
+    let (_, body) = world.send(bob.shown(), Method::GET, local::APPEAL_PATH, vec![]).await;
+    let standing = Standing::decode(&body).unwrap();
+    assert_eq!((standing.remedy, standing.appeal), (StandingRemedy::Nothing, AppealState::Granted));
+    assert_eq!((counted_at_b(&world, "silenced_users"), counted_at_b(&world, "removals")), (0, 0));
+    let (_, outcome) = bob.join(&world, &uri, Some(&CODE)).await.unwrap();
+    assert!(matches!(outcome, Ok(UpdateOutcome::Accepted { .. })), "{outcome:?}");
+    b.end().await;
 }

@@ -136,20 +136,20 @@ async fn the_provider_decides_at_its_own_moment_and_may_be_asked_to_reverse() {
     let request = RemedyRequest::sign(tbs(&world, &names[0], Wanted::Suspend), SUITE, &key).unwrap();
     send(&world, &request).await.unwrap();
     assert!(pseudonyms(&world, token, 1).await.is_ok(), "nothing is decided yet");
-    assert!(rows(&world, "account_remedies").is_empty());
+    assert!(rows(&world, "account_decisions").is_empty());
 
     // A day later it is decided: no new pseudonyms for this account, and none of another is touched.
     world.offset += 25 * 3600;
     world.restart().await;
-    world.wait_for(|rows| rows.iter().any(|row| row.starts_with("account_remedies:"))).await;
+    world.wait_for(|rows| rows.iter().any(|row| row.starts_with("account_decisions:"))).await;
     assert_eq!(pseudonyms(&world, token, 1).await, Err(Problem::Forbidden));
     assert!(pseudonyms(&world, innocent_token, 1).await.is_ok());
-    let explained = rows(&world, "account_remedies").remove(0);
+    let explained = rows(&world, "account_decisions").remove(0);
     assert!(explained.contains("suspend (weight ") && explained.contains("b.example: +"), "{explained}");
     assert!(!explained.contains("mimi://"), "no name stands beside the account: {explained}");
     let silenced = rows(&world, "silenced_users");
     assert_eq!(silenced.len(), 22, "each name of the account, the account's own among them");
-    let mut moments: Vec<_> = silenced.iter().map(|row| row.rsplit("Integer(").next().unwrap().to_owned()).collect();
+    let mut moments: Vec<_> = silenced.iter().map(|row| row.rsplit("Integer(").nth(1).unwrap().to_owned()).collect();
     moments.sort_unstable();
     moments.dedup();
     assert!(moments.len() > 15, "each has a moment of its own: {}", moments.len());
@@ -161,7 +161,7 @@ async fn the_provider_decides_at_its_own_moment_and_may_be_asked_to_reverse() {
     send(&world, &reversal).await.unwrap();
     world.offset += 25 * 3600;
     world.restart().await;
-    world.wait_for(|rows| !rows.iter().any(|row| row.starts_with("account_remedies:"))).await;
+    world.wait_for(|rows| !rows.iter().any(|row| row.starts_with("account_decisions:"))).await;
     assert!(pseudonyms(&world, token, 1).await.is_ok());
     assert!(rows(&world, "silenced_users").is_empty());
 }

@@ -6,8 +6,13 @@
 mod support;
 
 use http::Method;
-use mimi_provider::OsEntropy;
-use mimi_pseudonym::{DisclosureFormat, Signer, SigningKey, Timestamp, UserUri, Wire};
+use mimi_abuse::{
+    franking::commit,
+    remedy::{HomeRemedy, RemedyRequest, RemedyRequestTbs, Wanted},
+};
+use mimi_content::{Disposition, MimiContent, Part, Salt};
+use mimi_provider::{OsEntropy, operate};
+use mimi_pseudonym::{DisclosureFormat, Entropy, Signer, SigningKey, Timestamp, UserUri, Wire};
 use mimi_tie::{
     ActKey, TieRow,
     blind::{Issuer, IssuerKey, PendingToken, Token, TokenChallenge, TokenRequest, TokenResponse},
@@ -16,7 +21,7 @@ use mimi_tie::{
     score::CohortSize,
 };
 use mimi_wire::{
-    Problem,
+    AbusiveMessage, Frank, Problem,
     local::{self, *},
 };
 use support::{SUITE, Shown, World, domain};
@@ -100,6 +105,12 @@ impl World {
         for number in &numbers[1] {
             assert_eq!(self.rows_with(&[account.as_str(), number]), [""; 0]);
         }
+        assert!(!self.rows_with(&[pseudonym.as_str()]).is_empty());
+    }
+
+    /// Nothing in the database names both.
+    fn assert_untied_names(&self, account: &UserUri, pseudonym: &UserUri) {
+        assert_eq!(self.rows_with(&[account.name(), pseudonym.name()]), [""; 0]);
         assert!(!self.rows_with(&[pseudonym.as_str()]).is_empty());
     }
 
@@ -374,4 +385,280 @@ async fn a_key_that_is_none_is_named() {
     let text = format!("{config}\n[ties]\nway = \"blind\"\n");
     let refused = mimi_provider::Config::parse(&text, &folder).unwrap_err().to_string();
     assert_eq!(refused, "ties: this way needs a key");
+}
+
+/// The key that b.example signs with as a hub: read from its files, as the hub itself does.
+fn key_of_b(world: &World) -> SigningKey {
+    let db = rusqlite::Connection::open(world.folder.join("b.example/data/provider.sqlite")).unwrap();
+    let secret: Vec<u8> =
+        db.query_row("SELECT secret FROM hub_keys WHERE suite = ?1", [SUITE.code()], |row| row.get(0)).unwrap();
+    SigningKey::from_secret(SUITE.signature_scheme(), &secret.try_into().unwrap()).unwrap()
+}
+
+/// As b.example, asks a.example for a remedy, with evidence; the octets of the answer that are not the request's own.
+async fn ask_for(world: &World, key: &SigningKey, about: &UserUri, wanted: Wanted) -> Vec<u8> {
+    let body = Part::single(Disposition::Render, "text/plain", "spam");
+    let room = "mimi://b.example/r/club".parse().unwrap();
+    let content = MimiContent::new(Salt::generate(&mut OsEntropy), about.clone(), room, body).unwrap();
+    let frank = Frank { server_frank: [3; 32], cipher_suite: SUITE, integrity_signature: vec![4; 64] };
+    let shown =
+        AbusiveMessage { message_content: commit(&content).0.encode(), frank, accepted: Timestamp::from_secs(1) };
+    let tbs = RemedyRequestTbs {
+        id: OsEntropy.bits128(),
+        hub: domain("b.example"),
+        subject: about.clone(),
+        wanted,
+        related: false,
+        made_at: world.present(),
+        note: String::new(),
+        evidence: if wanted == Wanted::Reversal { vec![] } else { vec![shown] },
+    };
+    let id = tbs.id;
+    let request = RemedyRequest::sign(tbs, SUITE, key).unwrap();
+    let path = "/mimi/v1/requestRemedy/a.example";
+    let (status, body) = world.send(world.peer_b(), Method::POST, path, request.encode()).await;
+    assert_eq!((status, &body[1..]), (200, &id[..]));
+    body[..1].to_vec()
+}
+
+/// A day later, when it has been decided.
+async fn decided(world: &mut World) {
+    world.offset += 25 * 3600;
+    world.restart().await;
+    let waits = |row: &String| row.starts_with("remedy_requests:") && row.contains("Integer(0), Blob");
+    world.wait_for(|rows| !rows.iter().any(waits)).await;
+}
+
+fn silenced(world: &World) -> Vec<String> {
+    let db = world.db();
+    let mut rows = db.prepare("SELECT subject FROM silenced_users ORDER BY subject").unwrap();
+    rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_behind_a_pseudonym_is_acted_on_and_nobody_is_told_who_it_is() {
+    let mut world = World::start_tied("acting", "way = \"act-only\"\nkey = \"act.key\"").await;
+    // Begin a minute after a moment at which is decided.
+    world.offset = 86_460 - i64::try_from(world.now.as_secs() % 86_400).unwrap();
+    world.restart().await;
+    let b = world.run_b().await;
+    let key = key_of_b(&world);
+    let mut people = Vec::new();
+    for name in ["alice", "bob", "cathy"] {
+        let account = world.register(name).await;
+        let mut pseudonyms = Vec::new();
+        for _ in 0..3 {
+            pseudonyms.push(world.detach(&account.device_token, None).await.unwrap().registered);
+        }
+        people.push((account, pseudonyms));
+    }
+    // Two pseudonyms of Alice's and two of Bob's are complained about, each once: what adds up is the account's.
+    let nobody = UserUri::pseudonym(&domain("a.example"), OsEntropy.bits128());
+    let version = ask_for(&world, &key, &nobody, Wanted::Remove).await;
+    for (_, pseudonyms) in &people[..2] {
+        for pseudonym in &pseudonyms[..2] {
+            assert_eq!(ask_for(&world, &key, &pseudonym.user, Wanted::Remove).await, version, "as for nobody");
+        }
+    }
+    decided(&mut world).await;
+    let mut wanted: Vec<String> = Vec::new();
+    for (account, pseudonyms) in &people[..2] {
+        wanted.push(account.user.to_string());
+        wanted.extend(pseudonyms.iter().map(|one| one.user.to_string()));
+        assert_eq!(world.detach(&account.device_token, None).await, Err(Problem::Forbidden));
+    }
+    wanted.sort();
+    assert_eq!(silenced(&world), wanted, "under all their pseudonyms, those too that nobody has complained about");
+    assert!(world.detach(&people[2].0.device_token, None).await.is_ok());
+    // What is stored does not say whose they are: no row has both, and all that was decided is dated and explained alike.
+    for (account, pseudonyms) in &people {
+        for pseudonym in pseudonyms {
+            world.assert_untied(&account.user, &pseudonym.user);
+        }
+    }
+    let remedies: std::collections::BTreeSet<(String, String, i64)> = {
+        let db = world.db();
+        let mut rows = db.prepare("SELECT remedy, explanation, decided_at FROM account_decisions").unwrap();
+        let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    assert_eq!(remedies.len(), 1, "{remedies:?}");
+    // Bob appeals as his account, and is heard: all his pseudonyms speak again. Alice's do not.
+    let appeal = AppealRequest { text: "no".into() };
+    let standing: Standing = world.post(device(&people[1].0.device_token), local::APPEAL_PATH, &appeal).await.unwrap();
+    assert_eq!((standing.remedy, standing.appeal), (StandingRemedy::Removed, AppealState::Open));
+    operator_of(&world).answer_appeal("bob", true).unwrap();
+    wanted.retain(|name| *name == people[0].0.user.to_string() || people[0].1.iter().any(|p| p.user.as_str() == name));
+    assert_eq!(silenced(&world), wanted);
+    // The hub takes back what it has asked for about one of Alice's.
+    for pseudonym in &people[0].1[..2] {
+        ask_for(&world, &key, &pseudonym.user, Wanted::Reversal).await;
+    }
+    decided(&mut world).await;
+    assert!(silenced(&world).is_empty());
+    assert!(world.detach(&people[0].0.device_token, None).await.is_ok());
+    b.end().await;
+}
+
+fn operator_of(world: &World) -> operate::Operator {
+    let config = mimi_provider::Config::load(&world.folder.join("a.example/provider.toml")).unwrap();
+    operate::Operator::open(config).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_token_there_is_no_account_to_act_on() {
+    let mut world = World::start_tied("blindly", "way = \"blind\"\nkey = \"tokens.key\"").await;
+    world.offset = 86_460 - i64::try_from(world.now.as_secs() % 86_400).unwrap();
+    world.restart().await;
+    let b = world.run_b().await;
+    let key = key_of_b(&world);
+    let alice = world.register("alice").await;
+    let tokens = world.tokens(&alice.device_token, 2).await.unwrap();
+    let mut pseudonyms = Vec::new();
+    for token in &tokens {
+        pseudonyms.push(world.redeem(None, token).await.unwrap());
+    }
+    let nobody = UserUri::pseudonym(&domain("a.example"), OsEntropy.bits128());
+    let version = ask_for(&world, &key, &nobody, Wanted::Delete).await;
+    for _ in 0..2 {
+        assert_eq!(ask_for(&world, &key, &pseudonyms[0].user, Wanted::Delete).await, version);
+    }
+    decided(&mut world).await;
+    assert_eq!(silenced(&world), [pseudonyms[0].user.to_string()], "that pseudonym, and nothing else");
+    assert!(world.tokens(&alice.device_token, 1).await.is_ok());
+    // Whoever has the pseudonym's device sees it, and may appeal.
+    let appeal = AppealRequest { text: "no".into() };
+    let shown = device(&pseudonyms[0].device_token);
+    let standing: Standing = world.post(shown, local::APPEAL_PATH, &appeal).await.unwrap();
+    assert_eq!((standing.remedy, standing.appeal), (StandingRemedy::Removed, AppealState::Open));
+    operator_of(&world).answer_appeal(pseudonyms[0].user.name(), true).unwrap();
+    assert!(silenced(&world).is_empty());
+    b.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_open_an_account_together_and_its_owner_sees_it() {
+    let mut world = World::start("opening").await;
+    let folder = world.folder.join("a.example");
+    operate::deal_key(false, 2, 3, &folder).unwrap();
+    world.configure("[ties]\nway = \"break-glass\"\nkey = \"operators.key\"\n").await;
+    let alice = world.register("alice").await;
+    let detached = world.detach(&alice.device_token, None).await.unwrap();
+    let other = world.detach(&alice.device_token, None).await.unwrap();
+    let (pseudonym, operator) = (&detached.registered.user, operator_of(&world));
+    let now = world.present();
+    let at = |name: &str| folder.join(name);
+    let fault = |result: Result<(), operate::OperateError>| result.unwrap_err().to_string();
+    let share = |number: u8, request: &str, share: &str, now| {
+        let [operator, witness] = ["share", "seen"].map(|what| at(&format!("operator-{number}.{what}")));
+        operate::give_share(&operator, &witness, &at(request), &at(share), now)
+    };
+    // Without an entry there is nothing to give shares for.
+    assert_eq!(fault(operator.ask_for_share(pseudonym, 0, 0, &at("none"))), "no entry at this position");
+    assert_eq!(operator.log_opening(pseudonym, "abuse desk", "threats in a room", now).unwrap(), 0);
+    assert_eq!(operator.log_opening(&other.registered.user, "abuse desk", "another matter", now).unwrap(), 1);
+    assert!(operator.log_opening(pseudonym, "abuse desk", " ", now).is_err(), "without a reason");
+    // Another's entry, or another's sealed account, opens nothing.
+    operator.ask_for_share(pseudonym, 1, 0, &at("anothers")).unwrap();
+    assert_eq!(fault(share(0, "anothers", "s", now)), "the entry is about another pseudonym");
+    operator.ask_for_share(pseudonym, 0, 0, &at("long-ago")).unwrap();
+    let late = now.after(std::time::Duration::from_secs(8 * 86_400));
+    assert_eq!(fault(share(1, "long-ago", "s", late)), "the entry is not of today's date");
+    assert!(!at("s").exists());
+    // One share is too few, two are enough. Each operator has seen the log up to where it was asked before.
+    operator.ask_for_share(pseudonym, 0, 2, &at("request-0")).unwrap();
+    operator.ask_for_share(pseudonym, 0, 0, &at("request-1")).unwrap();
+    share(0, "request-0", "share-0", now).unwrap();
+    share(1, "request-1", "share-1", now).unwrap();
+    let open = |shares: &[&str]| {
+        let shares: Vec<_> = shares.iter().map(|name| at(name)).collect();
+        let shares: Vec<_> = shares.iter().map(std::path::PathBuf::as_path).collect();
+        operator.open_account_behind(pseudonym, &shares)
+    };
+    assert_eq!(open(&["share-0"]).unwrap_err().to_string(), "1 shares, 2 are needed");
+    assert_eq!(open(&["share-0", "share-0"]).unwrap_err().to_string(), "two shares of operator 0");
+    assert_eq!(open(&["share-0", "share-1"]).unwrap(), alice.user);
+    // A log from which an entry is gone is noticed by whoever has seen it.
+    world.db().execute("DELETE FROM tie_openings WHERE position = 1", []).unwrap();
+    operator.ask_for_share(pseudonym, 0, 0, &at("truncated")).unwrap();
+    assert_eq!(fault(share(0, "truncated", "s", now)), "the log has become shorter");
+    let forked = Entry::new(OwnerMark::restore([1; 16], alice.user.clone()).subject(), "desk", "other", now).unwrap();
+    for position in [1, 2] {
+        let insert = "INSERT INTO tie_openings (position, entry) VALUES (?1, ?2)";
+        world.db().execute(insert, rusqlite::params![position, forked.encode()]).unwrap();
+    }
+    operator.ask_for_share(pseudonym, 0, 2, &at("forked")).unwrap();
+    assert_eq!(fault(share(0, "forked", "s", now)), "the log is not the one seen before");
+
+    // Whoever has the mark recognises the opening, and nobody else does: the log names no pseudonym. It survives a restart.
+    world.restart().await;
+    let (status, body) = world.send(Shown::default(), Method::GET, local::OPENINGS_PATH, vec![]).await;
+    let shown = OpeningsResponse::decode(&body).unwrap();
+    assert_eq!((status, shown.size, shown.entries.len()), (200, 3, 3));
+    let entries: Vec<_> = shown.entries.iter().map(|entry| Entry::decode(entry).unwrap()).collect();
+    let mark = |detached: &DetachResponse| {
+        OwnerMark::restore(detached.mark.clone().try_into().unwrap(), detached.registered.user.clone())
+    };
+    assert_eq!(mark(&detached).openings(&entries).len(), 1);
+    let path = format!("{}?after=2", local::OPENINGS_PATH);
+    let (_, body) = world.send(Shown::default(), Method::GET, &path, vec![]).await;
+    assert_eq!(OpeningsResponse::decode(&body).unwrap().entries.len(), 1);
+    for pseudonym in [&detached.registered.user, &other.registered.user] {
+        world.assert_untied_names(&alice.user, pseudonym);
+        let named = |row: &String| row.starts_with("tie_openings:") && row.contains(pseudonym.name());
+        assert!(!world.dump().iter().any(named));
+    }
+    // What is done then is done by name.
+    operator_of(&world).set_remedy("alice", Some(HomeRemedy::Suspend), now).unwrap();
+    assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::Forbidden));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_add_up_at_an_account_and_operators_say_whether_it_is_enough() {
+    let mut world = World::start("scores").await;
+    let folder = world.folder.join("a.example");
+    operate::deal_key(true, 2, 3, &folder).unwrap();
+    world.offset = 86_460 - i64::try_from(world.now.as_secs() % 86_400).unwrap();
+    world.configure("[ties]\nway = \"score\"\nkey = \"operators.key\"\ncohort = 2\n").await;
+    let b = world.run_b().await;
+    let key = key_of_b(&world);
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let mut pseudonyms = Vec::new();
+    for account in [&alice, &alice, &bob] {
+        pseudonyms.push(world.detach(&account.device_token, None).await.unwrap().registered.user);
+    }
+    // Each of Alice's two pseudonyms is complained about once, and one of them over and over: what a hub says counts twice.
+    for at in [0, 1, 1, 1] {
+        ask_for(&world, &key, &pseudonyms[at], Wanted::Suspend).await;
+    }
+    decided(&mut world).await;
+    world.restart().await;
+    let operator = operator_of(&world);
+    let at = |name: String| folder.join(name);
+    let reached = |name: &str, threshold: u16| {
+        let file = |step: &str| at(format!("{name}-{threshold}-{step}"));
+        operator.ask_score(name, threshold, &file("question")).unwrap();
+        let share = |number: u8| at(format!("operator-{number}.share"));
+        operate::blind_question(&share(0), &file("question"), &file("half")).unwrap();
+        let early = operate::read_question(&share(0), &file("half"), &file("early")).unwrap_err().to_string();
+        assert!(early.starts_with("as many operators as are needed blind once each"), "{early}");
+        operate::blind_question(&share(2), &file("half"), &file("blinded")).unwrap();
+        operate::read_question(&share(0), &file("blinded"), &file("0")).unwrap();
+        operate::read_question(&share(2), &file("blinded"), &file("2")).unwrap();
+        let too_few = operator.score_reached(&file("blinded"), &[&file("0")]).unwrap_err().to_string();
+        assert_eq!(too_few, "1 shares, 2 are needed");
+        operator.score_reached(&file("blinded"), &[&file("0"), &file("2")]).unwrap()
+    };
+    assert!(reached("alice", 12), "three requests of weight four");
+    assert!(!reached("alice", 13));
+    assert!(!reached("bob", 1), "the same cohort, and nothing of it");
+    for pseudonym in &pseudonyms[..2] {
+        world.assert_untied_names(&alice.user, pseudonym);
+    }
+    // Requests reach the pseudonyms alone, until the operator acts by the account's name.
+    assert!(world.detach(&alice.device_token, None).await.is_ok());
+    assert_eq!(silenced(&world).len(), 2);
+    operator.set_remedy("alice", Some(HomeRemedy::Suspend), world.present()).unwrap();
+    assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::Forbidden));
+    b.end().await;
 }

@@ -51,11 +51,13 @@ pub enum Endpoint {
     ReportCommit,
     /// Asks a user's provider for a remedy. Our own convention: no draft has it.
     RequestRemedy,
+    /// Asks a hub to remove one of the asking provider's users from one room. Our own convention: no draft has it.
+    RequestRemoval,
 }
 
 impl Endpoint {
     /// Every endpoint there is.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::KeyMaterial,
         Self::Update,
         Self::Notify,
@@ -69,6 +71,7 @@ impl Endpoint {
         Self::JoinLinks,
         Self::ReportCommit,
         Self::RequestRemedy,
+        Self::RequestRemoval,
     ];
 
     /// Its name in the directory, which is also its path under this project's own providers.
@@ -87,6 +90,7 @@ impl Endpoint {
             Self::JoinLinks => "joinLinks",
             Self::ReportCommit => "reportCommit",
             Self::RequestRemedy => "requestRemedy",
+            Self::RequestRemoval => "requestRemoval",
         }
     }
 
@@ -100,7 +104,8 @@ impl Endpoint {
             | Self::GroupInfo
             | Self::ReportAbuse
             | Self::JoinLinks
-            | Self::ReportCommit => "roomId",
+            | Self::ReportCommit
+            | Self::RequestRemoval => "roomId",
             Self::UpdateConsent => "requesterUser",
             Self::IdentifierQuery | Self::RequestRemedy => "domain",
             Self::ProxyDownload => "downloadUrl",

@@ -409,6 +409,27 @@ fn local_rules_hold() {
 }
 
 #[test]
+fn an_appeal_has_a_text_and_a_standing_known_numbers() {
+    let appeal = |text: &str| AppealRequest::decode(&AppealRequest { text: text.into() }.encode());
+    assert_eq!(appeal(&"x".repeat(2000)).unwrap().text.len(), 2000);
+    assert_eq!(appeal(" "), rule("text", "empty"));
+    assert_eq!(appeal(&"x".repeat(2001)), rule("text", "longer than 2000 octets"));
+    assert_eq!(format!("{:?}", appeal("it was not me").unwrap()), "AppealRequest(..)");
+    for remedy in StandingRemedy::ALL {
+        for appeal in AppealState::ALL {
+            let standing =
+                Standing { remedy: *remedy, since: mimi_pseudonym::Timestamp::from_secs(7), appeal: *appeal };
+            assert_eq!(Standing::decode(&standing.encode()), Ok(standing));
+        }
+    }
+    assert_eq!(Standing::decode(&[4, 0, 0, 0, 0, 0, 0, 0, 0, 0]), value("remedy", 4));
+    assert_eq!(Standing::decode(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 4]), value("appeal", 4));
+    let openings = |count| OpeningsResponse { size: 99, root: [1; 32], entries: vec![vec![1, 2]; count] };
+    assert_eq!(OpeningsResponse::decode(&openings(64).encode()), Ok(openings(64)));
+    assert_eq!(OpeningsResponse::decode(&openings(65).encode()), rule("entries", "too many elements"));
+}
+
+#[test]
 fn a_profile_has_fields_with_values_and_one_handle() {
     let entry = |field, value: &str| ProfileEntry { field, value: value.into(), visibility: Visibility::Exact };
     let refused = |field, value: &str| ProfileEntry::decode(&entry(field, value).encode());

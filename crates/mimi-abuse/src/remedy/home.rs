@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use mimi_pseudonym::{Domain, Timestamp};
 use serde::Deserialize;
 
-use super::request::Wanted;
+use super::{Plan, request::Wanted};
 
 /// What a provider does about an account of its own, the mildest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -24,6 +24,11 @@ impl HomeRemedy {
             Self::Remove => "remove",
             Self::Delete => "delete",
         }
+    }
+
+    /// The remedy of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Suspend, Self::Remove, Self::Delete].into_iter().find(|remedy| remedy.name() == name)
     }
 
     fn of(wanted: Wanted) -> Option<Self> {
@@ -64,11 +69,26 @@ pub struct HomePolicy {
     pub remove: f64,
     /// From which weight on it is deleted.
     pub delete: f64,
+    /// Days within which what was decided shows in each of an account's names, each at a moment of its own: 1 to 365.
+    #[serde(default = "fourteen")]
+    pub window_days: u16,
+    /// Whether what is done to an account is done to those that the operator has marked as related, if a hub that counts has
+    /// asked for that too.
+    #[serde(default = "yes")]
+    pub related: bool,
     /// How hubs are believed that are not named.
     pub others: PeerPolicy,
     /// How hubs are believed that are.
     #[serde(default)]
     pub hubs: BTreeMap<Domain, PeerPolicy>,
+}
+
+fn fourteen() -> u16 {
+    14
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Why a text is no policy.
@@ -93,6 +113,8 @@ impl Default for HomePolicy {
             suspend: 0.75,
             remove: 1.5,
             delete: 5.0,
+            window_days: 14,
+            related: true,
             others: PeerPolicy { weight: 1.0, count: 2 },
             hubs: BTreeMap::new(),
         }
@@ -106,19 +128,38 @@ impl HomePolicy {
     /// [`PolicyError`]
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let policy: Self = toml::from_str(text).map_err(|error| PolicyError::Toml(error.message().to_owned()))?;
-        let Self { batch_hours, budget_per_day, half_life_hours, suspend, remove, delete, others, hubs } = &policy;
+        let Self {
+            batch_hours,
+            budget_per_day,
+            half_life_hours,
+            suspend,
+            remove,
+            delete,
+            window_days,
+            others,
+            hubs,
+            ..
+        } = &policy;
         let in_range = |peer: &PeerPolicy| (0.0..=10.0).contains(&peer.weight) && (1..=100).contains(&peer.count);
         let checks = [
             ((1..=720).contains(batch_hours), "batch_hours"),
             ((1..=100_000).contains(budget_per_day), "budget_per_day"),
             ((1..=87_600).contains(half_life_hours), "half_life_hours"),
             (*suspend > 0.0 && suspend <= remove && remove <= delete && delete.is_finite(), "suspend, remove, delete"),
+            ((1..=365).contains(window_days), "window_days"),
             (in_range(others) && hubs.values().all(in_range), "others or hubs"),
         ];
         if let Some((_, name)) = checks.into_iter().find(|(holds, _)| !holds) {
             return Err(PolicyError::Range(name));
         }
         Ok(policy)
+    }
+
+    /// When what was decided shows.
+    pub fn plan(&self) -> Plan {
+        let window = Duration::from_secs(u64::from(self.window_days) * 86_400);
+        // A policy that was read is within the limits of a plan.
+        Plan::new(window, Duration::from_secs(3600)).unwrap_or_default()
     }
 
     /// The next moment at which is decided: the same for all accounts, whatever was asked when.
@@ -131,6 +172,12 @@ impl HomePolicy {
     pub fn last_batch(&self, now: Timestamp) -> Timestamp {
         let every = u64::from(self.batch_hours) * 3_600_000;
         Timestamp::from_millis(now.as_millis().checked_div(every).unwrap_or_default().saturating_mul(every))
+    }
+
+    /// What a fresh request of a hub weighs, and how many of one hub's about one user count.
+    pub fn weight_of(&self, hub: &Domain, with_evidence: bool) -> (f64, u16) {
+        let PeerPolicy { weight, count } = self.peer(hub);
+        (if with_evidence { weight } else { weight / 4.0 }, count)
     }
 
     fn peer(&self, hub: &Domain) -> PeerPolicy {
@@ -149,6 +196,8 @@ pub struct Received {
     pub hub: Domain,
     /// For what.
     pub wanted: Wanted,
+    /// Whether related accounts are meant as well.
+    pub related: bool,
     /// When it came.
     pub at: Timestamp,
     /// Whether it showed messages.
@@ -162,6 +211,8 @@ pub struct HomeDecision {
     pub weight: f64,
     /// What is done, if anything is.
     pub remedy: Option<HomeRemedy>,
+    /// Whether that is done to related accounts as well.
+    pub related: bool,
     /// What each hub adds.
     pub because: Vec<(Domain, f64)>,
 }
@@ -174,19 +225,18 @@ impl HomePolicy {
         for request in requests {
             of_hub.entry(&request.hub).or_default().push(request);
         }
-        let (mut because, mut most) = (Vec::new(), None);
+        let (mut because, mut most, mut related) = (Vec::new(), None, false);
         for (hub, mut requests) in of_hub {
             let reversed = requests.iter().filter(|one| one.wanted == Wanted::Reversal).map(|one| one.at).max();
             requests.retain(|one| one.wanted != Wanted::Reversal && reversed.is_none_or(|at| one.at > at));
-            let PeerPolicy { weight, count } = self.peer(hub);
-            let mut weights: Vec<f64> = requests
-                .iter()
-                .map(|one| self.after(if one.with_evidence { weight } else { weight / 4.0 }, now.since(one.at)))
-                .collect();
+            let weighs = |one: &&Received| self.after(self.weight_of(hub, one.with_evidence).0, now.since(one.at));
+            let mut weights: Vec<f64> = requests.iter().map(weighs).collect();
+            let count = self.peer(hub).count;
             weights.sort_by(|one, other| other.total_cmp(one));
             let sum = weights.iter().take(count.into()).fold(0.0, |sum, weight| sum + weight);
             if sum > 0.0 {
                 most = most.max(requests.iter().filter_map(|one| HomeRemedy::of(one.wanted)).max());
+                related |= requests.iter().any(|one| one.related);
                 because.push((hub.clone(), sum));
             }
         }
@@ -194,7 +244,8 @@ impl HomePolicy {
         let steps =
             [(self.delete, HomeRemedy::Delete), (self.remove, HomeRemedy::Remove), (self.suspend, HomeRemedy::Suspend)];
         let reached = steps.into_iter().find(|(from, _)| weight >= *from).map(|(_, remedy)| remedy);
-        HomeDecision { weight, remedy: reached.zip(most).map(|(reached, most)| reached.min(most)), because }
+        let remedy = reached.zip(most).map(|(reached, most)| reached.min(most));
+        HomeDecision { weight, remedy, related: remedy.is_some() && related && self.related, because }
     }
 }
 

@@ -2,10 +2,12 @@
 //! home provider decides, and when what it decides may show. The profile is described in `docs/profile-remedy.md`.
 
 mod home;
+mod removal;
 mod request;
 mod schedule;
 
 pub use home::{HomeDecision, HomePolicy, HomeRemedy, PeerPolicy, PolicyError, Received};
+pub use removal::{RemovalRefusal, RemovalRequest, RemovalRequestError, RemovalRequestTbs, UnverifiedRemovalRequest};
 pub use request::{
     RemedyReceipt, RemedyRefusal, RemedyRequest, RemedyRequestError, RemedyRequestTbs, UnverifiedRemedyRequest, Wanted,
 };

@@ -1,4 +1,4 @@
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, hash::Hash, time::Duration};
 
 use mimi_pseudonym::{Timestamp, UserUri};
 
@@ -9,20 +9,20 @@ const USERS_MAX: usize = 100_000;
 /// Counts how often users do something, in windows of one length. Nothing of it has to be stored: what it forgets is at
 /// most what happened within one window.
 #[derive(Debug, Clone)]
-pub struct RateMeter {
+pub struct RateMeter<Who = UserUri> {
     window: Duration,
     most: u32,
-    counts: HashMap<UserUri, (Timestamp, u32)>,
+    counts: HashMap<Who, (Timestamp, u32)>,
 }
 
-impl RateMeter {
+impl<Who: Clone + Eq + Hash> RateMeter<Who> {
     /// Allows so many times within a window.
     pub fn new(most: u32, window: Duration) -> Self {
         Self { window, most, counts: HashMap::new() }
     }
 
     /// Counts one more. `true` once in each window in which it is too often: then it is a fact.
-    pub fn note(&mut self, user: &UserUri, now: Timestamp) -> bool {
+    pub fn note(&mut self, user: &Who, now: Timestamp) -> bool {
         if !self.counts.contains_key(user) && self.counts.len() >= USERS_MAX {
             let window = self.window;
             self.counts.retain(|_, (begun, _)| now.since(*begun) < window);

@@ -81,6 +81,9 @@ pub struct Step {
     /// For how many hours; for good if it is not said. Only a ban ends by itself.
     #[serde(default)]
     pub hours: Option<u32>,
+    /// Whether the user's provider is asked to do the same to related accounts. Only where it is asked.
+    #[serde(default)]
+    pub related: bool,
 }
 
 /// Weights, rates and steps, as an operator reads and changes them in TOML.
@@ -115,8 +118,9 @@ pub enum TableError {
     /// A rate is 0.
     #[error("rates: must not be 0")]
     Rate,
-    /// Scores are not positive and ascending, or a time stands where none can, or is 0.
-    #[error("steps: step {0} is out of order, or its hours make no sense")]
+    /// Scores are not positive and ascending, or a time stands where none can, or is 0, or related accounts stand where the
+    /// user's provider is not asked.
+    #[error("steps: step {0} is out of order, or its hours or related accounts make no sense")]
     Step(usize),
 }
 
@@ -161,7 +165,8 @@ impl Table {
         let mut last = 0.0;
         for (at, step) in steps.iter().enumerate() {
             let timed = step.hours.is_none_or(|hours| hours > 0 && step.remedy == Remedy::Ban);
-            if !step.score.is_finite() || step.score <= last || !timed {
+            let asked = matches!(step.remedy, Remedy::AskSuspend | Remedy::AskRemove | Remedy::AskDelete);
+            if !step.score.is_finite() || step.score <= last || !timed || (step.related && !asked) {
                 return Err(TableError::Step(at));
             }
             last = step.score;

@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use mimi_abuse::{
     remedy::{RemedyReceipt, RemedyRequest, RemedyRequestTbs, Wanted},
-    signal::{Decision, Remedy},
+    signal::{Decision, Remedy, Step},
 };
 use mimi_pseudonym::{CipherSuite, Domain, Entropy, Timestamp, UserUri, Wire};
 use mimi_wire::{AbusiveMessage, Endpoint};
@@ -38,30 +38,33 @@ fn wanted(remedy: Remedy) -> Option<Wanted> {
 }
 
 /// Asks the user's provider for what was decided, with the messages that show it.
-pub(super) fn ask(inner: &Inner, subject: &UserUri, remedy: Remedy, decision: &Decision) -> Result<(), Fail> {
-    let Some(wanted) = wanted(remedy) else { return Ok(()) };
+pub(super) fn ask(inner: &Inner, subject: &UserUri, step: &Step, decision: &Decision) -> Result<(), Fail> {
+    let Some(wanted) = wanted(step.remedy) else { return Ok(()) };
     let shown = inner.store.evidence(subject, SHOWN)?;
     let shown = shown.iter().filter_map(|message| AbusiveMessage::decode(message).ok()).collect();
     let note = format!("score {:.2}", decision.score);
-    Ok(put(&inner.store, inner.domain(), subject, wanted, note, shown, inner.now())?)
+    let what = What { wanted, related: step.related, note, evidence: shown };
+    Ok(put(&inner.store, inner.domain(), subject, what, inner.now())?)
 }
 
 /// Asks for what was asked for about a user to be reversed.
 pub(super) fn reverse(store: &Store, hub: &Domain, subject: &UserUri, now: Timestamp) -> Result<(), StoreError> {
-    put(store, hub, subject, Wanted::Reversal, String::new(), Vec::new(), now)
+    let what = What { wanted: Wanted::Reversal, related: false, note: String::new(), evidence: Vec::new() };
+    put(store, hub, subject, what, now)
 }
 
-fn put(
-    store: &Store,
-    hub: &Domain,
-    subject: &UserUri,
+/// What is asked for, and why.
+struct What {
     wanted: Wanted,
+    related: bool,
     note: String,
     evidence: Vec<AbusiveMessage>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+}
+
+fn put(store: &Store, hub: &Domain, subject: &UserUri, what: What, now: Timestamp) -> Result<(), StoreError> {
+    let What { wanted, related, note, evidence } = what;
     let (id, hub, subject) = (OsEntropy.bits128(), hub.clone(), subject.clone());
-    let tbs = RemedyRequestTbs { id, hub, subject, wanted, related: false, made_at: now, note, evidence };
+    let tbs = RemedyRequestTbs { id, hub, subject, wanted, related, made_at: now, note, evidence };
     let suite = CipherSuite::X25519Aes128Ed25519;
     let own = tbs.subject.domain() == &tbs.hub;
     let request = RemedyRequest::sign(tbs, suite, &keys::hub_signer(store, suite)?);

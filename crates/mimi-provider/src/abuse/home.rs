@@ -1,9 +1,9 @@
 //! As a home provider: hubs' requests about users of its own, and what is decided about them (docs/profile-remedy.md).
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 
-use mimi_abuse::remedy::{Plan, RemedyReceipt, RemedyRefusal, UnverifiedRemedyRequest};
-use mimi_pseudonym::{Domain, PublicKey, Timestamp, UserUri};
+use mimi_abuse::remedy::{RemedyReceipt, RemedyRefusal, UnverifiedRemedyRequest};
+use mimi_pseudonym::{CipherSuite, Domain, PublicKey, Timestamp, UserUri};
 use mimi_wire::Problem;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     fail::Fail,
     provider::Inner,
     server::{Peer, Reply},
-    store::{AccountId, Taken},
+    store::{AccountId, Cause, Decision, Taken},
 };
 
 /// How often is looked whether the moment to decide has come.
@@ -29,11 +29,7 @@ pub(crate) async fn requested(
         return Err(Problem::NotFound.into());
     }
     let from = peer.domain().clone();
-    let info = inner.peers.info(&from).await?;
-    let suite = request.suite();
-    let key = info.hub_senders.iter().find(|sender| sender.cipher_suite == suite);
-    let key = key.and_then(|key| PublicKey::new(suite.signature_scheme(), &key.sender.signature_key).ok());
-    let key = key.ok_or(Problem::SignatureInvalid)?;
+    let key = key_of(inner, &from, request.suite()).await?;
     inner
         .blocking(move |inner| {
             let now = inner.now();
@@ -44,6 +40,14 @@ pub(crate) async fn requested(
             }
         })
         .await
+}
+
+/// The key with which another provider signs for a suite what it says as a provider.
+pub(super) async fn key_of(inner: &Arc<Inner>, provider: &Domain, suite: CipherSuite) -> Result<PublicKey, Fail> {
+    let info = inner.peers.info(provider).await?;
+    let key = info.hub_senders.iter().find(|sender| sender.cipher_suite == suite);
+    let key = key.and_then(|key| PublicKey::new(suite.signature_scheme(), &key.sender.signature_key).ok());
+    key.ok_or_else(|| Problem::SignatureInvalid.into())
 }
 
 fn problem(refusal: &RemedyRefusal) -> Problem {
@@ -70,18 +74,49 @@ pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
 }
 
 fn decide(inner: &Inner, before: Timestamp) -> Result<(), Fail> {
-    for account in inner.store.accounts_asked_about(before)? {
-        let (requests, names) = inner.store.asked_about(account, before)?;
-        let decision = inner.abuse.home.decide(&requests, before);
-        let moments = match decision.remedy {
-            Some(_) => Plan::default().moments(names, before, &mut OsEntropy),
-            None => Vec::new(),
-        };
-        let explanation = decision.to_string();
-        let decided = decision.remedy.map(|remedy| (remedy, explanation.as_str()));
-        inner.store.remedy(account, decided, &moments, inner.now())?;
+    let (store, ties) = (&inner.store, &inner.ties);
+    ties.add_up(store, &inner.abuse.home, before)?;
+    let mut heads = BTreeSet::new();
+    for account in store.accounts_asked_about(before)? {
+        heads.insert(ties.acted_on(store, account)?);
     }
-    Ok(inner.store.all_decided(before)?)
+    let heads: Vec<_> = heads.into_iter().collect();
+    for (head, members) in ties.together(store, &heads)? {
+        let mut requests = Vec::new();
+        for member in &members {
+            requests.extend(store.asked_about(*member, before)?.0);
+        }
+        let decision = inner.abuse.home.decide(&requests, before);
+        // Where the account is not to be found from what is stored, no more is stored than that something was decided.
+        let explanation = if ties.tells() { decision.to_string() } else { "asked for by hubs".to_owned() };
+        let related = if decision.related { store.related(head)? } else { Vec::new() };
+        let decided = |account, explanation: &str| {
+            let made = decision.remedy.map(|remedy| {
+                let moments = inner.abuse.home.plan().moments(store.names_of(account)?, before, &mut OsEntropy);
+                Ok::<_, Fail>(Decision { account, remedy, explanation: explanation.to_owned(), moments })
+            });
+            made.transpose()
+        };
+        for member in members {
+            let mut decisions: Vec<_> = decided(member, &explanation)?.into_iter().collect();
+            if member == head {
+                let explanation = format!("as related: {explanation}");
+                for other in &related {
+                    decisions.extend(decided(*other, &explanation)?);
+                }
+            }
+            store.decide_about(Cause::Asked(member), &decisions, before)?;
+        }
+        // Pseudonyms of related accounts that are accounts of their own are decided about as if they were asked about.
+        let explanation = format!("as related: {explanation}");
+        for (other, members) in ties.together(store, &related)? {
+            for member in members.into_iter().filter(|member| *member != other) {
+                let decisions: Vec<_> = decided(member, &explanation)?.into_iter().collect();
+                store.decide_about(Cause::Asked(member), &decisions, before)?;
+            }
+        }
+    }
+    Ok(store.all_decided(before)?)
 }
 
 /// Refuses what an account may not do about which something was decided.

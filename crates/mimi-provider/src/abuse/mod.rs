@@ -2,9 +2,11 @@
 //! against a user, and decides.
 
 mod act;
+mod appeal;
 mod ask;
 mod explain;
 mod home;
+mod remove;
 mod report;
 mod weigh;
 
@@ -21,17 +23,19 @@ use mimi_abuse::{
 use mimi_pseudonym::{Entropy, Timestamp, UserUri};
 use tokio::sync::Notify;
 
+pub(crate) use appeal::{appeal, standing};
 pub use explain::{explain, pardon};
 pub(crate) use home::{check_account, check_sender, requested};
+pub(crate) use remove::removal;
 pub(crate) use report::{from_device, report};
-pub(crate) use weigh::{may_send, sent};
+pub(crate) use weigh::{facts_of, is_banned, may_send, noted, own_did, sent};
 
 use crate::{
     Config, StartError,
     clock::OsEntropy,
     fail::Fail,
     provider::Inner,
-    store::{Hash, Store},
+    store::{AccountId, Hash, Store},
 };
 
 /// What the parts of this module share.
@@ -40,6 +44,10 @@ pub(crate) struct Abuse {
     /// From which the tags of own reporters are derived.
     tags: Hash,
     messages: Mutex<RateMeter>,
+    joins: Mutex<RateMeter>,
+    /// Of own accounts, under all their pseudonyms.
+    own_messages: Mutex<RateMeter<AccountId>>,
+    own_joins: Mutex<RateMeter<AccountId>>,
     /// Something was decided.
     news: Notify,
     /// How hubs' requests are decided about.
@@ -52,16 +60,16 @@ impl Abuse {
             Some(path) => Table::parse(&std::fs::read_to_string(path).map_err(StartError::Signals)?)?,
             None => Table::default(),
         };
-        let home = match &config.abuse.remedies {
-            Some(path) => HomePolicy::parse(&std::fs::read_to_string(path).map_err(StartError::Signals)?)?,
-            None => HomePolicy::default(),
-        };
-        let minute = Duration::from_secs(60);
-        let messages = Mutex::new(RateMeter::new(table.rates().messages_per_minute, minute));
+        let home = home_policy(config)?;
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+        let rates = table.rates();
         Ok(Self {
             table,
             tags: store.secret("reporter tags", &OsEntropy.bits256())?,
-            messages,
+            messages: Mutex::new(RateMeter::new(rates.messages_per_minute, minute)),
+            joins: Mutex::new(RateMeter::new(rates.joins_per_hour, hour)),
+            own_messages: Mutex::new(RateMeter::new(rates.messages_per_minute, minute)),
+            own_joins: Mutex::new(RateMeter::new(rates.joins_per_hour, hour)),
             news: Notify::default(),
             home,
         })
@@ -73,12 +81,36 @@ impl Abuse {
     }
 
     fn sends_too_often(&self, user: &UserUri, now: Timestamp) -> bool {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).note(user, now)
+        too_often(&self.messages, user, now)
+    }
+
+    fn joins_too_often(&self, user: &UserUri, now: Timestamp) -> bool {
+        too_often(&self.joins, user, now)
+    }
+
+    fn own_sends_too_often(&self, account: AccountId, now: Timestamp) -> bool {
+        too_often(&self.own_messages, &account, now)
+    }
+
+    fn own_joins_too_often(&self, account: AccountId, now: Timestamp) -> bool {
+        too_often(&self.own_joins, &account, now)
+    }
+}
+
+fn too_often<Who: Clone + Eq + std::hash::Hash>(meter: &Mutex<RateMeter<Who>>, who: &Who, now: Timestamp) -> bool {
+    meter.lock().unwrap_or_else(PoisonError::into_inner).note(who, now)
+}
+
+/// How hubs' requests are weighed.
+pub(crate) fn home_policy(config: &Config) -> Result<HomePolicy, StartError> {
+    match &config.abuse.remedies {
+        Some(path) => Ok(HomePolicy::parse(&std::fs::read_to_string(path).map_err(StartError::Signals)?)?),
+        None => Ok(HomePolicy::default()),
     }
 }
 
 /// Asks for what was decided as a hub, and decides about what was asked for as a home provider, as long as the provider runs.
 pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
-    let (never, _, _) = tokio::join!(ask::run(&inner), home::run(&inner), act::run(&inner));
+    let (never, ..) = tokio::join!(ask::run(&inner), home::run(&inner), act::run(&inner), remove::run(&inner));
     never
 }

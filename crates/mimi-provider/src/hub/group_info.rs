@@ -16,11 +16,12 @@ use mimi_wire::{
 
 use super::{Requester, guests, rooms};
 use crate::{
+    abuse,
     fail::Fail,
     hash,
     limiter::Name,
     provider::Inner,
-    store::{Hash, Remedy, Visitor},
+    store::{Hash, Visitor},
 };
 
 /// How long a visitor may take to join, at most.
@@ -126,8 +127,7 @@ fn admit(inner: &Inner, hub: &HubRoom, room: &RoomUri, visit: &Visit) -> Result<
         && !hub.is_user_leaving(who.user())
         && !guests::is_full(inner, hub)
         && !inner.store.is_closed(room)?
-        && !inner.store.holds(room, who.client().as_str(), Remedy::Ban, now)?
-        && !inner.store.holds(room, who.user().as_str(), Remedy::Ban, now)?
+        && !abuse::is_banned(inner, room, who.user(), who.client())?
         && hub.state().at(now).may_join(who.user(), who.client(), how).is_ok();
     let (Some(group_info), Some(tree), true) = (hub.group_info(), hub.ratchet_tree(), allowed) else {
         return Ok(None);

@@ -73,6 +73,12 @@ pub(crate) async fn check_both_in(inner: &Arc<Inner>, room: RoomUri, from: Domai
     .await
 }
 
+/// Whether a user has a client in a room of this hub.
+pub(crate) async fn is_inside(inner: &Arc<Inner>, room: RoomUri, user: UserUri) -> Result<bool, Fail> {
+    let inside = move |hub: &mimi_mls::HubRoom| hub.clients().iter().any(|(of, _)| *of == user);
+    rooms::with(inner, room, move |_, slot| Ok(slot.as_ref().is_some_and(inside))).await
+}
+
 /// Proposes to remove every client of a user from a room of this hub; nothing if there is no such room any more.
 pub(crate) async fn remove_user(inner: &Arc<Inner>, room: RoomUri, user: UserUri) -> Result<(), Fail> {
     rooms::with(inner, room, move |inner, slot| {

@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use mimi_mls::{AcceptedCommit, Admission, CommitBundle, CommitRefusal, HubProposals, HubRoom};
-use mimi_pseudonym::{Domain, PublicKey, RoomUri, Timestamp, UserUri, Wire};
+use mimi_pseudonym::{ClientUri, Domain, PublicKey, RoomUri, Timestamp, UserUri, Wire};
 use mimi_wire::{
     CommitMessage, FanoutEvent, FanoutMessage, GroupInfoOption, Problem, RatchetTree, RatchetTreeOption, UpdateOutcome,
     UpdateRequest, UpdateRoomResponse, Welcome,
@@ -17,6 +17,7 @@ use super::{
     rooms,
 };
 use crate::{
+    abuse,
     fail::Fail,
     hash,
     provider::Inner,
@@ -70,7 +71,7 @@ pub(crate) async fn update(
         if !references.is_empty() && inner.store.were_used(references, now)? {
             return Ok(refused("a KeyPackage was used before"));
         }
-        let before = Before { waiting: hub.additions(), users: users(hub), audience: audience(hub) };
+        let before = Before { waiting: hub.additions(), clients: hub.clients(), audience: audience(hub) };
         let accepted = match &arrival {
             Some(_) if guests::is_full(inner, hub) => return Ok(refused("the room is full")),
             Some(arrival) => {
@@ -86,6 +87,18 @@ pub(crate) async fn update(
         if offered.tree.as_ref().is_some_and(|tree| *tree != accepted.ratchet_tree) {
             *slot = None;
             return Ok(refused("the ratchet tree is not the group's"));
+        }
+        // Nobody brings in whom the hub has banned, nor does it come by itself, with whatever client.
+        match brings_a_banned(inner, hub, &before) {
+            Ok(false) => {}
+            Ok(true) => {
+                *slot = None;
+                return Ok(refused("a user is banned from the room"));
+            }
+            Err(error) => {
+                *slot = None;
+                return Err(error);
+            }
         }
         let again = match again(inner, hub, &accepted, now) {
             Ok(again) => again,
@@ -138,14 +151,21 @@ fn arrival(inner: &Inner, hub: &HubRoom, room: &RoomUri, request: &UpdateRequest
     Ok(Some(Arrival { admission, key_hash, code_hash: link.map(|link| link.code_hash) }))
 }
 
-fn users(hub: &HubRoom) -> BTreeSet<UserUri> {
-    hub.clients().into_iter().map(|(user, _)| user).collect()
+/// Whether a client has come in whose user is banned, or itself is.
+fn brings_a_banned(inner: &Inner, hub: &HubRoom, before: &Before) -> Result<bool, Fail> {
+    let known: BTreeSet<_> = before.clients.iter().map(|(_, client)| client).collect();
+    for (user, client) in hub.clients() {
+        if !known.contains(&client) && abuse::is_banned(inner, hub.uri(), &user, &client)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The room before a commit.
 struct Before {
     waiting: u64,
-    users: BTreeSet<UserUri>,
+    clients: Vec<(UserUri, ClientUri)>,
     audience: Audience,
 }
 
@@ -223,8 +243,11 @@ fn store(inner: &Inner, hub: &HubRoom, taken: Taken<'_>) -> Result<(), Fail> {
         outbox.extend(for_peers(inner, &providers_of_added(inner, accepted)?, welcome));
     }
     outbox.extend(changes(inner, &before.audience, hub, now));
-    let present = users(hub);
-    let gone: Vec<_> = before.users.difference(&present).cloned().collect();
+    let present: BTreeSet<_> = hub.clients().into_iter().map(|(user, _)| user).collect();
+    let mut gone: Vec<_> = before.clients.into_iter().map(|(user, _)| user).collect();
+    gone.retain(|user| !present.contains(user));
+    gone.sort();
+    gone.dedup();
     let joined = accepted.joined.as_ref().zip(arrival.as_ref()).map(|(joined, arrival)| JoinRecord {
         user: &joined.user,
         client: &joined.client,
@@ -233,6 +256,8 @@ fn store(inner: &Inner, hub: &HubRoom, taken: Taken<'_>) -> Result<(), Fail> {
         is_guest: hub.state().message_limit(&joined.user).is_some(),
     });
     let welcome = welcome.map(|welcome| for_inbox(room, welcome));
+    let newcomer = joined.as_ref().map(|joined| joined.user);
+    let facts = abuse::facts_of(inner, room, &accepted.moderated, newcomer, now);
     let record = CommitRecord {
         room,
         hash,
@@ -250,8 +275,13 @@ fn store(inner: &Inner, hub: &HubRoom, taken: Taken<'_>) -> Result<(), Fail> {
         again: again.as_ref().map(|again| again.accepted.log_entry.as_slice()),
         joined,
         gone: &gone,
+        facts: &facts,
     };
     inner.wake(&inner.store.accept_commit(&record)?);
+    // It is accepted: what is not decided now is decided with the next fact.
+    if let Err(error) = abuse::noted(inner, room, &facts) {
+        inner.log.fault(format_args!("abuse: {error}"));
+    }
     Ok(())
 }
 

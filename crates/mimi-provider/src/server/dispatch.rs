@@ -34,9 +34,11 @@ pub(super) async fn dispatch(
         (Route::Register, _) => local::register(inner, Wire::decode(body)?, key).await,
         (Route::AddDevice, _) => local::add_device(inner, Wire::decode(body)?, key).await,
         (Route::TokenKey, _) => ties::token_key(inner),
+        (Route::Openings { after }, _) => ties::openings(inner, after).await,
         (Route::Redeem, _) => ties::redeem(inner, Wire::decode(body)?, key).await,
         // By the key alone, which is a secret of the new device, as when an account is opened.
         (Route::Device(DeviceRoute::Detach), Caller::Device(device)) => {
+            abuse::check_account(inner, device.account).await?;
             ties::detach(inner, device, Wire::decode(body)?, key).await
         }
         (Route::Page(name), _) => hub::page(inner, name).await,
@@ -95,6 +97,7 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
             Ok(Reply::message(&identifier::for_peer(inner, &peer, Wire::decode(body)?).await?))
         }
         PeerRoute::RequestRemedy(domain) => abuse::requested(inner, &peer, domain, Wire::decode(body)?).await,
+        PeerRoute::RequestRemoval(room) => abuse::removal(inner, &peer, room, Wire::decode(body)?).await,
         PeerRoute::ReportAbuse(room) => abuse::report(inner, peer.domain().clone(), room, Wire::decode(body)?).await,
     }
 }
@@ -126,6 +129,8 @@ async fn for_device(
         DeviceRoute::ReportCommit(room) => local::report(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::IdentifierQuery => identifier::for_device(inner, &device, Wire::decode(body)?).await,
         DeviceRoute::ReportAbuse(room) => abuse::from_device(inner, device, room, Wire::decode(body)?).await,
+        DeviceRoute::Standing => abuse::standing(inner, device).await,
+        DeviceRoute::Appeal => abuse::appeal(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Profile => identifier::set_profile(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Consent => consent::from_device(inner, device, Wire::decode(body)?).await,
         DeviceRoute::ConsentSettings => consent::set(inner, device, Wire::decode(body)?).await,

@@ -155,6 +155,7 @@ async fn authenticate(
         | Route::Register
         | Route::AddDevice
         | Route::TokenKey
+        | Route::Openings { .. }
         | Route::Redeem
         | Route::Page(_) => {
             seen.who = "client".into();

@@ -1,16 +1,17 @@
 use std::str::FromStr;
 
 use http::Method;
-use mimi_abuse::remedy::UnverifiedRemedyRequest;
+use mimi_abuse::remedy::{UnverifiedRemedyRequest, UnverifiedRemovalRequest};
 use mimi_pseudonym::{Domain, RoomUri, UserUri, Wire};
 use mimi_wire::{
     AbuseReport, ConsentEntry, Endpoint, FanoutMessages, IdentifierRequest, MEDIA_TYPE, Problem, SubmitMessageRequest,
     UnverifiedCommitReport, UnverifiedGroupInfoRequest, UnverifiedKeyMaterialRequest, UpdateRequest,
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
-        self, AckRequest, AddDeviceRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest,
-        DetachRequest, HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery, PseudonymsRequest, RedeemRequest,
-        RegisterAccountRequest, SetProfile, TokensRequest, UploadBatch, UploadKeyPackages,
+        self, AckRequest, AddDeviceRequest, AppealRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest,
+        CredentialsRequest, DetachRequest, HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery,
+        PseudonymsRequest, RedeemRequest, RegisterAccountRequest, SetProfile, TokensRequest, UploadBatch,
+        UploadKeyPackages,
     },
 };
 
@@ -18,7 +19,7 @@ use mimi_wire::{
 pub(super) const PEER_BASE: &str = "/mimi/v1";
 
 /// The endpoints for other providers that there are.
-pub(super) const ENDPOINTS: [Endpoint; 12] = [
+pub(super) const ENDPOINTS: [Endpoint; 13] = [
     Endpoint::KeyMaterial,
     Endpoint::Update,
     Endpoint::Notify,
@@ -28,6 +29,7 @@ pub(super) const ENDPOINTS: [Endpoint; 12] = [
     Endpoint::IdentifierQuery,
     Endpoint::ReportAbuse,
     Endpoint::RequestRemedy,
+    Endpoint::RequestRemoval,
     Endpoint::GroupInfo,
     Endpoint::JoinLinks,
     Endpoint::ReportCommit,
@@ -55,6 +57,8 @@ pub(super) enum Route {
     AddDevice,
     /// Anybody may ask.
     TokenKey,
+    /// Anybody may ask.
+    Openings { after: u64 },
     /// Whoever has a token may ask.
     Redeem,
     /// Anybody may look at the page of a room, which has this name.
@@ -82,6 +86,7 @@ pub(super) enum PeerRoute {
     IdentifierQuery(Domain),
     ReportAbuse(RoomUri),
     RequestRemedy(Domain),
+    RequestRemoval(RoomUri),
 }
 
 /// What a device asks for.
@@ -104,6 +109,8 @@ pub(super) enum DeviceRoute {
     ReportCommit(RoomUri),
     IdentifierQuery,
     ReportAbuse(RoomUri),
+    Standing,
+    Appeal,
     Profile,
     Consent,
     ConsentSettings,
@@ -129,6 +136,7 @@ impl Route {
             local::REGISTER_PATH => return post(Self::Register),
             local::DEVICE_PATH => return post(Self::AddDevice),
             local::TOKEN_KEY_PATH => return only(Method::GET, method, || Ok(Self::TokenKey)),
+            local::OPENINGS_PATH => return only(Method::GET, method, || after(query)),
             local::REDEEM_PATH => return post(Self::Redeem),
             local::TOKENS_PATH => return device(DeviceRoute::Tokens),
             local::DETACH_PATH => return device(DeviceRoute::Detach),
@@ -144,6 +152,8 @@ impl Route {
             local::CONSENT_PATH => return device(DeviceRoute::Consent),
             local::CONSENT_SETTINGS_PATH => return device(DeviceRoute::ConsentSettings),
             local::PROFILE_PATH => return device(DeviceRoute::Profile),
+            local::APPEAL_PATH if *method == Method::GET => return Ok(Self::Device(DeviceRoute::Standing)),
+            local::APPEAL_PATH => return device(DeviceRoute::Appeal),
             local::ACK_PATH => return device(DeviceRoute::Ack),
             _ => {}
         }
@@ -184,6 +194,7 @@ impl Route {
             Self::Register => "register",
             Self::AddDevice => "device",
             Self::TokenKey => "tokenKey",
+            Self::Openings { .. } => "openings",
             Self::Redeem => "redeem",
             Self::Page(_) => "page",
             Self::Admin(_) => "admin",
@@ -200,6 +211,7 @@ impl Route {
                 PeerRoute::IdentifierQuery(_) => "identifierQuery",
                 PeerRoute::ReportAbuse(_) => "reportAbuse",
                 PeerRoute::RequestRemedy(_) => "requestRemedy",
+                PeerRoute::RequestRemoval(_) => "requestRemoval",
             },
             Self::Device(route) => match route {
                 DeviceRoute::Pseudonyms => "client.pseudonyms",
@@ -219,6 +231,8 @@ impl Route {
                 DeviceRoute::ReportCommit(_) => "client.reportCommit",
                 DeviceRoute::IdentifierQuery => "client.identifierQuery",
                 DeviceRoute::ReportAbuse(_) => "client.reportAbuse",
+                DeviceRoute::Standing => "client.standing",
+                DeviceRoute::Appeal => "client.appeal",
                 DeviceRoute::Profile => "client.profile",
                 DeviceRoute::Consent => "client.consent",
                 DeviceRoute::ConsentSettings => "client.consentSettings",
@@ -240,6 +254,8 @@ impl Route {
         matches!(
             route,
             DeviceRoute::Pseudonyms
+                | DeviceRoute::Detach
+                | DeviceRoute::Tokens
                 | DeviceRoute::Credentials
                 | DeviceRoute::KeyPackages
                 | DeviceRoute::CreateRoom
@@ -257,7 +273,7 @@ impl Route {
     /// The most octets its body may have; `None` if it has none.
     pub(super) fn body_limit(&self) -> Option<usize> {
         match self {
-            Self::Directory | Self::Info | Self::TokenKey | Self::Page(_) => None,
+            Self::Directory | Self::Info | Self::TokenKey | Self::Openings { .. } | Self::Page(_) => None,
             Self::Admin(_) => Some(1 << 12),
             Self::Register => Some(RegisterAccountRequest::MAX_LEN),
             Self::AddDevice => Some(AddDeviceRequest::MAX_LEN),
@@ -274,9 +290,10 @@ impl Route {
                 PeerRoute::IdentifierQuery(_) => IdentifierRequest::MAX_LEN,
                 PeerRoute::ReportAbuse(_) => AbuseReport::MAX_LEN,
                 PeerRoute::RequestRemedy(_) => UnverifiedRemedyRequest::MAX_LEN,
+                PeerRoute::RequestRemoval(_) => UnverifiedRemovalRequest::MAX_LEN,
             }),
             Self::Device(route) => match route {
-                DeviceRoute::DestroyRoom(_) | DeviceRoute::Inbox { .. } => None,
+                DeviceRoute::DestroyRoom(_) | DeviceRoute::Standing | DeviceRoute::Inbox { .. } => None,
                 DeviceRoute::Pseudonyms => Some(PseudonymsRequest::MAX_LEN),
                 DeviceRoute::Tokens => Some(TokensRequest::MAX_LEN),
                 DeviceRoute::Detach => Some(DetachRequest::MAX_LEN),
@@ -293,6 +310,7 @@ impl Route {
                 DeviceRoute::ReportCommit(_) => Some(UnverifiedCommitReport::MAX_LEN),
                 DeviceRoute::IdentifierQuery => Some(LocalIdentifierQuery::MAX_LEN),
                 DeviceRoute::ReportAbuse(_) => Some(AbuseReport::MAX_LEN),
+                DeviceRoute::Appeal => Some(AppealRequest::MAX_LEN),
                 DeviceRoute::Profile => Some(SetProfile::MAX_LEN),
                 DeviceRoute::Consent => Some(ConsentEntry::MAX_LEN),
                 DeviceRoute::ConsentSettings => Some(ConsentSettings::MAX_LEN),
@@ -320,6 +338,7 @@ fn peer_route(endpoint: Endpoint, value: &str) -> Result<PeerRoute, Problem> {
         Endpoint::IdentifierQuery => variable(value).map(PeerRoute::IdentifierQuery),
         Endpoint::ReportAbuse => variable(value).map(PeerRoute::ReportAbuse),
         Endpoint::RequestRemedy => variable(value).map(PeerRoute::RequestRemedy),
+        Endpoint::RequestRemoval => variable(value).map(PeerRoute::RequestRemoval),
         _ => Err(Problem::NotFound),
     }
 }
@@ -331,6 +350,12 @@ fn name(value: &str) -> Result<String, Problem> {
 
 fn variable<T: FromStr>(value: &str) -> Result<T, Problem> {
     percent_decode(value).and_then(|value| value.parse().ok()).ok_or(Problem::Malformed)
+}
+
+fn after(query: Option<&str>) -> Result<Route, Problem> {
+    let Some(query) = query else { return Ok(Route::Openings { after: 0 }) };
+    let value = query.strip_prefix("after=").ok_or(Problem::Malformed)?;
+    value.parse().map(|after| Route::Openings { after }).map_err(|_| Problem::Malformed)
 }
 
 fn inbox(query: Option<&str>) -> Result<DeviceRoute, Problem> {

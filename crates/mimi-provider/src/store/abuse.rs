@@ -42,13 +42,7 @@ impl Store {
         evidence: &[Evidence],
     ) -> Result<Vec<Fact>, StoreError> {
         self.write(|db| {
-            let Fact { kind, room, source, at } = fact;
-            let room = room.as_ref().map(RoomUri::as_str).unwrap_or_default();
-            db.execute(
-                "INSERT INTO abuse_facts (subject, kind, domain, tag, room, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-                 ON CONFLICT (subject, kind, domain, tag) DO UPDATE SET room = excluded.room, at = excluded.at",
-                (subject.as_str(), kind.name(), source.domain.as_str(), &source.tag, room, *at),
-            )?;
+            note(db, subject, fact)?;
             for Evidence { reference, room, message, accepted } in evidence {
                 let kept = "SELECT COUNT(*) FROM abuse_evidence WHERE subject = ?1";
                 if db.one(kept, [subject.as_str()])?.get::<i64>(0)? >= EVIDENCE_MAX {
@@ -130,6 +124,13 @@ impl Store {
         })
     }
 
+    /// Whether it was decided to ban a user from a room, or more than that.
+    pub(crate) fn decided_to_ban(&self, subject: &UserUri, room: &RoomUri) -> Result<bool, StoreError> {
+        let question =
+            "SELECT 1 FROM abuse_decisions WHERE subject = ?1 AND room = ?2 AND remedy NOT IN ('mute', 'kick')";
+        self.look(|db| Ok(db.row(question, (subject.as_str(), room.as_str()))?.is_some()))
+    }
+
     /// Forgets all that speaks against a user and all that was decided. Returns whether its provider was asked for anything.
     pub(crate) fn pardon(&self, subject: &UserUri) -> Result<bool, StoreError> {
         self.write(|db| {
@@ -151,6 +152,18 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// Adds a fact about a user, in the transaction of what it is about.
+pub(super) fn note(db: Db<'_>, subject: &UserUri, fact: &Fact) -> Result<(), StoreError> {
+    let Fact { kind, room, source, at } = fact;
+    let room = room.as_ref().map(RoomUri::as_str).unwrap_or_default();
+    db.execute(
+        "INSERT INTO abuse_facts (subject, kind, domain, tag, room, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+         ON CONFLICT (subject, kind, domain, tag) DO UPDATE SET room = excluded.room, at = excluded.at",
+        (subject.as_str(), kind.name(), source.domain.as_str(), &source.tag, room, *at),
+    )?;
+    Ok(())
 }
 
 fn facts(db: Db<'_>, subject: &UserUri) -> Result<Vec<Fact>, StoreError> {

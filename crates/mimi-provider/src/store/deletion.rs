@@ -23,14 +23,16 @@ pub(crate) struct Deleted {
 }
 
 /// Statements that take an account's number.
-const OF_ACCOUNT: [&str; 9] = [
+const OF_ACCOUNT: [&str; 11] = [
     "DELETE FROM profile_fields WHERE account = ?1",
     "DELETE FROM enrolments WHERE account = ?1",
     "DELETE FROM consent_requests WHERE account = ?1",
     "DELETE FROM tie_quota WHERE account = ?1",
     "DELETE FROM tie_counted WHERE account = ?1",
     "DELETE FROM tie_seats WHERE account = ?1",
-    "DELETE FROM account_remedies WHERE account = ?1",
+    "DELETE FROM account_decisions WHERE account = ?1",
+    "DELETE FROM related_accounts WHERE account = ?1",
+    "DELETE FROM appeals WHERE account = ?1",
     "DELETE FROM pseudonyms WHERE account = ?1",
     "DELETE FROM accounts WHERE id = ?1",
 ];
@@ -45,11 +47,12 @@ const OF_DEVICE: [&str; 5] = [
 ];
 
 /// Statements that take one of an account's names.
-const OF_NAME: [&str; 4] = [
+const OF_NAME: [&str; 5] = [
     "DELETE FROM consents WHERE target = ?1",
     "DELETE FROM consent_requests WHERE requester = ?1",
     "DELETE FROM audience_users WHERE hearer = ?1",
     "DELETE FROM silenced_users WHERE subject = ?1",
+    "DELETE FROM removals WHERE subject = ?1",
 ];
 
 impl Store {

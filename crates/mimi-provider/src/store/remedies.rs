@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mimi_abuse::remedy::{HomeRemedy, Received, RemedyRequest, Wanted};
+use mimi_abuse::remedy::{Received, RemedyRequest, Wanted};
 use mimi_pseudonym::{Domain, Timestamp, UserUri};
 
 use super::{
@@ -80,8 +80,8 @@ impl Store {
                 return Ok(Taken::OverBudget);
             }
             db.execute(
-                "INSERT INTO remedy_requests (hub, id, subject, wanted, with_evidence, received_at, body) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO remedy_requests (hub, id, subject, wanted, with_evidence, received_at, body, related) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 (
                     tbs.hub.as_str(),
                     &tbs.id,
@@ -90,6 +90,7 @@ impl Store {
                     !tbs.evidence.is_empty(),
                     now,
                     &request.encode(),
+                    tbs.related,
                 ),
             )?;
             Ok(Taken::Kept)
@@ -111,7 +112,8 @@ impl Store {
         })
     }
 
-    /// Everything that was asked about an account before a moment, under whatever name, and the names it has.
+    /// Everything that was asked about an account before a moment, under whatever name, and was not set aside by an appeal;
+    /// and the names it has.
     pub(crate) fn asked_about(
         &self,
         account: AccountId,
@@ -119,13 +121,9 @@ impl Store {
     ) -> Result<(Vec<Received>, Vec<UserUri>), StoreError> {
         self.read(|db| {
             let names = names(db, account)?;
-            let question = "SELECT hub, wanted, received_at, with_evidence FROM remedy_requests \
-                WHERE subject = ?1 AND received_at < ?2";
             let mut requests = Vec::new();
             for name in &names {
-                for row in db.rows(question, (name.as_str(), before))? {
-                    requests.push(received(&row)?);
-                }
+                requests.extend(asked_about_name(db, name, before)?);
             }
             Ok((requests, names))
         })
@@ -139,43 +137,6 @@ impl Store {
         })
     }
 
-    /// Writes down what was decided about an account, and from when on it shows in which of its names; or that nothing is
-    /// done any more. A name that has its moment already keeps it.
-    pub(crate) fn remedy(
-        &self,
-        account: AccountId,
-        decided: Option<(HomeRemedy, &str)>,
-        moments: &[(UserUri, Timestamp)],
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.write(|db| {
-            let Some((remedy, explanation)) = decided else {
-                db.execute("DELETE FROM account_remedies WHERE account = ?1", [account.number()])?;
-                for name in names(db, account)? {
-                    db.execute("DELETE FROM silenced_users WHERE subject = ?1", [name.as_str()])?;
-                }
-                return Ok(());
-            };
-            db.execute(
-                "INSERT INTO account_remedies (account, remedy, explanation, decided_at) VALUES (?1, ?2, ?3, ?4) \
-                 ON CONFLICT (account) DO UPDATE SET remedy = excluded.remedy, explanation = excluded.explanation, \
-                 decided_at = excluded.decided_at",
-                (account.number(), remedy.name(), explanation, now),
-            )?;
-            for (name, due_at) in moments {
-                let insert =
-                    "INSERT INTO silenced_users (subject, due_at) VALUES (?1, ?2) ON CONFLICT (subject) DO NOTHING";
-                db.execute(insert, (name.as_str(), *due_at))?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Whether something was decided about an account.
-    pub(crate) fn is_suspended(&self, account: AccountId) -> Result<bool, StoreError> {
-        self.look(|db| Ok(db.row("SELECT 1 FROM account_remedies WHERE account = ?1", [account.number()])?.is_some()))
-    }
-
     /// Whether the moment has come from which on nothing is sent under a name.
     pub(crate) fn is_silenced(&self, user: &UserUri, now: Timestamp) -> Result<bool, StoreError> {
         self.look(|db| {
@@ -187,10 +148,17 @@ impl Store {
 
 /// The names of an account: its own, and its pseudonyms.
 pub(super) fn names(db: Db<'_>, account: AccountId) -> Result<Vec<UserUri>, StoreError> {
-    let mut names: Vec<String> =
-        db.column("SELECT pseudonym FROM pseudonyms WHERE account = ?1 ORDER BY pseudonym", [account.number()])?;
-    names.extend(db.column::<String>("SELECT user_uri FROM accounts WHERE id = ?1", [account.number()])?);
+    let names = "SELECT pseudonym FROM pseudonyms WHERE account = ?1 \
+                 UNION SELECT user_uri FROM accounts WHERE id = ?1 ORDER BY 1";
+    let names: Vec<String> = db.column(names, [account.number()])?;
     names.iter().map(|name| parsed(name, "user")).collect()
+}
+
+/// Everything that was asked about a name before a moment, and was not set aside.
+pub(super) fn asked_about_name(db: Db<'_>, name: &UserUri, before: Timestamp) -> Result<Vec<Received>, StoreError> {
+    let question = "SELECT hub, wanted, received_at, with_evidence, related FROM remedy_requests \
+                    WHERE subject = ?1 AND received_at < ?2 AND decided < 2";
+    db.rows(question, (name.as_str(), before))?.iter().map(received).collect()
 }
 
 fn received(row: &Row) -> Result<Received, StoreError> {
@@ -199,6 +167,7 @@ fn received(row: &Row) -> Result<Received, StoreError> {
     Ok(Received {
         hub: parsed(&hub, "hub")?,
         wanted: wanted.ok_or_else(|| StoreError::damaged("wanted"))?,
+        related: row.get(4)?,
         at: timestamp(row.get(2)?),
         with_evidence: row.get(3)?,
     })

@@ -1,11 +1,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
+use mimi_abuse::signal::Fact;
 use mimi_mls::MAX_LIFETIME_SECS;
 use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, UserUri, Wire};
 use mimi_wire::{KeyPackageRef, local::InboxBody};
 
 use super::{
     Device, DeviceId, Hash, Store, StoreError, Wake,
+    abuse::note,
     accounts::device_of,
     database::Db,
     delivery::{devices_in_room, devices_with_mail, put_in_inbox, put_in_inboxes, put_in_inboxes_of, put_in_outbox},
@@ -76,6 +78,8 @@ pub(crate) struct CommitRecord<'a> {
     pub(crate) joined: Option<JoinRecord<'a>>,
     /// Users who are in the room no longer.
     pub(crate) gone: &'a [UserUri],
+    /// What it says about users.
+    pub(crate) facts: &'a [(UserUri, Fact)],
 }
 
 /// What has to be stored when a client has joined by an external commit.
@@ -234,6 +238,7 @@ impl Store {
             for user in record.gone {
                 forget_guest(db, room, user)?;
             }
+            record.facts.iter().try_for_each(|(user, fact)| note(db, user, fact))?;
             for (reference, _) in record.added.iter().filter(|(reference, _)| !record.reusable.contains(reference)) {
                 let insert =
                     "INSERT INTO used_key_packages (ref, used_at) VALUES (?1, ?2) ON CONFLICT (ref) DO NOTHING";

@@ -5,7 +5,7 @@ use super::{
 };
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are only ever added.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("schema_1.sql"),
     include_str!("schema_abuse.sql"),
     include_str!("schema_rooms.sql"),
@@ -13,6 +13,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("schema_ties.sql"),
     include_str!("schema_recovery.sql"),
     include_str!("schema_deletion.sql"),
+    include_str!("schema_accounts.sql"),
 ];
 
 /// Brings the database to the newest version. Several processes may do so at once: each step is taken by one of them.

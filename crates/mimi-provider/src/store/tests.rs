@@ -115,6 +115,7 @@ contract! {
 }
 
 mod deletion;
+mod remedies;
 
 const ANY: Draw = Draw { period: 0, allowed: None };
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
@@ -402,6 +403,7 @@ fn commit_with(
         again: None,
         joined: None,
         gone: &[],
+        facts: &[],
     };
     store.accept_commit(&record)
 }

@@ -7,7 +7,7 @@ use super::{
     AccountId, Device, Hash, NewDevice, Store, StoreError,
     accounts::{insert_account, insert_device, profile},
     database::Db,
-    next_number,
+    next_number, parsed,
 };
 use crate::fail::Fail;
 
@@ -83,6 +83,16 @@ impl Store {
             let insert = "INSERT INTO tie_rows (found_by, tie) VALUES (?1, ?2)";
             db.execute(insert, (&entry.found_by, &entry.tie))?;
             Ok(())
+        })
+    }
+
+    /// The pseudonyms that are accounts of their own, in no order that says anything.
+    pub(crate) fn pseudonymous_accounts(&self) -> Result<Vec<(UserUri, AccountId)>, StoreError> {
+        let all = "SELECT p.pseudonym, a.id FROM pseudonyms p JOIN accounts a ON a.user_uri = p.pseudonym \
+                   ORDER BY p.pseudonym";
+        self.look(|db| {
+            let rows = db.rows(all, [0_i64; 0])?;
+            rows.iter().map(|row| Ok((parsed(&row.get::<String>(0)?, "pseudonym")?, AccountId(row.get(1)?)))).collect()
         })
     }
 

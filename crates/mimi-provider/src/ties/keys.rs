@@ -8,7 +8,7 @@ use mimi_tie::{
 };
 
 use super::{Ties, TiesConfig};
-use crate::{KeyFileError, clock::OsEntropy};
+use crate::{KeyFileError, clock::OsEntropy, hex};
 
 impl Ties {
     /// Reads the key, or makes it where it is this provider's alone.
@@ -46,7 +46,7 @@ fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
     octets(text.trim()).ok_or_else(unusable)
 }
 
-fn octets(digits: &str) -> Option<Vec<u8>> {
+pub(crate) fn octets(digits: &str) -> Option<Vec<u8>> {
     let digits: Vec<u32> = digits.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
     let pairs = digits.chunks(2).map(|pair| match pair {
         [high, low] => u8::try_from(high * 16 + low).ok(),
@@ -62,15 +62,19 @@ fn read_or_make(path: &Path, fresh: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>,
     }
     let unusable = |_| KeyFileError::Tie(path.to_owned());
     let fresh = fresh();
-    let digits: String = fresh.iter().map(|octet| format!("{octet:02x}")).collect();
+    write_new(path, &fresh).map_err(unusable)?;
+    Ok(fresh)
+}
+
+/// Octets as hexadecimal digits, into a file that there is not yet, and that nobody else can read.
+pub(crate) fn write_new(path: &Path, octets: &[u8]) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(unusable)?;
-    file.write_all(digits.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(unusable)?;
-    file.sync_all().map_err(unusable)?;
-    Ok(fresh)
+    let mut file = options.open(path)?;
+    file.write_all(format!("{}\n", hex(octets)).as_bytes())?;
+    file.sync_all()
 }
 
 #[cfg(test)]

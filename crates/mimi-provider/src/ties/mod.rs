@@ -2,8 +2,11 @@
 //! they are the account's and fetched for by its devices; or else each with a device of its own, which belongs to no
 //! account, and beside it what the chosen way leaves of the tie.
 
+mod act;
 mod config;
 mod keys;
+mod openings;
+mod scores;
 
 use std::sync::Arc;
 
@@ -18,6 +21,8 @@ use mimi_wire::{
 };
 
 pub(crate) use config::TiesConfig;
+pub(crate) use keys::{octets, write_new};
+pub(crate) use openings::{log, openings};
 
 use crate::{
     clock::OsEntropy,
@@ -32,7 +37,7 @@ use mimi_pseudonym::Entropy as _;
 
 /// How this provider ties.
 pub(crate) struct Ties {
-    tie: Tie,
+    pub(crate) tie: Tie,
     quota: Option<Quota>,
     /// Of the blind way alone.
     tokens: Option<(Issuer, TokenChallenge)>,
@@ -48,6 +53,11 @@ impl Ties {
     /// Whether pseudonyms are the account's own.
     pub(crate) fn is_direct(&self) -> bool {
         self.tie.way() == Way::Direct
+    }
+
+    /// Whether whoever reads what is stored may learn which account is meant.
+    pub(crate) fn tells(&self) -> bool {
+        self.is_direct()
     }
 
     fn tokens(&self) -> Result<&(Issuer, TokenChallenge), Problem> {

@@ -107,6 +107,11 @@ impl Checkpoint {
         self.size
     }
 
+    /// The root of their tree (RFC 6962, section 2.1).
+    pub const fn root_hash(self) -> [u8; 32] {
+        self.root
+    }
+
     fn root(self) -> RootHash<Sha256> {
         RootHash::new(self.root.into(), self.size)
     }

@@ -11,11 +11,13 @@
 mod entry;
 mod log;
 mod opening;
+mod request;
 mod seal;
 mod witness;
 
 pub use entry::{Entry, EntryError, OwnerMark, Subject};
 pub use log::{Checkpoint, Evidence, Log, LogError};
 pub use opening::{GrantError, OpenError, OpeningShare, open};
+pub use request::OpeningRequest;
 pub use seal::{CheckedSeal, SealError, SealedAccount};
 pub use witness::{LoggedEntry, Witness, WitnessError};

@@ -5,10 +5,12 @@
 //! audited.
 
 mod ceremony;
+mod deal;
 mod operator;
 mod public;
 
 pub use ceremony::{CeremonyError, Commitment, Committing, Contribution, Revealing, SecretForOther, Sharing};
+pub use deal::deal;
 pub(crate) use operator::combine;
 pub use operator::{Operator, OperatorError, Share, ShareError};
 pub(crate) use public::{Ciphertext, Element, element_octets, read_ciphertext, read_element, write_ciphertext};

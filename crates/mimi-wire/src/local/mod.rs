@@ -2,6 +2,7 @@
 //! project's own, in the same encoding.
 
 mod account;
+mod appeal;
 mod credentials;
 mod inbox;
 mod links;
@@ -14,6 +15,7 @@ pub use account::{
     AddDeviceRequest, HubFrankingAgent, HubSender, ProviderInfo, PseudonymsRequest, PseudonymsResponse,
     RegisterAccountRequest, RegisterResponse,
 };
+pub use appeal::{AppealRequest, AppealState, OpeningsResponse, Standing, StandingRemedy};
 pub use credentials::{
     CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, IssuedDisclosure,
     UnverifiedCredentialItem, claim_code, claim_from_code,
@@ -68,6 +70,10 @@ pub const GROUP_INFO_PATH: &str = "/client/v1/groupInfo";
 pub const JOIN_LINKS_PATH: &str = "/client/v1/joinLinks";
 /// POST with `/{roomId}` [`crate::UnverifiedCommitReport`], without an answer.
 pub const REPORT_COMMIT_PATH: &str = "/client/v1/reportCommit";
+/// GET -> [`Standing`]; POST [`AppealRequest`] -> [`Standing`].
+pub const APPEAL_PATH: &str = "/client/v1/appeal";
+/// GET with `?after=N` -> [`OpeningsResponse`].
+pub const OPENINGS_PATH: &str = "/client/v1/openings";
 /// POST [`LocalIdentifierQuery`] -> [`crate::IdentifierResponse`].
 pub const IDENTIFIER_QUERY_PATH: &str = "/client/v1/identifierQuery";
 /// POST [`SetProfile`], without an answer.

@@ -43,7 +43,7 @@ fn rows(store: &Store) -> Vec<(String, i64)> {
         "audience_users",
         "tie_quota",
         "tie_counted",
-        "account_remedies",
+        "account_decisions",
     ];
     store
         .read(|db| {

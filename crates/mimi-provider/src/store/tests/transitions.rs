@@ -79,6 +79,7 @@ fn joins(
         again: None,
         joined: Some(joined),
         gone: &[],
+        facts: &[],
     };
     store.accept_commit(&record)
 }
@@ -311,7 +312,7 @@ fn facts_and_evidence_are_kept_once_and_within_bounds(place: &Place) {
 fn a_decision_is_carried_out_once(place: &Place) {
     let store = place.open();
     let (bob, club) = (bob(), room("club"));
-    let step = |remedy, hours| Step { score: 1.0, remedy, hours };
+    let step = |remedy, hours| Step { score: 1.0, remedy, hours, related: false };
     let ban = step(StepRemedy::Ban, Some(2));
     assert_eq!(store.decided_about(&bob, &club).unwrap(), None);
     assert!(store.decide(&bob, &club, &ban, "because", NOW).unwrap());
@@ -382,15 +383,20 @@ fn what_is_decided_about_an_account_shows_in_each_name_at_its_moment(place: &Pla
 
     assert!(!store.is_suspended(account).unwrap());
     let moments = [(names[0].clone(), after(10)), (user("alice"), after(20))];
-    store.remedy(account, Some((HomeRemedy::Suspend, "because")), &moments, NOW).unwrap();
+    let decide = |moments: &[(UserUri, Timestamp)]| {
+        let (remedy, explanation) = (HomeRemedy::Suspend, "because".to_owned());
+        let decision = crate::store::Decision { account, remedy, explanation, moments: moments.to_vec() };
+        store.decide_about(crate::store::Cause::Asked(account), &[decision], NOW).unwrap();
+    };
+    decide(&moments);
     let earlier = [(names[0].clone(), after(1)), (names[1].clone(), after(30))];
-    store.remedy(account, Some((HomeRemedy::Suspend, "because")), &earlier, NOW).unwrap();
+    decide(&earlier);
     assert!(store.is_suspended(account).unwrap());
     let silenced = |name: &UserUri, seconds| store.is_silenced(name, after(seconds)).unwrap();
     assert!(!silenced(&names[0], 9) && silenced(&names[0], 10), "a name keeps its moment");
     assert!(!silenced(&user("alice"), 19) && silenced(&user("alice"), 20));
     assert!(!silenced(&names[1], 29) && silenced(&names[1], 30) && !silenced(&bob(), 99));
-    store.remedy(account, None, &[], NOW).unwrap();
+    store.decide_about(crate::store::Cause::Asked(account), &[], NOW).unwrap();
     assert!(!store.is_suspended(account).unwrap() && !silenced(&names[0], 99) && !silenced(&user("alice"), 99));
 }
 

@@ -1,0 +1,188 @@
+use std::{fmt, time::Duration};
+
+use mimi_pseudonym::{
+    CipherSuite, DecodeError, Domain, PublicKey, Reader, RoomUri, SignError, Signer, Timestamp, UserUri, Wire, Writer,
+};
+use mimi_wire::label::{sign_with_label, verify_with_label};
+
+/// Label of the signature over [`RemovalRequestTbs`].
+const LABEL: &str = "MimiRemovalRequestTBS";
+/// How far a request's time may be from the present.
+const AGE_MAX: Duration = Duration::from_secs(7 * 86_400);
+
+/// What a home provider says to a hub, before it is signed: one of its users is to leave one room. It says nothing of why,
+/// and of no other user.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RemovalRequestTbs {
+    /// Random. The same request sent again has the same one, and is one request.
+    pub id: [u8; 16],
+    /// The provider that asks.
+    pub home: Domain,
+    /// The user as the room knows it.
+    pub subject: UserUri,
+    /// The room.
+    pub room: RoomUri,
+    /// When the provider made the request.
+    pub made_at: Timestamp,
+}
+
+impl Wire for RemovalRequestTbs {
+    const MAX_LEN: usize = 8192;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let version = reader.u8()?;
+        if version != 1 {
+            return Err(DecodeError::Value { field: "version", value: version.into() });
+        }
+        Ok(Self {
+            id: reader.array()?,
+            home: Wire::read(reader)?,
+            subject: Wire::read(reader)?,
+            room: Wire::read(reader)?,
+            made_at: Wire::read(reader)?,
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.u8(1);
+        writer.raw(&self.id);
+        self.home.write(writer);
+        self.subject.write(writer);
+        self.room.write(writer);
+        self.made_at.write(writer);
+    }
+}
+
+/// Names no user and no room.
+impl fmt::Debug for RemovalRequestTbs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemovalRequestTbs").field("home", &self.home).finish_non_exhaustive()
+    }
+}
+
+/// A request as it came in: nothing in it is believed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnverifiedRemovalRequest {
+    tbs: RemovalRequestTbs,
+    suite: CipherSuite,
+    signature: Vec<u8>,
+}
+
+impl Wire for UnverifiedRemovalRequest {
+    const MAX_LEN: usize = RemovalRequestTbs::MAX_LEN + 1024;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { tbs: Wire::read(reader)?, suite: Wire::read(reader)?, signature: reader.vector()?.to_vec() })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        self.tbs.write(writer);
+        self.suite.write(writer);
+        writer.vector(&self.signature);
+    }
+}
+
+/// A request that the user's own provider has signed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RemovalRequest {
+    unverified: UnverifiedRemovalRequest,
+}
+
+/// Why a request is not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RemovalRequestError {
+    /// The signer's key is none of the suite.
+    #[error("the signer's key is none of the suite")]
+    Key,
+    /// The key cannot be used.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+/// Why a request is refused. None of the reasons depends on whether the user is in the room, or the room there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RemovalRefusal {
+    /// It came from another provider than the one it names, or the user is another provider's.
+    #[error("the user is another provider's")]
+    ForeignUser,
+    /// It is about another room than the one it came for.
+    #[error("the request is about another room")]
+    OtherRoom,
+    /// It was made more than seven days from now.
+    #[error("the request's time is too far from the present")]
+    Stale,
+    /// The signature does not verify under the provider's key.
+    #[error("the signature does not verify")]
+    Signature,
+}
+
+impl UnverifiedRemovalRequest {
+    /// The suite that the request is signed in: it says which of the provider's keys verifies it.
+    pub fn suite(&self) -> CipherSuite {
+        self.suite
+    }
+
+    /// Believes the request, if it holds. `key` is the key of the provider `from`, which sent it, for
+    /// [`UnverifiedRemovalRequest::suite`].
+    ///
+    /// # Errors
+    /// [`RemovalRefusal`]
+    pub fn verify(
+        self,
+        key: &PublicKey,
+        from: &Domain,
+        room: &RoomUri,
+        now: Timestamp,
+    ) -> Result<RemovalRequest, RemovalRefusal> {
+        let RemovalRequestTbs { home, subject, room: of, made_at, .. } = &self.tbs;
+        if home != from || subject.domain() != from {
+            return Err(RemovalRefusal::ForeignUser);
+        }
+        if of != room {
+            return Err(RemovalRefusal::OtherRoom);
+        }
+        if now.since(*made_at).max(made_at.since(now)) > AGE_MAX {
+            return Err(RemovalRefusal::Stale);
+        }
+        if key.scheme() != self.suite.signature_scheme()
+            || verify_with_label(key, LABEL, &signed(&self.tbs, self.suite), &self.signature).is_err()
+        {
+            return Err(RemovalRefusal::Signature);
+        }
+        Ok(RemovalRequest { unverified: self })
+    }
+}
+
+impl RemovalRequest {
+    /// Signs a request with the provider's key for a suite: its external-sender key, as it signs for its own rooms.
+    ///
+    /// # Errors
+    /// [`RemovalRequestError`]
+    pub fn sign(tbs: RemovalRequestTbs, suite: CipherSuite, signer: &dyn Signer) -> Result<Self, RemovalRequestError> {
+        if signer.public_key().scheme() != suite.signature_scheme() {
+            return Err(RemovalRequestError::Key);
+        }
+        let signature = sign_with_label(signer, LABEL, &signed(&tbs, suite))?;
+        Ok(Self { unverified: UnverifiedRemovalRequest { tbs, suite, signature } })
+    }
+
+    /// What the provider says.
+    pub fn tbs(&self) -> &RemovalRequestTbs {
+        &self.unverified.tbs
+    }
+
+    /// The encoding, to be sent and to be kept: it can be verified again.
+    pub fn encode(&self) -> Vec<u8> {
+        self.unverified.encode()
+    }
+}
+
+/// The suite is signed as well.
+fn signed(tbs: &RemovalRequestTbs, suite: CipherSuite) -> Vec<u8> {
+    let mut writer = Writer::default();
+    tbs.write(&mut writer);
+    suite.write(&mut writer);
+    writer.into_octets()
+}
