@@ -216,8 +216,11 @@ impl Provider {
             () = shutdown => {}
         }
         stop.send_replace(true);
+        inner.store.live().close();
         server::drained(&inner).await;
         workers.shutdown().await;
+        // What is left of it, the next start finds.
+        let _ = inner.blocking(|inner| Ok(inner.store.sweep()?)).await;
         inner.recorder.write_counts();
     }
 }
@@ -298,6 +301,7 @@ impl Inner {
     pub(crate) fn wake(&self, wake: &Wake) {
         self.wakers.wake(wake);
         if self.store.is_shared() {
+            self.store.live().look(&wake.devices);
             self.untold.add(wake);
         }
     }

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
+    load::{Load, Store},
     scenario::{Report, Variant, client_crash, connection, consent, crash, join_link, knock},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
@@ -22,6 +23,7 @@ Scenarios; all of them without a name:
   knock         Cathy knocks at a room between three providers, and is let in much later
   client-crash  every flow with clients that are processes and are killed at every step; not with suite 2 unless asked for
   crash         the connection flow again, while both providers are killed over and over, and clients as well
+  load          clients send and receive for a moment: everything arrives once and in order
   bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
   bench-pseudonyms  what a pseudonym costs, with 10, 100, 1,000 and 10,000 of them in one account
 
@@ -31,6 +33,7 @@ Options:
   --suite 1|2   with one MLS suite: 1 (X25519, Ed25519) or 2 (P-256); both without
   --rounds N    of bench-flow: so many flows, of which the mean is printed; 5 without
   --count N     of many-pseudonyms and bench-pseudonyms: with so many
+  --store S     of crash: sqlite or postgres; both without it, where PostgreSQL is on the machine
   --seed N      of crash: says when providers and clients are killed; 1 without
   --keep        leaves databases, logs and recordings behind, and says where
   --help        this text
@@ -49,6 +52,7 @@ enum Command {
     JoinLink,
     Knock,
     Crash,
+    Load,
     ClientCrash,
     Consent,
     Many,
@@ -64,6 +68,7 @@ struct Arguments {
     rounds: u32,
     seed: u64,
     count: Option<u32>,
+    store: Option<Store>,
     keep: Keep,
 }
 
@@ -96,6 +101,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
         rounds: ROUNDS,
         seed: 1,
         count: None,
+        store: None,
         keep: Keep::No,
     };
     let mut named = false;
@@ -115,6 +121,11 @@ fn parse(words: &[String]) -> Result<Arguments> {
                 Some(count @ 1..) => arguments.count = Some(count),
                 _ => bail!("--count is a number above 0"),
             },
+            "--store" => match words.next() {
+                Some("sqlite") => arguments.store = Some(Store::Sqlite),
+                Some("postgres") => arguments.store = Some(Store::Postgres),
+                _ => bail!("--store is sqlite or postgres"),
+            },
             "--keep" => arguments.keep = Keep::Yes,
             "--format" => match words.next().map(str::parse) {
                 Some(Ok(format)) => arguments.format = Some(format),
@@ -131,6 +142,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
             "join-link" if !named => (named, arguments.command) = (true, Command::JoinLink),
             "knock" if !named => (named, arguments.command) = (true, Command::Knock),
             "crash" if !named => (named, arguments.command) = (true, Command::Crash),
+            "load" if !named => (named, arguments.command) = (true, Command::Load),
             "client-crash" if !named => (named, arguments.command) = (true, Command::ClientCrash),
             "consent" if !named => (named, arguments.command) = (true, Command::Consent),
             "many-pseudonyms" if !named => (named, arguments.command) = (true, Command::Many),
@@ -148,6 +160,12 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     let mut passed = true;
+    if matches!(arguments.command, Command::Load | Command::Scenarios) {
+        passed &= load().await?;
+    }
+    if arguments.command == Command::Load {
+        return Ok(passed);
+    }
     for suite in &arguments.suites {
         if arguments.command == Command::Bench {
             let Arguments { rounds, keep, .. } = *arguments;
@@ -192,11 +210,39 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             passed &= judge(&format!("client-crash-{}", suite.code()), &report.failures, report.elapsed, None);
         }
         if is(Command::Crash) {
-            eprintln!("e2e: the same with suite {}, killed over and over", suite.code());
-            let report = crash::run(variant(arguments.format.unwrap_or_default()), arguments.seed).await?;
-            println!("{}\n\n{report}", report.name);
-            passed &= judge(&report.name, &report.failures(), report.elapsed, report.kept.as_deref());
+            // Where everything runs, once on PostgreSQL is enough.
+            let once = arguments.command == Command::Scenarios && arguments.suites.first() != Some(suite);
+            let both = if once { vec![Store::Sqlite] } else { vec![Store::Sqlite, Store::Postgres] };
+            let stores = arguments.store.map_or(both, |store| vec![store]);
+            for store in stores {
+                if arguments.store.is_none() && store == Store::Postgres && !store.is_there() {
+                    eprintln!("e2e: SKIPPED: crash on PostgreSQL: there is none on this machine (no initdb)");
+                    continue;
+                }
+                eprintln!("e2e: the same with suite {} on {store:?}, killed over and over", suite.code());
+                let variant = variant(arguments.format.unwrap_or_default());
+                let report = crash::run(variant, store, arguments.seed).await?;
+                println!("{}\n\n{report}", report.name);
+                passed &= judge(&report.name, &report.failures(), report.elapsed, report.kept.as_deref());
+            }
         }
+    }
+    Ok(passed)
+}
+
+/// A short run of what `cargo xtask load` does, for the check at its end: small rooms over two providers, and one provider
+/// alone.
+async fn load() -> Result<bool> {
+    let mut passed = true;
+    for (providers, size) in [(2, 2), (2, 10), (1, 4)] {
+        eprintln!("e2e: load: 3 rooms of {size} at {providers} providers");
+        let (store, octets, pause) = (Store::Sqlite, 100, Duration::ZERO);
+        let load = Load { store, processes: 1, providers, size, rooms: 3, seconds: 1, octets, pause };
+        let costs = load.run().await?;
+        println!("load: {} messages, {} received", costs.sent, costs.delivered);
+        let nothing = (costs.delivered == 0).then(|| "nothing was received".to_owned());
+        let failures: Vec<_> = costs.faults.into_iter().chain(nothing).collect();
+        passed &= judge("load", &failures, costs.elapsed, None);
     }
     Ok(passed)
 }
@@ -209,7 +255,7 @@ fn client_crash_in(arguments: &Arguments, suite: CipherSuite) -> bool {
 /// The formats in which the connection flow is gone through with a suite.
 fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
     match (arguments.command, arguments.format) {
-        (Command::Crash | Command::ClientCrash | Command::Consent, _) => Vec::new(),
+        (Command::Crash | Command::ClientCrash | Command::Load | Command::Consent, _) => Vec::new(),
         (_, Some(format)) => vec![format],
         (Command::Connection | Command::JoinLink | Command::Knock, None) => DisclosureFormat::ALL.to_vec(),
         _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
@@ -275,7 +321,9 @@ mod tests {
         assert_eq!(parsed("join-link").unwrap().command, Command::JoinLink);
         assert_eq!(parsed("knock --suite 1").unwrap().command, Command::Knock);
         let crash = parsed("crash --seed 7 --suite 1").unwrap();
-        assert_eq!((crash.command, crash.seed), (Command::Crash, 7));
+        assert_eq!((crash.command, crash.seed, crash.store), (Command::Crash, 7, None));
+        assert_eq!(parsed("crash --store postgres").unwrap().store, Some(Store::Postgres));
+        assert_eq!(parsed("load").unwrap().command, Command::Load);
         assert_eq!(parsed("client-crash").unwrap().command, Command::ClientCrash);
         assert_eq!(parsed("connection").unwrap().command, Command::Connection);
         let many = parsed("bench-pseudonyms --count 70").unwrap();
@@ -309,6 +357,7 @@ mod tests {
             "--keeps",
             "--rounds 0",
             "--seed x",
+            "--store files",
             "--count 0",
         ] {
             assert!(parsed(wrong).is_err(), "{wrong}");

@@ -36,7 +36,14 @@ impl World {
     /// # Errors
     /// If they do not start, or do not answer as they should.
     pub async fn start(scenario: &str, domains: &[&str], keep: Keep) -> Result<Self> {
-        let mut fixture = Fixture::create(scenario, domains, keep)?;
+        Self::of(Fixture::create(scenario, domains, keep)?).await
+    }
+
+    /// As [`World::start`], with files that are there already.
+    ///
+    /// # Errors
+    /// As [`World::start`].
+    pub async fn of(mut fixture: Fixture) -> Result<Self> {
         let processes = start_all(&mut fixture).await?;
         let mut world = Self { processes, fixture, begun: Instant::now(), clients_before: 0.0, ready_ms: 0 };
         let sites = world.fixture.sites();

@@ -25,7 +25,7 @@ pub(crate) use page::page;
 pub(crate) use recovery::report;
 pub(crate) use remedies::{Order, order};
 pub(crate) use rooms::Rooms;
-pub(crate) use submit::submit;
+pub(crate) use submit::{problem, submit};
 pub(crate) use update::update;
 
 use crate::{fail::Fail, provider::Inner, server::Peer};

@@ -4,8 +4,7 @@ use mimi_pseudonym::{ClientUri, Domain, Timestamp, UserUri, Wire};
 use mimi_wire::{KeyPackage, KeyPackageRef, RequiredCapabilities, local::InboxBody};
 
 use super::{
-    Device, DeviceId, Hash, Store, StoreError, accounts::device_of, database::Db, delivery::put_in_inbox, millis,
-    parsed,
+    Device, DeviceId, Hash, Store, StoreError, accounts::device_of, database::Db, mail::put_in_inbox, millis, parsed,
 };
 
 /// How long after its end a KeyPackage is remembered, so that a late Welcome still finds its way: 30 days.
