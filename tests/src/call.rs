@@ -58,7 +58,7 @@ pub enum Call {
 }
 
 /// Paths of [`local`], without what follows them.
-const LOCAL: [(&str, Call); 19] = [
+const LOCAL: [(&str, Call); 20] = [
     (local::REGISTER_PATH, Call::Register),
     (local::DEVICE_PATH, Call::AddDevice),
     (local::INFO_PATH, Call::Info),
@@ -76,6 +76,7 @@ const LOCAL: [(&str, Call); 19] = [
     (local::REPORT_COMMIT_PATH, Call::Complaints),
     (local::IDENTIFIER_QUERY_PATH, Call::IdentifierQuery),
     (local::INBOX_PATH, Call::Inbox),
+    (local::EVENTS_PATH, Call::Inbox),
     (local::ACK_PATH, Call::Ack),
     (DIRECTORY_PATH, Call::Directory),
 ];

@@ -44,6 +44,8 @@ pub struct Site {
     domain: Domain,
     folder: PathBuf,
     address: SocketAddr,
+    /// The connection string of its database, if that is not a file.
+    database: Option<String>,
 }
 
 impl Fixture {
@@ -63,13 +65,24 @@ impl Fixture {
             let domain: Domain = domain.parse()?;
             let folder = root.join(domain.as_str());
             fs::create_dir_all(folder.join("data")).with_context(|| format!("{} cannot be made", folder.display()))?;
-            Ok(Site { domain, folder, address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) })
+            Ok(Site { domain, folder, address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), database: None })
         };
         let sites = domains.iter().map(site).collect::<Result<_>>()?;
         let mut fixture = Self { root, keep, sites };
         fixture.write_certificates()?;
         fixture.choose_ports()?;
         Ok(fixture)
+    }
+
+    /// Gives each provider a database on a server, by its connection string, instead of a file.
+    ///
+    /// # Errors
+    /// If a configuration cannot be written.
+    pub fn choose_databases(&mut self, mut database: impl FnMut(&Domain) -> String) -> Result<()> {
+        for site in &mut self.sites {
+            site.database = Some(database(&site.domain));
+        }
+        self.sites.iter().try_for_each(|site| write(&site.config(), &self.configuration(site)))
     }
 
     /// The folder.
@@ -195,6 +208,9 @@ impl Fixture {
             own.address,
             own.address.port()
         );
+        if let Some(database) = &own.database {
+            text += &format!("\n[database]\npostgres = \"{database}\"\n");
+        }
         for site in &self.sites {
             let Site { domain, address, .. } = site;
             text += &format!("\n[[anchors]]\ncertificate = \"../{domain}/issuer.pem\"\ndomains = [\"{domain}\"]\n");
@@ -237,6 +253,11 @@ impl Site {
     /// The configuration file.
     pub fn config(&self) -> PathBuf {
         self.folder.join("mimi.toml")
+    }
+
+    /// The connection string of its database, if that is not a file in [`Site::data`].
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_deref()
     }
 
     /// The folder of the database.

@@ -67,7 +67,7 @@ async fn a_notification_that_a_hub_repeats_is_delivered_once() {
         .map(|load| load.kind)
         .collect();
     assert!(kinds.contains(&Kind::Welcome) && kinds.contains(&Kind::Message), "{kinds:?}");
-    let numbers = "SELECT SUM(last_sequence) FROM devices";
+    let numbers = "SELECT seq FROM sqlite_sequence WHERE name = 'events'";
     let before = rows(&data(&world, "a.example"), numbers).unwrap();
     let hub = world.fixture().peer("b.example").unwrap();
     let site = world.fixture().site("a.example").unwrap().clone();

@@ -56,6 +56,16 @@ pub fn bench_pseudonyms(args: &[&str]) -> Result<u8> {
     scenarios(&["--release"], &[&["bench-pseudonyms"], args].concat())
 }
 
+/// What messages cost. The provider is built as for operation: without what records.
+pub fn load(args: &[&str]) -> Result<u8> {
+    let provider = match built(&["--release"], &[])? {
+        Ok(provider) => provider,
+        Err(code) => return Ok(code),
+    };
+    let run = ["run", "--quiet", "--release", "--package", "mimi-e2e", "--bin", "load", "--"];
+    stage("run the load", cargo().args(run).args(args).env(PROVIDER, provider))
+}
+
 fn scenarios(profile: &[&str], args: &[&str]) -> Result<u8> {
     let provider = match provider(profile)? {
         Ok(provider) => provider,
@@ -71,15 +81,10 @@ const PROVIDER: &str = "MIMI_PROVIDER_BIN";
 /// Builds the provider as the process that tests and scenarios start, with the features that record and that issue every
 /// format, and puts it where no other build writes over it: one of the whole workspace has no such features. Gives its path, or cargo's exit code.
 fn provider(profile: &[&str]) -> Result<Result<PathBuf, u8>> {
-    let build = ["build", "--package", "mimi-provider", "--features", "record,authority", "--bin", "mimi-provider"];
-    let code = stage("build the provider", cargo().args(build).args(profile))?;
-    if code != 0 {
-        return Ok(Err(code));
-    }
-    // Once more, for cargo to say where it is: nothing is left to build.
-    let said = cargo().args(build).args(profile).args(["--message-format", "json", "--quiet"]).output()?;
-    let built =
-        executable(&String::from_utf8_lossy(&said.stdout)).context("cargo does not say where the provider is")?;
+    let built = match built(profile, &["--features", "record,authority"])? {
+        Ok(built) => built,
+        Err(code) => return Ok(Err(code)),
+    };
     let folder = built.parent().context("the provider is in no folder")?.join("recording");
     let copy = folder.join(built.file_name().context("the provider has no name")?);
     fs::create_dir_all(&folder)?;
@@ -88,6 +93,19 @@ fn provider(profile: &[&str]) -> Result<Result<PathBuf, u8>> {
     fs::copy(&built, &fresh).with_context(|| format!("{} cannot be written", fresh.display()))?;
     fs::rename(&fresh, &copy).with_context(|| format!("{} cannot be written", copy.display()))?;
     Ok(Ok(copy))
+}
+
+/// Builds the provider. Gives the path where cargo puts it, or cargo's exit code.
+fn built(profile: &[&str], features: &[&str]) -> Result<Result<PathBuf, u8>> {
+    let build = ["build", "--package", "mimi-provider", "--bin", "mimi-provider"];
+    let code = stage("build the provider", cargo().args(build).args(features).args(profile))?;
+    if code != 0 {
+        return Ok(Err(code));
+    }
+    // Once more, for cargo to say where it is: nothing is left to build.
+    let json = ["--message-format", "json", "--quiet"];
+    let said = cargo().args(build).args(features).args(profile).args(json).output()?;
+    executable(&String::from_utf8_lossy(&said.stdout)).context("cargo does not say where the provider is").map(Ok)
 }
 
 /// The program in what cargo says of a build, line by line in JSON.

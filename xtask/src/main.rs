@@ -24,6 +24,9 @@ Commands:
   test                      run every test of the workspace
   bench flow [options]      what the connection flow costs, in release mode
   bench pseudonyms [options]  what many pseudonyms in one account cost, in release mode
+  load [options]            what messages cost, in release mode: clients that send and receive without a pause, and a check
+                            that all of it arrived once and in order:
+                              cargo xtask load --help                every option
   fuzz [target] [options]   give every target, or those that are named, inputs that nobody has thought of:
                               cargo xtask fuzz --seconds 10          each for so long; 60 without it
   tidy                      arrows between crates, invariants, file lengths, crate metadata, links
@@ -55,6 +58,7 @@ fn run(args: &[&str]) -> Result<u8> {
         ["bench", "flow", rest @ ..] => commands::bench_flow(rest),
         ["bench", "pseudonyms", rest @ ..] => commands::bench_pseudonyms(rest),
         ["bench", ..] => bail!("the benchmarks are: cargo xtask bench flow, cargo xtask bench pseudonyms"),
+        ["load", rest @ ..] => commands::load(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["tidy"] => tidy::run(),
         ["package"] => commands::package(),
@@ -72,7 +76,7 @@ mod tests {
     fn help_is_a_success_and_names_every_command() {
         assert_eq!(run(&["--help"]).unwrap(), 0);
         assert_eq!(run(&[]).unwrap(), 0);
-        for command in ["e2e", "test", "bench flow", "bench pseudonyms", "fuzz", "tidy", "package", "ci"] {
+        for command in ["e2e", "test", "bench flow", "bench pseudonyms", "load", "fuzz", "tidy", "package", "ci"] {
             assert!(HELP.contains(&format!("\n  {command} ")), "{command}");
         }
     }

@@ -11,7 +11,12 @@ use mimi_flow::{Command, CommandError, Context, Device, Effect, Event, EventId, 
 use mimi_pseudonym::{Clock, Entropy, Timestamp, Wire};
 use mimi_wire::local::DeviceToken;
 
-use crate::{ProviderAddress, StoreError, StoreKey, TransportError, store::Store, taken::Taken, transport::Transport};
+use crate::{
+    ProviderAddress, StoreError, StoreKey, TransportError,
+    store::Store,
+    taken::Taken,
+    transport::{Feed, Transport},
+};
 
 /// Why a client cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +72,11 @@ pub struct Client {
     given: Option<EventId>,
     wake: Option<Timestamp>,
     backoff: Duration,
+    feed: Option<Feed>,
     received: u64,
     acknowledged: u64,
+    /// Events that are kept here and that the provider has not been told of, and since when there are any.
+    untold: (usize, Option<tokio::time::Instant>),
     /// What was taken and perhaps not acknowledged, before or after the device was opened.
     taken: Taken,
 }
@@ -76,6 +84,10 @@ pub struct Client {
 pub(crate) const TOKEN: &str = "token";
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// So many events are acknowledged together at the most.
+const TOGETHER: usize = 64;
+/// How long the first of them waits for others.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Client {
     /// Opens the device in a store.
@@ -104,8 +116,10 @@ impl Client {
             given: None,
             wake: None,
             backoff: BACKOFF_MIN,
+            feed: None,
             received: 0,
             acknowledged: 0,
+            untold: (0, None),
             taken: Taken::default(),
         }
     }
@@ -210,19 +224,34 @@ impl Client {
         }
     }
 
-    /// Waits for the inbox, takes what is there, keeps it, and only then acknowledges it.
+    /// Waits for events, takes what is there, keeps it, and acknowledges it only then: several together, where more come
+    /// within a moment.
     async fn receive(&mut self, left: Duration) -> Result<(), ClientError> {
-        if self.acknowledged < self.received && !self.acknowledge(left).await? {
-            return Ok(());
+        let now = tokio::time::Instant::now();
+        let due = self.untold.1.map(|since| (since + PATIENCE).saturating_duration_since(now));
+        if due == Some(Duration::ZERO) || self.untold.0 >= TOGETHER {
+            return self.acknowledge(left).await.map(drop);
         }
+        let mut feed = match self.feed.take() {
+            Some(feed) => feed,
+            None => match self.transport.events(self.received).await {
+                Ok(feed) => feed,
+                Err(error) => return self.pause(error, left).await,
+            },
+        };
         let until_wake = self.wake.map(|at| at.since(self.surroundings.clock.now()));
-        let wait = left.min(Duration::from_secs(20)).min(until_wake.unwrap_or(Duration::MAX));
-        let events = match self.transport.inbox(self.received, wait).await {
+        let wait = left.min(until_wake.unwrap_or(Duration::MAX)).min(due.unwrap_or(Duration::from_secs(20)));
+        let events = match feed.next(wait).await {
             Ok(events) => events,
             Err(error) => return self.pause(error, left).await,
         };
+        self.feed = Some(feed);
         self.backoff = BACKOFF_MIN;
-        let Some(last) = events.last().map(|event| event.sequence) else { return Ok(()) };
+        let Some(last) = events.last().map(|event| event.sequence) else {
+            // Nothing more comes within the time there is: whoever waits may go away now.
+            return if wait == left { self.acknowledge(Duration::ZERO).await.map(drop) } else { Ok(()) };
+        };
+        let count = events.len();
         for event in events {
             if !self.taken.is_new(&event) {
                 continue;
@@ -231,15 +260,20 @@ impl Client {
         }
         self.save()?;
         self.received = last;
-        self.acknowledge(Duration::ZERO).await.map(drop)
+        self.untold = (self.untold.0 + count, self.untold.1.or(Some(now)));
+        Ok(())
     }
 
-    /// Lets the provider forget what is kept here. If it cannot be reached, that is tried again before the inbox is looked
-    /// at the next time; what comes once more after a restart does no harm.
+    /// Lets the provider forget what is kept here. If it cannot be reached, that is tried again before events are looked for
+    /// the next time; what comes once more after a restart does no harm.
     async fn acknowledge(&mut self, left: Duration) -> Result<bool, ClientError> {
+        if self.acknowledged == self.received {
+            return Ok(true);
+        }
         match self.transport.acknowledge(self.received).await {
             Ok(()) => {
                 self.acknowledged = self.received;
+                self.untold = (0, None);
                 self.taken.acknowledged(self.received);
                 Ok(true)
             }

@@ -5,10 +5,11 @@ use mimi_pseudonym::{Domain, RoomUri, Wire};
 use mimi_wire::{
     MEDIA_TYPE, Problem, ProblemDocument,
     directory::percent_encode,
-    local::{self, AckRequest, DeviceToken, InboxEvent, InboxResponse},
+    local::{self, AckRequest, DeviceToken, EventFrames, InboxEvent},
 };
-use reqwest::{Method, StatusCode, header};
+use reqwest::{Method, Response, StatusCode, header};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
+use tokio::time::{Instant, timeout_at};
 
 /// How to reach the own provider.
 #[derive(Debug, Clone)]
@@ -52,7 +53,11 @@ pub(crate) struct Transport {
 }
 
 /// The longest answer that is read.
-const ANSWER_MAX: usize = InboxResponse::MAX_LEN;
+const ANSWER_MAX: usize = 64 << 20;
+/// After so long a stream of events is opened anew.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(12 * 3600);
+/// The most events that are taken at once.
+const TOGETHER: usize = 256;
 
 impl Transport {
     pub(crate) fn new(provider: &ProviderAddress, token: Option<&DeviceToken>) -> Result<Self, TransportError> {
@@ -71,6 +76,8 @@ impl Transport {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
+            .http2_keep_alive_interval(Duration::from_secs(30))
+            .http2_keep_alive_while_idle(true)
             .timeout(Duration::from_secs(60));
         if let Some(address) = provider.address {
             builder = builder.resolve(provider.domain.as_str(), address);
@@ -91,12 +98,14 @@ impl Transport {
         }
     }
 
-    /// The events of the inbox behind a number, waiting for one if there is none.
-    pub(crate) async fn inbox(&self, after: u64, wait: Duration) -> Result<Vec<InboxEvent>, TransportError> {
-        // Rounded up: what is left of a millisecond would cost another request.
-        let path = format!("{}?after={after}&wait={}", local::INBOX_PATH, wait.as_micros().div_ceil(1_000));
-        let body = self.exchange(Method::GET, &path, None, Vec::new()).await?;
-        Ok(InboxResponse::decode(&body).map_err(|_| TransportError::Nonsense)?.events)
+    /// Opens the stream of the events behind a number.
+    pub(crate) async fn events(&self, after: u64) -> Result<Feed, TransportError> {
+        let path = format!("{}?after={after}", local::EVENTS_PATH);
+        let response = self.send(Method::GET, &path, None, Vec::new(), Some(STREAM_TIMEOUT)).await?;
+        if response.status() == StatusCode::OK {
+            return Ok(Feed { response, frames: EventFrames::after(after) });
+        }
+        Err(whole(response).await.err().unwrap_or(TransportError::Nonsense))
     }
 
     /// Lets the provider forget the events up to a number.
@@ -133,6 +142,18 @@ impl Transport {
         key: Option<String>,
         body: Vec<u8>,
     ) -> Result<Vec<u8>, TransportError> {
+        whole(self.send(method, path, key, body, None).await?).await
+    }
+
+    /// Sends a request and waits for the beginning of its answer.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<String>,
+        body: Vec<u8>,
+        timeout: Option<Duration>,
+    ) -> Result<Response, TransportError> {
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
         if let Some(key) = key {
             request = request.header("idempotency-key", format!("\"{key}\""));
@@ -143,24 +164,62 @@ impl Transport {
         if method == Method::POST {
             request = request.header(header::CONTENT_TYPE, MEDIA_TYPE).body(body);
         }
-        let mut response = request.send().await.map_err(|_| TransportError::Unreachable)?;
-        let status = response.status();
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|_| TransportError::Unreachable)? {
-            if answer.len() + chunk.len() > ANSWER_MAX {
-                return Err(TransportError::Nonsense);
+        if let Some(timeout) = timeout {
+            request = request.timeout(timeout);
+        }
+        request.send().await.map_err(|_| TransportError::Unreachable)
+    }
+}
+
+/// The whole of an answer.
+async fn whole(mut response: Response) -> Result<Vec<u8>, TransportError> {
+    let status = response.status();
+    let mut answer = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|_| TransportError::Unreachable)? {
+        if answer.len() + chunk.len() > ANSWER_MAX {
+            return Err(TransportError::Nonsense);
+        }
+        answer.extend_from_slice(&chunk);
+    }
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let problem = ProblemDocument::from_json(&answer).ok().map(|document| document.problem);
+    match (status, problem) {
+        (StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT, _) => Err(TransportError::Busy),
+        (status, _) if status.is_server_error() => Err(TransportError::Busy),
+        (_, Some(problem)) => Err(TransportError::Refused(problem)),
+        _ => Err(TransportError::Nonsense),
+    }
+}
+
+/// A stream of events.
+pub(crate) struct Feed {
+    response: Response,
+    frames: EventFrames,
+}
+
+impl Feed {
+    /// The events that have come, waiting for the next one for so long; none if there is none.
+    pub(crate) async fn next(&mut self, wait: Duration) -> Result<Vec<InboxEvent>, TransportError> {
+        let until = Instant::now() + wait;
+        let mut events = Vec::new();
+        loop {
+            while events.len() < TOGETHER
+                && let Some(event) = self.frames.next_event().map_err(|_| TransportError::Nonsense)?
+            {
+                events.push(event);
             }
-            answer.extend_from_slice(&chunk);
-        }
-        if status.is_success() {
-            return Ok(answer);
-        }
-        let problem = ProblemDocument::from_json(&answer).ok().map(|document| document.problem);
-        match (status, problem) {
-            (StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT, _) => Err(TransportError::Busy),
-            (status, _) if status.is_server_error() => Err(TransportError::Busy),
-            (_, Some(problem)) => Err(TransportError::Refused(problem)),
-            _ => Err(TransportError::Nonsense),
+            if events.len() >= TOGETHER {
+                return Ok(events);
+            }
+            // What has come already is read without waiting.
+            let until = if events.is_empty() { until } else { Instant::now() };
+            match timeout_at(until, self.response.chunk()).await {
+                Ok(Ok(Some(chunk))) => self.frames.push(&chunk),
+                Ok(Ok(None) | Err(_)) if events.is_empty() => return Err(TransportError::Unreachable),
+                _ => return Ok(events),
+            }
         }
     }
 }

@@ -21,6 +21,10 @@ pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
     let mut not_before = Instant::now();
     loop {
         sleep(PERIOD).await;
+        inner.rooms.rest();
+        if let Err(error) = inner.blocking(|inner| Ok(inner.store.sweep()?)).await {
+            inner.log.fault(format_args!("events: {error}"));
+        }
         // Another process, such as the operator's, may have deleted an account.
         match inner.blocking(|inner| Ok(inner.store.deletions()?)).await {
             Ok(now) if deletions == Some(now) => {}

@@ -122,6 +122,7 @@ pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
 }
 
 /// What is stamped on a message once the time is known at which it is accepted.
+#[derive(Clone)]
 pub(crate) struct Stamp {
     /// What the sender has committed to, and who stamps; none if the sender wants no stamp, or nobody gives any.
     wanted: Option<(FrankAad, FrankingAgentData)>,

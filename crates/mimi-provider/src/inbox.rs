@@ -63,7 +63,7 @@ fn response(events: &[(u64, Vec<u8>)]) -> Vec<u8> {
 
 /// The device has taken its events up to a number: they are deleted.
 pub(crate) async fn ack(inner: &Arc<Inner>, device: Device, request: AckRequest) -> Result<Reply, Fail> {
-    inner.blocking(move |inner| Ok(inner.store.ack(device.id, request.up_to)?)).await?;
+    inner.store.ack_soon(device.id, request.up_to).await?;
     Ok(Reply::Nothing)
 }
 
@@ -77,19 +77,12 @@ pub(crate) async fn notify(
     if room.domain() != peer.domain() {
         return Err(Problem::ForeignUser.into());
     }
-    let outcome = inner
-        .blocking(move |inner| {
-            let messages: Vec<_> =
-                messages.into_vec().into_iter().map(|message| notification(&room, message)).collect();
-            let outcome = inner.store.notify(&room, &messages)?;
-            if let NotifyOutcome::Taken(wake) = &outcome {
-                inner.wake(wake);
-            }
-            Ok(outcome)
-        })
-        .await?;
-    match outcome {
-        NotifyOutcome::Taken(_) => Ok(Reply::Created),
+    let messages = messages.into_vec().into_iter().map(|message| notification(&room, message)).collect();
+    match inner.store.notify_soon(room, messages).await? {
+        NotifyOutcome::Taken(wake) => {
+            inner.wake(&wake);
+            Ok(Reply::Created)
+        }
         NotifyOutcome::UnknownKeyPackageRef => Err(Problem::UnknownKeyPackageRef.into()),
         NotifyOutcome::UnknownRoom => Err(Problem::UnknownRoom.into()),
     }

@@ -7,6 +7,7 @@ mod config;
 mod consent;
 mod couriers;
 mod credentials;
+mod events;
 mod fail;
 mod forget;
 mod franking;

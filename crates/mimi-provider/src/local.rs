@@ -290,18 +290,18 @@ pub(crate) async fn submit(
     room: RoomUri,
     request: SubmitMessageRequest,
 ) -> Result<Reply, Fail> {
-    let (account, user) = (device.account, request.sending_user.clone());
-    check_in_room(inner, device, &room).await?;
-    if !inner.blocking(move |inner| Ok(inner.store.owns(account, &user)?)).await? {
-        return Err(Problem::ForeignUser.into());
-    }
-    abuse::check_sender(inner, request.sending_user.clone()).await?;
+    let account = device.account;
+    let response: SubmitMessageResponse = if room.domain() == inner.domain() {
+        hub::submit(inner, Requester::Own, Some(device), room, request).await?
+    } else {
+        let (of, sender) = (room.clone(), request.sending_user.clone());
+        let refused = inner.blocking(move |inner| Ok(inner.store.may_speak(&device, &of, &sender, inner.now())?));
+        if let Some(refused) = refused.await? {
+            return Err(hub::problem(&refused).into());
+        }
+        forward(inner, Endpoint::SubmitMessage, &room, request.encode()).await?
+    };
     abuse::own_did(inner, account, SignalKind::MessageRate).await?;
-    if room.domain() == inner.domain() {
-        let response = hub::submit(inner, Requester::Own, room, request).await?;
-        return Ok(Reply::message(&response));
-    }
-    let response: SubmitMessageResponse = forward(inner, Endpoint::SubmitMessage, &room, request.encode()).await?;
     Ok(Reply::message(&response))
 }
 

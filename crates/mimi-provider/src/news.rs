@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{sync::Notify, time::sleep};
@@ -12,6 +12,8 @@ use crate::{provider::Inner, store::Wake};
 
 /// How long to wait after a connection broke.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often those who listen look into the database without having heard anything.
+const LOOK: Duration = Duration::from_secs(5);
 /// How long to listen before looking whether the provider ends.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -53,7 +55,12 @@ pub(crate) async fn tell(inner: Arc<Inner>) -> Infallible {
 /// Hears what the other processes tell.
 pub(crate) async fn hear(inner: Arc<Inner>) -> Infallible {
     let Some(mut news) = inner.store.news() else { return std::future::pending().await };
+    let mut looked = Instant::now();
     loop {
+        if looked.elapsed() >= LOOK {
+            inner.store.live().look_all();
+            looked = Instant::now();
+        }
         let heard = tokio::task::spawn_blocking(move || {
             let heard = news.hear(PATIENCE);
             (news, heard)
@@ -61,8 +68,14 @@ pub(crate) async fn hear(inner: Arc<Inner>) -> Infallible {
         let Ok((back, heard)) = heard.await else { return std::future::pending().await };
         news = back;
         match heard {
-            Ok(Some(wake)) => inner.wakers.wake(&wake),
-            Ok(None) => inner.wakers.wake_all(),
+            Ok(Some(wake)) => {
+                inner.wakers.wake(&wake);
+                inner.store.live().look(&wake.devices);
+            }
+            Ok(None) => {
+                inner.wakers.wake_all();
+                inner.store.live().look_all();
+            }
             Err(error) => {
                 inner.log.fault(format_args!("news: {error}"));
                 sleep(PAUSE).await;

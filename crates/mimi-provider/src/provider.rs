@@ -220,8 +220,11 @@ impl Provider {
             () = shutdown => {}
         }
         stop.send_replace(true);
+        inner.store.live().close();
         server::drained(&inner).await;
         workers.shutdown().await;
+        // What is left of it, the next start finds.
+        let _ = inner.blocking(|inner| Ok(inner.store.sweep()?)).await;
         inner.recorder.write_counts();
     }
 }
@@ -302,6 +305,7 @@ impl Inner {
     pub(crate) fn wake(&self, wake: &Wake) {
         self.wakers.wake(wake);
         if self.store.is_shared() {
+            self.store.live().look(&wake.devices);
             self.untold.add(wake);
         }
     }

@@ -483,6 +483,8 @@ async fn a_user_leaves_another_hubs_room_when_its_own_provider_wants_it() {
     let proposed = alice.until(&world, |event| matches!(event, FanoutEvent::Proposal { .. })).await;
     let kept = |world: &World| world.dump().iter().filter(|row| row.starts_with("hub_removals:")).count();
     assert_eq!(kept(&world), 1, "with the request as it was signed");
+    let told = bob.until(&world, |event| matches!(event, FanoutEvent::Proposal { .. })).await;
+    assert!(matches!(open(&mut bobs, told, &world), Opened::Proposal { by: None, own: true }));
     let omitting = alices.commit(Wanted::default()).unwrap();
     assert_eq!(
         alice.commit(&world, &uri, omitting).await,
@@ -494,8 +496,6 @@ async fn a_user_leaves_another_hubs_room_when_its_own_provider_wants_it() {
     let bundle = alices.commit(Wanted::default()).unwrap();
     assert!(matches!(alice.commit(&world, &uri, bundle).await, Ok(UpdateOutcome::Accepted { .. })));
     alices.commit_accepted(&world.trust, world.now).unwrap();
-    let proposed = bob.until(&world, |event| matches!(event, FanoutEvent::Proposal { .. })).await;
-    assert!(matches!(open(&mut bobs, proposed, &world), Opened::Proposal { by: None, own: true }));
     let out = bob.until(&world, is_commit).await;
     assert!(matches!(open(&mut bobs, out, &world), Opened::Removed { .. }));
     // A day later his provider asks once more, and hears that he is out.

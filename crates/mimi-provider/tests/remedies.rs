@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::Method;
 use mimi_abuse::{
     franking::commit,
-    remedy::{RemedyReceipt, RemedyRequest, RemedyRequestTbs, Wanted},
+    remedy::{HomeRemedy, RemedyReceipt, RemedyRequest, RemedyRequestTbs, RemovalRequest, RemovalRequestTbs, Wanted},
 };
 use mimi_content::{Disposition, MimiContent, Part, Salt};
 use mimi_provider::OsEntropy;
@@ -164,4 +164,75 @@ async fn the_provider_decides_at_its_own_moment_and_may_be_asked_to_reverse() {
     world.wait_for(|rows| !rows.iter().any(|row| row.starts_with("account_decisions:"))).await;
     assert!(pseudonyms(&world, token, 1).await.is_ok());
     assert!(rows(&world, "silenced_users").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_is_asked_for_by_the_users_own_provider_and_by_nobody_else() {
+    let world = World::start("removals-refused").await;
+    let _b = world.run_b().await;
+    let key = key_of_b(&world);
+    let bob = UserUri::pseudonym(&domain("b.example"), OsEntropy.bits128());
+    let room: mimi_pseudonym::RoomUri = "mimi://a.example/r/club".parse().unwrap();
+    let good = RemovalRequestTbs {
+        id: OsEntropy.bits128(),
+        home: domain("b.example"),
+        subject: bob,
+        room: room.clone(),
+        made_at: world.present(),
+    };
+    let says = async |shown: Shown<'_>, path_of: &mimi_pseudonym::RoomUri, tbs: RemovalRequestTbs, key: &SigningKey| {
+        let request = RemovalRequest::sign(tbs, SUITE, key).unwrap();
+        let path = support::with_room("/mimi/v1/requestRemoval", path_of);
+        let (status, body) = world.send(shown, Method::POST, &path, request.encode()).await;
+        problem(status, &body)
+    };
+    let b = world.peer_b();
+    assert_eq!(
+        says(b, &room, good.clone(), &key).await,
+        Problem::UnknownRoom,
+        "in order, and there is nobody to remove"
+    );
+    let stranger = SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap();
+    assert_eq!(says(b, &room, good.clone(), &stranger).await, Problem::SignatureInvalid);
+    let alice = RemovalRequestTbs { subject: "mimi://a.example/u/alice".parse().unwrap(), ..good.clone() };
+    assert_eq!(says(b, &room, alice, &key).await, Problem::ForeignUser);
+    let other_home = RemovalRequestTbs { home: domain("c.example"), ..good.clone() };
+    assert_eq!(says(b, &room, other_home, &key).await, Problem::ForeignUser);
+    let other_room = RemovalRequestTbs { room: "mimi://a.example/r/other".parse().unwrap(), ..good.clone() };
+    assert_eq!(says(b, &room, other_room, &key).await, Problem::Malformed);
+    let stale = RemovalRequestTbs { made_at: world.now.before(Duration::from_secs(8 * 86_400)), ..good.clone() };
+    assert_eq!(says(b, &room, stale, &key).await, Problem::Malformed);
+    let elsewhere = "mimi://b.example/r/club".parse().unwrap();
+    assert_eq!(says(b, &elsewhere, good.clone(), &key).await, Problem::NotHub);
+    assert_eq!(says(Shown::default(), &room, good, &key).await, Problem::FromMissing);
+    assert!(rows(&world, "hub_removals").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_deleted_ends_with_its_last_moment_and_not_while_an_appeal_waits() {
+    let mut world = World::start("ended").await;
+    let alice = world.register("alice").await;
+    let token = Shown { token: Some(&alice.device_token), ..Shown::default() };
+    let names = pseudonyms(&world, token, 3).await.unwrap();
+    let operator = |world: &World| {
+        let config = mimi_provider::Config::load(&world.folder.join("a.example/provider.toml")).unwrap();
+        mimi_provider::operate::Operator::open(config).unwrap()
+    };
+    operator(&world).set_remedy("alice", Some(HomeRemedy::Delete), world.present()).unwrap();
+    let appeal = AppealRequest { text: "I am innocent".into() };
+    let standing: Standing = world.post(token, local::APPEAL_PATH, &appeal).await.unwrap();
+    assert_eq!((standing.remedy, standing.appeal), (StandingRemedy::Deleted, AppealState::Open));
+    assert_eq!(rows(&world, "silenced_users").len(), 4);
+    world.offset = 15 * 86_400;
+    world.restart().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let standing: Standing = world.post(token, local::APPEAL_PATH, &appeal).await.unwrap();
+    assert_eq!(standing.appeal, AppealState::Open, "while it waits, nothing is deleted");
+    operator(&world).answer_appeal("alice", false).unwrap();
+    world.restart().await;
+    let names: Vec<String> = names.iter().map(|name| name.name().to_owned()).collect();
+    let left = |row: &String| row.contains("u/alice") || names.iter().any(|name| row.contains(name));
+    world.wait_for(|rows| !rows.iter().any(left)).await;
+    let refused: Result<Standing, _> = world.post(token, local::APPEAL_PATH, &appeal).await;
+    assert_eq!(refused, Err(Problem::Unauthorized));
 }

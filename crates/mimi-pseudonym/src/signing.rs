@@ -26,6 +26,8 @@ pub struct SignError;
 #[derive(Clone)]
 pub struct SigningKey {
     secret: Zeroizing<[u8; 32]>,
+    /// For Ed25519: to work out the public half for each signature would take as long as the signature itself.
+    ed25519: Option<ed25519_dalek::SigningKey>,
     public: PublicKey,
 }
 
@@ -52,11 +54,10 @@ impl SigningKey {
     /// # Errors
     /// [`SignError`] if the octets are no scalar of the curve.
     pub fn from_secret(scheme: SignatureScheme, secret: &[u8; 32]) -> Result<Self, SignError> {
-        let public = match scheme {
-            SignatureScheme::Ed25519 => {
-                ed25519_dalek::SigningKey::from_bytes(secret).verifying_key().to_bytes().to_vec()
-            }
-            SignatureScheme::EcdsaP256Sha256 => p256::ecdsa::SigningKey::from_slice(secret)
+        let ed25519 = (scheme == SignatureScheme::Ed25519).then(|| ed25519_dalek::SigningKey::from_bytes(secret));
+        let public = match &ed25519 {
+            Some(key) => key.verifying_key().to_bytes().to_vec(),
+            None => p256::ecdsa::SigningKey::from_slice(secret)
                 .map_err(|_| SignError)?
                 .verifying_key()
                 .to_encoded_point(false)
@@ -64,7 +65,7 @@ impl SigningKey {
                 .to_vec(),
         };
         let public = PublicKey::new(scheme, &public).map_err(|_| SignError)?;
-        Ok(Self { secret: Zeroizing::new(*secret), public })
+        Ok(Self { secret: Zeroizing::new(*secret), ed25519, public })
     }
 
     /// The 32 secret octets, for keeping under encryption.
@@ -87,16 +88,12 @@ impl Signer for SigningKey {
             },
             payload.len(),
         );
-        match self.public.scheme() {
-            SignatureScheme::Ed25519 => {
-                Ok(ed25519_dalek::SigningKey::from_bytes(&self.secret).sign(payload).to_bytes().to_vec())
-            }
-            SignatureScheme::EcdsaP256Sha256 => {
-                let key = p256::ecdsa::SigningKey::from_slice(&*self.secret).map_err(|_| SignError)?;
-                let signature: p256::ecdsa::DerSignature = key.sign(payload);
-                Ok(signature.as_bytes().to_vec())
-            }
+        if let Some(key) = &self.ed25519 {
+            return Ok(key.sign(payload).to_bytes().to_vec());
         }
+        let key = p256::ecdsa::SigningKey::from_slice(&*self.secret).map_err(|_| SignError)?;
+        let signature: p256::ecdsa::DerSignature = key.sign(payload);
+        Ok(signature.as_bytes().to_vec())
     }
 }
 

@@ -7,7 +7,8 @@ use anyhow::{Result, bail};
 use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
-    scenario::{Report, Variant, client_crash, connection, consent, crash, devices, join_link, knock, recovery},
+    load::{Load, Store},
+    scenario::{Report, Variant, abuse, client_crash, connection, consent, crash, devices, join_link, knock, recovery},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
 
@@ -22,8 +23,11 @@ Scenarios; all of them without a name:
   knock         Cathy knocks at a room between three providers, and is let in much later
   recovery      clients that do not keep the rules make commits that nobody can follow, and the room goes on without them
   devices       a device that is added to an account later comes into the account's rooms by itself
+  abuse         spam under many pseudonyms, with every way of tying them to accounts: reports, every remedy, and who has
+                learned what
   client-crash  every flow with clients that are processes and are killed at every step; not with suite 2 unless asked for
   crash         the connection flow again, while both providers are killed over and over, and clients as well
+  load          clients send and receive for a moment: everything arrives once and in order
   bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
   bench-refusals  how long it takes to be refused what is needed to join a room, by the reason
   bench-pseudonyms  what a pseudonym costs, with 10, 100, 1,000 and 10,000 of them in one account
@@ -34,7 +38,9 @@ Options:
   --suite 1|2   with one MLS suite: 1 (X25519, Ed25519) or 2 (P-256); both without
   --rounds N    of bench-flow: so many flows, of which the mean is printed; 5 without
   --count N     of many-pseudonyms and bench-pseudonyms: with so many
+  --store S     of crash: sqlite or postgres; both without it, where PostgreSQL is on the machine
   --seed N      of crash: says when providers and clients are killed; 1 without
+  --write       of abuse: puts its tables into docs/abuse-scenario.md; without it they are held against the page
   --keep        leaves databases, logs and recordings behind, and says where
   --help        this text
 
@@ -54,8 +60,10 @@ enum Command {
     Recovery,
     Devices,
     Crash,
+    Load,
     ClientCrash,
     Consent,
+    Abuse,
     Many,
     Bench,
     BenchMany,
@@ -70,6 +78,8 @@ struct Arguments {
     rounds: u32,
     seed: u64,
     count: Option<u32>,
+    write: bool,
+    store: Option<Store>,
     keep: Keep,
 }
 
@@ -102,6 +112,8 @@ fn parse(words: &[String]) -> Result<Arguments> {
         rounds: ROUNDS,
         seed: 1,
         count: None,
+        write: false,
+        store: None,
         keep: Keep::No,
     };
     let mut named = false;
@@ -121,7 +133,13 @@ fn parse(words: &[String]) -> Result<Arguments> {
                 Some(count @ 1..) => arguments.count = Some(count),
                 _ => bail!("--count is a number above 0"),
             },
+            "--store" => match words.next() {
+                Some("sqlite") => arguments.store = Some(Store::Sqlite),
+                Some("postgres") => arguments.store = Some(Store::Postgres),
+                _ => bail!("--store is sqlite or postgres"),
+            },
             "--keep" => arguments.keep = Keep::Yes,
+            "--write" => arguments.write = true,
             "--format" => match words.next().map(str::parse) {
                 Some(Ok(format)) => arguments.format = Some(format),
                 _ => bail!("--format is x509, sd-jwt or sd-cwt"),
@@ -139,8 +157,10 @@ fn parse(words: &[String]) -> Result<Arguments> {
             "recovery" if !named => (named, arguments.command) = (true, Command::Recovery),
             "devices" if !named => (named, arguments.command) = (true, Command::Devices),
             "crash" if !named => (named, arguments.command) = (true, Command::Crash),
+            "load" if !named => (named, arguments.command) = (true, Command::Load),
             "client-crash" if !named => (named, arguments.command) = (true, Command::ClientCrash),
             "consent" if !named => (named, arguments.command) = (true, Command::Consent),
+            "abuse" if !named => (named, arguments.command) = (true, Command::Abuse),
             "many-pseudonyms" if !named => (named, arguments.command) = (true, Command::Many),
             "bench-pseudonyms" if !named => (named, arguments.command) = (true, Command::BenchMany),
             "bench-refusals" if !named => (named, arguments.command) = (true, Command::Refusals),
@@ -157,6 +177,12 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     let mut passed = true;
+    if matches!(arguments.command, Command::Load | Command::Scenarios) {
+        passed &= load().await?;
+    }
+    if arguments.command == Command::Load {
+        return Ok(passed);
+    }
     for suite in &arguments.suites {
         if arguments.command == Command::Bench {
             let Arguments { rounds, keep, .. } = *arguments;
@@ -179,6 +205,12 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         if is(Command::Consent) {
             eprintln!("e2e: consent with suite {}: two providers, two clients each", suite.code());
             let report = consent::run(variant(DisclosureFormat::X509)).await?;
+            println!("{}\n\n{report}", report.name);
+            passed &= judge(&report.name, &report.failures, report.elapsed, report.kept.as_deref());
+        }
+        if is(Command::Abuse) {
+            eprintln!("e2e: abuse with suite {}: a hub and six homes", suite.code());
+            let report = abuse::run(*suite, arguments.keep, arguments.write).await?;
             println!("{}\n\n{report}", report.name);
             passed &= judge(&report.name, &report.failures, report.elapsed, report.kept.as_deref());
         }
@@ -221,11 +253,39 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             passed &= judge(&format!("client-crash-{}", suite.code()), &report.failures, report.elapsed, None);
         }
         if is(Command::Crash) {
-            eprintln!("e2e: the same with suite {}, killed over and over", suite.code());
-            let report = crash::run(variant(arguments.format.unwrap_or_default()), arguments.seed).await?;
-            println!("{}\n\n{report}", report.name);
-            passed &= judge(&report.name, &report.failures(), report.elapsed, report.kept.as_deref());
+            // Where everything runs, once on PostgreSQL is enough.
+            let once = arguments.command == Command::Scenarios && arguments.suites.first() != Some(suite);
+            let both = if once { vec![Store::Sqlite] } else { vec![Store::Sqlite, Store::Postgres] };
+            let stores = arguments.store.map_or(both, |store| vec![store]);
+            for store in stores {
+                if arguments.store.is_none() && store == Store::Postgres && !store.is_there() {
+                    eprintln!("e2e: SKIPPED: crash on PostgreSQL: there is none on this machine (no initdb)");
+                    continue;
+                }
+                eprintln!("e2e: the same with suite {} on {store:?}, killed over and over", suite.code());
+                let variant = variant(arguments.format.unwrap_or_default());
+                let report = crash::run(variant, store, arguments.seed).await?;
+                println!("{}\n\n{report}", report.name);
+                passed &= judge(&report.name, &report.failures(), report.elapsed, report.kept.as_deref());
+            }
         }
+    }
+    Ok(passed)
+}
+
+/// A short run of what `cargo xtask load` does, for the check at its end: small rooms over two providers, and one provider
+/// alone.
+async fn load() -> Result<bool> {
+    let mut passed = true;
+    for (providers, size) in [(2, 2), (2, 10), (1, 4)] {
+        eprintln!("e2e: load: 3 rooms of {size} at {providers} providers");
+        let (store, octets, pause) = (Store::Sqlite, 100, Duration::ZERO);
+        let load = Load { store, processes: 1, providers, size, rooms: 3, seconds: 1, octets, pause };
+        let costs = load.run().await?;
+        println!("load: {} messages, {} received", costs.sent, costs.delivered);
+        let nothing = (costs.delivered == 0).then(|| "nothing was received".to_owned());
+        let failures: Vec<_> = costs.faults.into_iter().chain(nothing).collect();
+        passed &= judge("load", &failures, costs.elapsed, None);
     }
     Ok(passed)
 }
@@ -238,9 +298,8 @@ fn client_crash_in(arguments: &Arguments, suite: CipherSuite) -> bool {
 /// The formats in which the connection flow is gone through with a suite.
 fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
     match (arguments.command, arguments.format) {
-        (Command::Crash | Command::ClientCrash | Command::Consent | Command::Recovery | Command::Devices, _) => {
-            Vec::new()
-        }
+        (Command::Crash | Command::ClientCrash | Command::Load | Command::Consent | Command::Abuse, _)
+        | (Command::Recovery | Command::Devices, _) => Vec::new(),
         (_, Some(format)) => vec![format],
         (Command::Connection | Command::JoinLink | Command::Knock, None) => DisclosureFormat::ALL.to_vec(),
         _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
@@ -306,7 +365,9 @@ mod tests {
         assert_eq!(parsed("join-link").unwrap().command, Command::JoinLink);
         assert_eq!(parsed("knock --suite 1").unwrap().command, Command::Knock);
         let crash = parsed("crash --seed 7 --suite 1").unwrap();
-        assert_eq!((crash.command, crash.seed), (Command::Crash, 7));
+        assert_eq!((crash.command, crash.seed, crash.store), (Command::Crash, 7, None));
+        assert_eq!(parsed("crash --store postgres").unwrap().store, Some(Store::Postgres));
+        assert_eq!(parsed("load").unwrap().command, Command::Load);
         assert_eq!(parsed("client-crash").unwrap().command, Command::ClientCrash);
         assert_eq!(parsed("connection").unwrap().command, Command::Connection);
         let many = parsed("bench-pseudonyms --count 70").unwrap();
@@ -316,6 +377,8 @@ mod tests {
         assert_eq!(parsed("devices").unwrap().command, Command::Devices);
         assert_eq!(parsed("recovery").unwrap().command, Command::Recovery);
         assert_eq!(parsed("consent").unwrap().command, Command::Consent);
+        let abuse = parsed("abuse --write").unwrap();
+        assert_eq!((abuse.command, abuse.write, parsed("abuse").unwrap().write), (Command::Abuse, true, false));
         assert_eq!(parsed("connection --help").unwrap().command, Command::Help);
     }
 
@@ -344,6 +407,7 @@ mod tests {
             "--keeps",
             "--rounds 0",
             "--seed x",
+            "--store files",
             "--count 0",
         ] {
             assert!(parsed(wrong).is_err(), "{wrong}");

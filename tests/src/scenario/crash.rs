@@ -19,12 +19,14 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::{
     chaos::{Chaos, Dice},
-    count::{Counts, rows},
+    count::{Counts, rows, rows_at},
 };
 use super::{TWO, Variant, World, connection::forgotten};
 use crate::{
-    fixture::{Fixture, Keep},
+    fixture::{Fixture, Keep, Site},
+    load::Store,
     people::{A1, B1, B2, Device, MovedClock, People, alice, bob},
+    postgres::Postgres,
     record::read,
 };
 
@@ -65,13 +67,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// If it cannot be run to its end. What it finds wrong is in the report.
-pub async fn run(variant: Variant, seed: u64) -> Result<CrashReport> {
+pub async fn run(variant: Variant, store: Store, seed: u64) -> Result<CrashReport> {
     let begun = Instant::now();
-    let name = format!("crash-{}", variant.suite.code());
+    let on = if store == Store::Postgres { "-postgres" } else { "" };
+    let name = format!("crash{on}-{}", variant.suite.code());
+    let server = match store {
+        Store::Sqlite => None,
+        Store::Postgres => Some(Postgres::start(true).context("there is no PostgreSQL on this machine (no initdb)")?),
+    };
     let mut report = CrashReport { name: format!("{name}, seed {seed}"), ..CrashReport::default() };
     for number in 1..=ROUNDS {
         report.rounds = number;
-        round(variant, &name, seed, &mut report)
+        round(variant, server.as_ref(), &name, seed, &mut report)
             .await
             .with_context(|| format!("{name} broke off with seed {seed} in round {number}"))?;
         // The files of a round that went wrong are the ones to look at.
@@ -83,8 +90,22 @@ pub async fn run(variant: Variant, seed: u64) -> Result<CrashReport> {
     Ok(report)
 }
 
-async fn round(variant: Variant, name: &str, seed: u64, report: &mut CrashReport) -> Result<()> {
-    let world = World::start(name, &TWO, variant.keep).await?;
+async fn round(
+    variant: Variant,
+    server: Option<&Postgres>,
+    name: &str,
+    seed: u64,
+    report: &mut CrashReport,
+) -> Result<()> {
+    let mut fixture = Fixture::create(name, &TWO, variant.keep)?;
+    if let Some(server) = server {
+        let round = report.rounds;
+        fixture.choose_databases(|domain| {
+            let name = domain.as_str().replace('.', "_");
+            server.create(&format!("{name}_{}_{round}", variant.suite.code()))
+        })?;
+    }
+    let world = World::of(fixture).await?;
     let (fixture, processes) = world.into_parts();
     let recordings = processes.iter().map(|process| Ok(fixture.site(process.domain())?.exchanges()));
     let recordings = recordings.collect::<Result<Vec<_>>>()?;
@@ -134,14 +155,14 @@ impl Story {
         }
         self.people.command(A1, Command::Prepare { pseudonyms: 3 })?;
         self.people.command(B1, Command::Prepare { pseudonyms: 2 })?;
-        let [a, b] = [fixture.site("a.example")?.data(), fixture.site("b.example")?.data()];
+        let [a, b] = [fixture.site("a.example")?, fixture.site("b.example")?];
         // Of each of Alice's devices three for her pseudonyms; of each of Bob's two, and two for his account.
-        let stock = [(&a, 6), (&b, 8)];
+        let stock = [(a, 6), (b, 8)];
         self.go_on("all have what they need", fixture, |people| {
             let ready = |name, count| told(people, name, |event| matches!(event, Event::Ready { .. })) == count;
-            let there = stock
-                .iter()
-                .all(|(data, count)| rows(data, "SELECT COUNT(*) FROM key_packages").is_ok_and(|rows| rows == *count));
+            let there = stock.iter().all(|(site, count)| {
+                rows_at(site, "SELECT COUNT(*) FROM key_packages").is_ok_and(|rows| rows == *count)
+            });
             ready("ClientA1", 1) && ready("ClientB1", 2) && ready("ClientB2", 1) && there
         })
         .await?;
@@ -280,10 +301,28 @@ async fn state(people: &mut People, fixture: &Fixture, rooms: &Rooms) -> Result<
             failures.push(format!("{} is in {} rooms", device.name, rooms.len()));
         }
     }
-    if !forgotten(&fixture.site("a.example")?.data(), first.as_str()).await? {
+    if !room_is_forgotten(fixture.site("a.example")?, first).await? {
         failures.push("the hub of the first room has not forgotten it".to_owned());
     }
     Ok(failures)
+}
+
+/// Whether a provider's database no longer has anything of a room within a while. A file is searched octet by octet.
+async fn room_is_forgotten(site: &Site, room: &RoomUri) -> Result<bool> {
+    if site.database().is_none() {
+        return forgotten(&site.data(), room.as_str()).await;
+    }
+    let tables = ["hub_rooms", "hub_snapshots", "hub_log", "hub_seen", "room_clients", "events", "outbox"];
+    let tables = tables.into_iter().chain(["mail_rooms", "destroyed_rooms"]);
+    let counts: Vec<_> = tables.map(|table| format!("(SELECT COUNT(*) FROM {table} WHERE room = '{room}')")).collect();
+    let query = format!("SELECT {}", counts.join(" + "));
+    for _ in 0..100 {
+        if rows_at(site, &query)? == 0 {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(false)
 }
 
 /// What the databases have that they should not have, when everything has been acknowledged.
@@ -294,7 +333,7 @@ fn left_over(fixture: &Fixture, rooms: &Rooms) -> Result<Vec<String>> {
         let clients = format!("SELECT COUNT(*) FROM room_clients WHERE room = '{second}'");
         let expected = [
             ("SELECT COUNT(*) FROM outbox".to_owned(), 0),
-            ("SELECT COUNT(*) FROM inbox".to_owned(), 0),
+            ("SELECT COUNT(*) FROM events".to_owned(), 0),
             (format!("SELECT COUNT(*) FROM room_clients WHERE room = '{first}'"), 0),
             (clients, 2),
             ("SELECT COUNT(*) FROM hub_rooms".to_owned(), hubs),
@@ -303,7 +342,7 @@ fn left_over(fixture: &Fixture, rooms: &Rooms) -> Result<Vec<String>> {
             ("SELECT COUNT(*) FROM pseudonyms".to_owned(), 3 - hubs),
         ];
         for (query, expected) in expected {
-            let found = rows(&site.data(), &query)?;
+            let found = rows_at(site, &query)?;
             if found != expected {
                 let (table, domain) = (query.trim_start_matches("SELECT COUNT(*) FROM "), site.domain());
                 failures.push(format!("{domain} has {found} rows instead of {expected} in {table}"));

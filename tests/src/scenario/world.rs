@@ -36,7 +36,14 @@ impl World {
     /// # Errors
     /// If they do not start, or do not answer as they should.
     pub async fn start(scenario: &str, domains: &[&str], keep: Keep) -> Result<Self> {
-        let mut fixture = Fixture::create(scenario, domains, keep)?;
+        Self::of(Fixture::create(scenario, domains, keep)?).await
+    }
+
+    /// As [`World::start`], with files that are there already.
+    ///
+    /// # Errors
+    /// As [`World::start`].
+    pub async fn of(mut fixture: Fixture) -> Result<Self> {
         let processes = start_all(&mut fixture).await?;
         let mut world = Self { processes, fixture, begun: Instant::now(), clients_before: 0.0, ready_ms: 0 };
         let sites = world.fixture.sites();
@@ -90,15 +97,25 @@ impl World {
         Ok(())
     }
 
+    /// Starts all providers again that were asked to end, with their clocks ahead by so many seconds: at first those that are
+    /// chosen, all at once, and then the others.
+    ///
+    /// # Errors
+    /// If one does not start.
+    pub async fn start_again(&mut self, offset: i64, first: impl Fn(&str) -> bool) -> Result<()> {
+        for chosen in [true, false] {
+            let processes = self.processes.iter_mut().filter(|process| first(process.domain()) == chosen);
+            futures_util::future::try_join_all(processes.map(|process| process.restart(offset))).await?;
+        }
+        Ok(())
+    }
+
     /// Asks all to end.
     ///
     /// # Errors
     /// If one does not, or not well.
     pub async fn stop(&mut self) -> Result<()> {
-        for process in &mut self.processes {
-            process.stop().await?;
-        }
-        Ok(())
+        futures_util::future::try_join_all(self.processes.iter_mut().map(ProviderProcess::stop)).await.map(drop)
     }
 
     /// When all were found ready: milliseconds since 1970 by the machine's clock.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 
 use mimi_abuse::remedy::{RemedyReceipt, RemedyRefusal, UnverifiedRemedyRequest};
-use mimi_pseudonym::{CipherSuite, Domain, PublicKey, Timestamp, UserUri};
+use mimi_pseudonym::{CipherSuite, Domain, PublicKey, Timestamp};
 use mimi_wire::Problem;
 
 use crate::{
@@ -123,10 +123,4 @@ fn decide(inner: &Inner, before: Timestamp) -> Result<(), Fail> {
 pub(crate) async fn check_account(inner: &Arc<Inner>, account: AccountId) -> Result<(), Fail> {
     let suspended = inner.blocking(move |inner| Ok(inner.store.is_suspended(account)?)).await?;
     if suspended { Err(Problem::Forbidden.into()) } else { Ok(()) }
-}
-
-/// Refuses what is sent under a name whose moment has come.
-pub(crate) async fn check_sender(inner: &Arc<Inner>, user: UserUri) -> Result<(), Fail> {
-    let silenced = inner.blocking(move |inner| Ok(inner.store.is_silenced(&user, inner.now())?)).await?;
-    if silenced { Err(Problem::Forbidden.into()) } else { Ok(()) }
 }

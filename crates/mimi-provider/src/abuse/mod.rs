@@ -25,10 +25,10 @@ use tokio::sync::Notify;
 
 pub(crate) use appeal::{appeal, standing};
 pub use explain::{explain, pardon};
-pub(crate) use home::{check_account, check_sender, requested};
+pub(crate) use home::{check_account, requested};
 pub(crate) use remove::removal;
 pub(crate) use report::{from_device, report};
-pub(crate) use weigh::{facts_of, is_banned, may_send, noted, own_did, sent};
+pub(crate) use weigh::{facts_of, is_banned, is_clear, noted, own_did, sent};
 
 use crate::{
     Config, StartError,

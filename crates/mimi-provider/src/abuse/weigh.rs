@@ -79,19 +79,30 @@ fn own_fact(inner: &Inner, kind: SignalKind, room: Option<&RoomUri>, now: Timest
 }
 
 /// A user has sent a message to a room.
-pub(crate) fn sent(inner: &Inner, room: &RoomUri, user: &UserUri, now: Timestamp) -> Result<(), Fail> {
+pub(crate) async fn sent(inner: &Arc<Inner>, room: &RoomUri, user: &UserUri, now: Timestamp) -> Result<(), Fail> {
     if !inner.abuse.sends_too_often(user, now) {
         return Ok(());
     }
-    weigh(inner, user, room, &own_fact(inner, SignalKind::MessageRate, Some(room), now), &[])
+    let (room, user) = (room.clone(), user.clone());
+    inner
+        .blocking(move |inner| {
+            let fact = own_fact(inner, SignalKind::MessageRate, Some(&room), now);
+            weigh(inner, &user, &room, &fact, &[])
+        })
+        .await
+}
+
+/// Whether what speaks against a user is not enough for a step of the table.
+pub(crate) fn is_clear(inner: &Inner, facts: &[Fact], now: Timestamp) -> bool {
+    inner.abuse.table.decide(facts, now).step.is_none()
 }
 
 /// Whether a user may send to a room, as far as this hub has decided: not while a step of the table is reached, nor before a
 /// ban for a time is over.
-pub(crate) fn may_send(inner: &Inner, room: &RoomUri, user: &UserUri) -> Result<bool, Fail> {
+fn may_send(inner: &Inner, room: &RoomUri, user: &UserUri) -> Result<bool, Fail> {
     let Some(until) = inner.store.decided_about(user, room)? else { return Ok(true) };
     let now = inner.now();
-    Ok(now >= until && inner.abuse.table.decide(&inner.store.facts(user)?, now).step.is_none())
+    Ok(now >= until && is_clear(inner, &inner.store.facts(user)?, now))
 }
 
 /// Whether this hub keeps a user or one of its clients out of a room: the operator has banned it, or it was decided to ban it,

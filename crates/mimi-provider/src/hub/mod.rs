@@ -28,7 +28,7 @@ pub(crate) use recovery::report;
 pub use remedies::Order;
 pub(crate) use remedies::order;
 pub(crate) use rooms::Rooms;
-pub(crate) use submit::submit;
+pub(crate) use submit::{problem, submit};
 pub(crate) use update::update;
 
 use crate::{fail::Fail, provider::Inner, server::Peer};

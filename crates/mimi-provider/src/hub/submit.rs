@@ -1,112 +1,142 @@
 use std::sync::Arc;
 
-use mimi_mls::HubRoom;
-use mimi_pseudonym::{RoomUri, Wire};
-use mimi_wire::{FanoutEvent, FanoutMessage, Problem, SubmitMessageRequest, SubmitMessageResponse};
+use mimi_pseudonym::{RoomUri, UserUri, Wire};
+use mimi_wire::{FanoutEvent, FanoutMessage, MlsMessage, Problem, SubmitMessageRequest, SubmitMessageResponse};
 
-use super::{
-    Requester,
-    audience::{domains, receivers},
-    for_inbox, for_peers, rooms,
-};
+use super::{Requester, for_inbox, for_peers, rooms};
 use crate::{
     abuse,
     fail::Fail,
     franking::Stamp,
     hash,
     provider::Inner,
-    store::{Hash, MessageRecord, Remedy},
+    store::{Device, Hash, MessageRecord, Submitted},
 };
 
 /// Takes a message for a room (draft-ietf-mimi-protocol-06, section 5.4) and fans it out, to the sender's provider too.
-/// The same message once more gets the same answer and is not fanned out again.
+/// The same message once more gets the same answer and is not fanned out again. `device` is the one that sends it, if it is
+/// one of ours.
+///
+/// The room is held until the message has its place, and not until it is on disk: so the messages of a room share flushes
+/// of the disk, as those of different rooms do. Where other processes write as well, it is held until then.
 pub(crate) async fn submit(
     inner: &Arc<Inner>,
     requester: Requester,
+    device: Option<Device>,
     room: RoomUri,
     request: SubmitMessageRequest,
 ) -> Result<SubmitMessageResponse, Fail> {
     if request.sending_user.domain() != requester.domain(inner) {
         return Err(Problem::ForeignUser.into());
     }
-    rooms::with(inner, room.clone(), move |inner, slot| {
-        let hub = slot.as_ref().ok_or(Problem::UnknownRoom)?;
-        if !hub.domains().contains(requester.domain(inner)) {
-            return Err(Problem::UnknownRoom.into());
-        }
-        let Some(stamp) = Stamp::new(hub, &request) else { return Ok(SubmitMessageResponse::NotAllowed) };
-        let message = request.message.message();
-        let hash = hash(&[b"message", request.sending_user.as_str().as_bytes(), &message.encode()]);
-        if let Some(accepted) = inner.store.accepted_at(&room, &hash)? {
+    let sender = request.sending_user.clone();
+    let mut held = rooms::hold(inner, &room).await?;
+    let (hub, known) = held.known().ok_or(Problem::UnknownRoom)?;
+    if !known.domains.contains(requester.domain(inner)) {
+        return Err(Problem::UnknownRoom.into());
+    }
+    let stamp = Stamp::new(hub, &request);
+    let message = request.message.message();
+    let hash = hash(&[b"message", sender.as_str().as_bytes(), message.as_bytes()]);
+    let epoch = hub.epoch();
+    let fits = in_group(message, &room) && message.epoch() == Some(epoch);
+    let may = known.users.contains(&sender) && hub.state().may_send(&sender).is_ok() && !hub.is_user_leaving(&sender);
+    let Some(stamp) = stamp.as_ref().filter(|_| fits && may).cloned() else {
+        let old = message.epoch().is_some_and(|of| of < epoch) && in_group(message, &room);
+        drop(held);
+        let refused = Refused { room, sender, device, hash, stamp, current: old.then_some(epoch) };
+        return inner.blocking(move |inner| refused.answer(inner)).await;
+    };
+    let accepted = inner.now();
+    let frank = stamp.at(inner, accepted)?;
+    let limit = hub.state().message_limit(&sender);
+    let event = FanoutEvent::Application { message: request.message, frank: frank.clone() };
+    let fanout = FanoutMessage { timestamp: accepted, event };
+    let outbox = for_peers(inner, &known.hearing, &fanout);
+    let receivers = known.receivers.clone();
+    let body = for_inbox(&room, fanout).encode();
+    let of = (room.clone(), sender.clone());
+    let record = MessageRecord { room, sender, device, hash, accepted, epoch, outbox, body, receivers, limit };
+    let judge = {
+        let inner = Arc::clone(inner);
+        Box::new(move |facts: &[_]| abuse::is_clear(&inner, facts, accepted))
+    };
+    let stored = inner.store.submit(record, judge);
+    let held = if inner.store.is_shared() { Some(held) } else { None };
+    let stored = stored.await;
+    let (room, sender) = of;
+    match stored {
+        Ok(Submitted::Accepted(wake)) => inner.wake(&wake),
+        Ok(Submitted::Before(accepted)) => {
             return Ok(SubmitMessageResponse::Accepted { accepted, frank: stamp.at(inner, accepted)? });
         }
-        let current = hub.epoch();
-        match message.epoch() {
-            _ if message.group_id() != Some(room.group().as_str().as_bytes()) => {
-                return Ok(SubmitMessageResponse::NotAllowed);
-            }
-            Some(epoch) if epoch < current => {
-                return Ok(SubmitMessageResponse::EpochTooOld { current_epoch: current });
-            }
-            Some(epoch) if epoch == current => {}
-            _ => return Ok(SubmitMessageResponse::NotAllowed),
+        Ok(Submitted::NotAllowed) => return Ok(SubmitMessageResponse::NotAllowed),
+        Ok(refused) => return Err(problem(&refused).into()),
+        Err(error) if error.is_stale() => {
+            drop(held);
+            rooms::forget(inner, &room).await;
+            return overtaken(inner, room, hash, stamp).await;
         }
-        let present = hub.clients().iter().any(|(user, _)| *user == request.sending_user);
-        let sender = &request.sending_user;
-        let refused = !present || hub.state().may_send(sender).is_err() || hub.is_user_leaving(sender);
-        if refused || !abuse::may_send(inner, &room, sender)? {
-            return Ok(SubmitMessageResponse::NotAllowed);
-        }
-        for remedy in [Remedy::Mute, Remedy::Ban] {
-            if inner.store.holds(&room, sender.as_str(), remedy, inner.now())? {
-                return Ok(SubmitMessageResponse::NotAllowed);
-            }
-        }
-        let limit = hub.state().message_limit(sender);
-        if let (Some(limit), Some(sent)) = (limit, inner.store.sent_by_guest(&room, sender)?)
-            && sent >= u64::from(limit)
+        Err(error) => return Err(error.into()),
+    }
+    drop(held);
+    abuse::sent(inner, &room, &sender, accepted).await?;
+    Ok(SubmitMessageResponse::Accepted { accepted, frank })
+}
+
+fn in_group(message: &MlsMessage, room: &RoomUri) -> bool {
+    message.group_id() == Some(room.group().as_str().as_bytes())
+}
+
+/// A message that does not fit the room as it is. It may have been accepted before, and the answer was lost.
+struct Refused {
+    room: RoomUri,
+    sender: UserUri,
+    device: Option<Device>,
+    hash: Hash,
+    stamp: Option<Stamp>,
+    /// The room's epoch, if the message is of an earlier one.
+    current: Option<u64>,
+}
+
+impl Refused {
+    fn answer(self, inner: &Inner) -> Result<SubmitMessageResponse, Fail> {
+        let Self { room, sender, device, hash, stamp, current } = self;
+        if let Some(device) = device
+            && let Some(stands_against_it) = inner.store.may_speak(&device, &room, &sender, inner.now())?
         {
-            return Ok(SubmitMessageResponse::NotAllowed);
+            return Err(problem(&stands_against_it).into());
         }
-        let accepted = inner.now();
-        let frank = stamp.at(inner, accepted)?;
-        abuse::sent(inner, &room, &request.sending_user, accepted)?;
-        let event = FanoutEvent::Application { message: request.message, frank: frank.clone() };
-        let fanout = FanoutMessage { timestamp: accepted, event };
-        let receivers = receivers(hub);
-        let outbox = for_peers(inner, &domains(hub), &fanout);
-        let record = MessageRecord {
-            room: &room,
-            hash,
-            accepted,
-            epoch: current,
-            outbox: &outbox,
-            body: &for_inbox(&room, fanout),
-            receivers: receivers.as_deref(),
-            limited: limit.map(|limit| (sender, limit)),
-        };
-        match inner.store.accept_message(&record) {
-            Ok(wake) => inner.wake(&wake),
-            Err(error) if error.is_stale() => return overtaken(inner, &room, &hash, &stamp, slot),
-            Err(error) => return Err(error.into()),
+        if let Some(stamp) = stamp
+            && let Some(accepted) = inner.store.accepted_at(&room, &hash)?
+        {
+            return Ok(SubmitMessageResponse::Accepted { accepted, frank: stamp.at(inner, accepted)? });
         }
-        Ok(SubmitMessageResponse::Accepted { accepted, frank })
-    })
-    .await
+        Ok(match current {
+            Some(current_epoch) => SubmitMessageResponse::EpochTooOld { current_epoch },
+            None => SubmitMessageResponse::NotAllowed,
+        })
+    }
+}
+
+/// What a device is told whose message goes nowhere.
+pub(crate) fn problem(refused: &Submitted) -> Problem {
+    match refused {
+        Submitted::ForeignUser => Problem::ForeignUser,
+        Submitted::Silenced => Problem::Forbidden,
+        _ => Problem::UnknownRoom,
+    }
 }
 
 /// Another process was faster: it has accepted the same message, or taken the room to its next epoch.
-fn overtaken(
-    inner: &Inner,
-    room: &RoomUri,
-    hash: &Hash,
-    stamp: &Stamp,
-    slot: &mut Option<HubRoom>,
-) -> Result<SubmitMessageResponse, Fail> {
-    *slot = None;
-    if let Some(accepted) = inner.store.accepted_at(room, hash)? {
-        return Ok(SubmitMessageResponse::Accepted { accepted, frank: stamp.at(inner, accepted)? });
-    }
-    let current_epoch = inner.store.room_epoch(room)?.ok_or(Problem::UnknownRoom)?;
-    Ok(SubmitMessageResponse::EpochTooOld { current_epoch })
+async fn overtaken(inner: &Arc<Inner>, room: RoomUri, hash: Hash, stamp: Stamp) -> Result<SubmitMessageResponse, Fail> {
+    inner
+        .blocking(move |inner| {
+            if let Some(accepted) = inner.store.accepted_at(&room, &hash)? {
+                return Ok(SubmitMessageResponse::Accepted { accepted, frank: stamp.at(inner, accepted)? });
+            }
+            let current_epoch = inner.store.room_epoch(&room)?.ok_or(Problem::UnknownRoom)?;
+            Ok(SubmitMessageResponse::EpochTooOld { current_epoch })
+        })
+        .await
 }

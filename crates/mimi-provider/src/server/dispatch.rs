@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     abuse, consent, credentials,
+    events::Events,
     fail::Fail,
     hash,
     hub::{self, Order, Requester},
@@ -72,7 +73,7 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
         }
         PeerRoute::Notify(room) => inbox::notify(inner, &peer, room, Wire::decode(body)?).await,
         PeerRoute::SubmitMessage(room) => {
-            let response = hub::submit(inner, Requester::Peer(peer), room, Wire::decode(body)?).await?;
+            let response = hub::submit(inner, Requester::Peer(peer), None, room, Wire::decode(body)?).await?;
             Ok(Reply::message(&response))
         }
         PeerRoute::GroupInfo(room) => {
@@ -135,6 +136,7 @@ async fn for_device(
         DeviceRoute::Consent => consent::from_device(inner, device, Wire::decode(body)?).await,
         DeviceRoute::ConsentSettings => consent::set(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Inbox { after, wait_millis } => inbox::read(inner, device, after, wait_millis).await,
+        DeviceRoute::Events { after } => Ok(Reply::Events(Box::new(Events::new(inner, device, after)))),
         DeviceRoute::Ack => inbox::ack(inner, device, Wire::decode(body)?).await,
     }
 }

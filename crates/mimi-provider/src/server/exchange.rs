@@ -1,7 +1,6 @@
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use http::{HeaderMap, Request, Response, header};
-use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use mimi_pseudonym::Domain;
 use mimi_wire::Problem;
@@ -10,7 +9,8 @@ use rustls_pki_types::CertificateDer;
 use super::{
     Peer, Reply,
     body::{self, NoBody},
-    dispatch, reply,
+    dispatch,
+    reply::{self, Body},
     route::Route,
 };
 use crate::{
@@ -52,12 +52,15 @@ struct Seen {
 }
 
 /// Answers one request.
-pub(super) async fn answer(inner: &Arc<Inner>, remote: &Remote, request: Request<Incoming>) -> Response<Full<Bytes>> {
+pub(super) async fn answer(inner: &Arc<Inner>, remote: &Remote, request: Request<Incoming>) -> Response<Body> {
     let begun = Instant::now();
     let mut seen =
         Seen { endpoint: "-", who: "-".into(), device: String::new(), request: Bytes::new(), broken_off: false };
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let result = handle(inner, remote, request, &mut seen).await;
+    let mut result = handle(inner, remote, request, &mut seen).await;
+    if let Ok(Reply::Events(events)) = &mut result {
+        events.name(format!("{}{}", seen.who, seen.device));
+    }
     if let Err(error @ (Fail::Store(_) | Fail::Fault(_))) = &result {
         inner.log.fault(format_args!("{}: {error}", seen.endpoint));
     }

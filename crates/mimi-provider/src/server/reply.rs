@@ -1,12 +1,14 @@
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Bytes;
-use mimi_wire::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE, Wire};
+use mimi_wire::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE, Wire, local::EVENTS_MEDIA_TYPE};
 
-use crate::{fail::Fail, page::CONTENT_SECURITY_POLICY};
+use crate::{events::Events, fail::Fail, page::CONTENT_SECURITY_POLICY};
+
+/// What is sent of an answer.
+pub(super) type Body = Either<Full<Bytes>, Box<Events>>;
 
 /// An answer, before it is HTTP.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// 200 with a body.
     Body(Vec<u8>),
@@ -14,6 +16,8 @@ pub(crate) enum Reply {
     Json(String),
     /// 200 with a page to look at.
     Page(String),
+    /// 200 with a body that has no end.
+    Events(Box<Events>),
     /// 201.
     Created,
     /// 204.
@@ -26,14 +30,16 @@ impl Reply {
         Self::Body(message.encode())
     }
 
-    fn parts(self) -> (u16, Option<&'static str>, Bytes) {
-        match self {
+    fn parts(self) -> (u16, Option<&'static str>, Either<Bytes, Box<Events>>) {
+        let (status, media_type, octets) = match self {
+            Self::Events(events) => return (200, Some(EVENTS_MEDIA_TYPE), Either::Right(events)),
             Self::Body(octets) => (200, Some(MEDIA_TYPE), octets.into()),
             Self::Json(text) => (200, Some("application/json"), text.into()),
             Self::Page(html) => (200, Some(HTML), html.into()),
             Self::Created => (201, None, Bytes::new()),
             Self::Nothing => (204, None, Bytes::new()),
-        }
+        };
+        (status, media_type, Either::Left(octets))
     }
 }
 
@@ -49,7 +55,7 @@ const PAGE_HEADERS: [(HeaderName, &str); 4] = [
 ];
 
 /// A reply or a problem as HTTP, and its body once more for the record.
-pub(super) fn response(reply: Result<Reply, Fail>) -> (Response<Full<Bytes>>, Bytes) {
+pub(super) fn response(reply: Result<Reply, Fail>) -> (Response<Body>, Bytes) {
     let (status, media_type, body, wait) = match reply {
         Ok(reply) => {
             let (status, media_type, body) = reply.parts();
@@ -57,10 +63,14 @@ pub(super) fn response(reply: Result<Reply, Fail>) -> (Response<Full<Bytes>>, By
         }
         Err(fail) => {
             let problem = fail.problem();
-            (problem.status(), Some(PROBLEM_MEDIA_TYPE), problem.document().to_json().into(), fail.wait())
+            (problem.status(), Some(PROBLEM_MEDIA_TYPE), Either::Left(problem.document().to_json().into()), fail.wait())
         }
     };
-    let mut response = Response::new(Full::new(body.clone()));
+    let (sent, body) = match body {
+        Either::Left(octets) => (Either::Left(Full::new(octets.clone())), octets),
+        Either::Right(events) => (Either::Right(events), Bytes::new()),
+    };
+    let mut response = Response::new(sent);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if let Some(media_type) = media_type {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));

@@ -115,6 +115,7 @@ pub(super) enum DeviceRoute {
     Consent,
     ConsentSettings,
     Inbox { after: u64, wait_millis: u64 },
+    Events { after: u64 },
     Ack,
 }
 
@@ -149,6 +150,7 @@ impl Route {
             local::KEY_MATERIAL_PATH => return device(DeviceRoute::KeyMaterial),
             local::IDENTIFIER_QUERY_PATH => return device(DeviceRoute::IdentifierQuery),
             local::INBOX_PATH => return only(Method::GET, method, || inbox(query).map(Self::Device)),
+            local::EVENTS_PATH => return only(Method::GET, method, || events(query).map(Self::Device)),
             local::CONSENT_PATH => return device(DeviceRoute::Consent),
             local::CONSENT_SETTINGS_PATH => return device(DeviceRoute::ConsentSettings),
             local::PROFILE_PATH => return device(DeviceRoute::Profile),
@@ -237,6 +239,7 @@ impl Route {
                 DeviceRoute::Consent => "client.consent",
                 DeviceRoute::ConsentSettings => "client.consentSettings",
                 DeviceRoute::Inbox { .. } => "client.inbox",
+                DeviceRoute::Events { .. } => "client.events",
                 DeviceRoute::Ack => "client.ack",
             },
         }
@@ -293,7 +296,10 @@ impl Route {
                 PeerRoute::RequestRemoval(_) => UnverifiedRemovalRequest::MAX_LEN,
             }),
             Self::Device(route) => match route {
-                DeviceRoute::DestroyRoom(_) | DeviceRoute::Standing | DeviceRoute::Inbox { .. } => None,
+                DeviceRoute::DestroyRoom(_)
+                | DeviceRoute::Standing
+                | DeviceRoute::Inbox { .. }
+                | DeviceRoute::Events { .. } => None,
                 DeviceRoute::Pseudonyms => Some(PseudonymsRequest::MAX_LEN),
                 DeviceRoute::Tokens => Some(TokensRequest::MAX_LEN),
                 DeviceRoute::Detach => Some(DetachRequest::MAX_LEN),
@@ -372,6 +378,13 @@ fn inbox(query: Option<&str>) -> Result<DeviceRoute, Problem> {
     Ok(DeviceRoute::Inbox { after, wait_millis })
 }
 
+fn events(query: Option<&str>) -> Result<DeviceRoute, Problem> {
+    match inbox(query)? {
+        DeviceRoute::Inbox { after, wait_millis: 0 } => Ok(DeviceRoute::Events { after }),
+        _ => Err(Problem::Malformed),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,6 +410,10 @@ mod tests {
             Route::parse(&Method::GET, local::INBOX_PATH, Some("after=7&wait=99999")),
             Ok(Route::Device(DeviceRoute::Inbox { after: 7, wait_millis: LONGEST_WAIT_MILLIS }))
         );
+        assert_eq!(
+            Route::parse(&Method::GET, local::EVENTS_PATH, Some("after=7")),
+            Ok(Route::Device(DeviceRoute::Events { after: 7 }))
+        );
     }
 
     #[test]
@@ -416,5 +433,7 @@ mod tests {
             let route = Route::parse(&Method::GET, local::INBOX_PATH, Some(query));
             assert_eq!(route, Err(Problem::Malformed), "{query}");
         }
+        let route = Route::parse(&Method::GET, local::EVENTS_PATH, Some("after=1&wait=2"));
+        assert_eq!(route, Err(Problem::Malformed), "a stream has no end");
     }
 }

@@ -113,15 +113,7 @@ impl Store {
 
     /// Whether anything was decided about a user in a room, and until when a ban for a time lasts, if there is one.
     pub(crate) fn decided_about(&self, subject: &UserUri, room: &RoomUri) -> Result<Option<Timestamp>, StoreError> {
-        self.look(|db| {
-            let all = "SELECT decided_at, hours FROM abuse_decisions WHERE subject = ?1 AND room = ?2";
-            let mut until = None;
-            for row in db.rows(all, (subject.as_str(), room.as_str()))? {
-                let hours = Duration::from_secs(row.get::<u64>(1)?.saturating_mul(3600));
-                until = until.max(Some(timestamp(row.get(0)?).after(hours)));
-            }
-            Ok(until)
-        })
+        self.look(|db| decided_about(db, subject, room))
     }
 
     /// Whether it was decided to ban a user from a room, or more than that.
@@ -154,6 +146,17 @@ impl Store {
     }
 }
 
+/// Until when a decision about a user in a room holds, if there is one.
+pub(super) fn decided_about(db: Db<'_>, subject: &UserUri, room: &RoomUri) -> Result<Option<Timestamp>, StoreError> {
+    let all = "SELECT decided_at, hours FROM abuse_decisions WHERE subject = ?1 AND room = ?2";
+    let mut until = None;
+    for row in db.rows(all, (subject.as_str(), room.as_str()))? {
+        let hours = Duration::from_secs(row.get::<u64>(1)?.saturating_mul(3600));
+        until = until.max(Some(timestamp(row.get(0)?).after(hours)));
+    }
+    Ok(until)
+}
+
 /// Adds a fact about a user, in the transaction of what it is about.
 pub(super) fn note(db: Db<'_>, subject: &UserUri, fact: &Fact) -> Result<(), StoreError> {
     let Fact { kind, room, source, at } = fact;
@@ -166,7 +169,7 @@ pub(super) fn note(db: Db<'_>, subject: &UserUri, fact: &Fact) -> Result<(), Sto
     Ok(())
 }
 
-fn facts(db: Db<'_>, subject: &UserUri) -> Result<Vec<Fact>, StoreError> {
+pub(super) fn facts(db: Db<'_>, subject: &UserUri) -> Result<Vec<Fact>, StoreError> {
     let all = "SELECT kind, domain, tag, room, at FROM abuse_facts WHERE subject = ?1 ORDER BY at";
     db.rows(all, [subject.as_str()])?.iter().map(fact).collect()
 }

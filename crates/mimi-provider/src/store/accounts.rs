@@ -7,7 +7,7 @@ use super::{
     AccountId, Device, DeviceId, Draw, Hash, Store, StoreError, Wake,
     database::{Db, Row},
     deletion::was_deleted,
-    delivery::put_in_inbox,
+    mail::put_in_inbox,
     next_number, parsed,
     profiles::insert_default,
     siblings,
@@ -208,7 +208,7 @@ pub(super) fn profile(db: Db<'_>, account: AccountId) -> Result<AccountProfile, 
     Ok(AccountProfile { user, display_name: row.get(1)?, email: row.get(2)? })
 }
 
-fn owns(db: Db<'_>, account: AccountId, user: &UserUri) -> Result<bool, StoreError> {
+pub(super) fn owns(db: Db<'_>, account: AccountId, user: &UserUri) -> Result<bool, StoreError> {
     let question = if user.is_pseudonym() {
         "SELECT account FROM pseudonyms WHERE pseudonym = ?1"
     } else {

@@ -10,7 +10,7 @@ use super::{
     AccountId, DeviceId, Store, StoreError, Wake,
     database::Db,
     deletion::{was_deleted, was_deleted_for},
-    delivery::put_in_inbox,
+    mail::put_in_inbox,
 };
 
 /// The most requests that wait for one account's decision; more of them are received and forgotten.

@@ -6,11 +6,11 @@
 //! there already; identifiers are chosen by the writer. `FOR UPDATE` and `FOR UPDATE SKIP LOCKED` may stand at the end of
 //! a query and nowhere else; SQLite, which has one writer, does not get to see them.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use mimi_pseudonym::Timestamp;
 
-use super::{Address, StoreError};
+use super::{Address, StoreError, live::Mail};
 
 /// A value for a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,6 +204,12 @@ pub(super) trait Statements {
 
     /// Runs a query or a statement with RETURNING.
     fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError>;
+
+    /// Whether others write at the same time.
+    fn is_shared(&self) -> bool;
+
+    /// Takes an event to those who listen, once it is on disk. Where others write too, each finds it in the database.
+    fn announce(&self, _: &dyn Fn() -> Mail) {}
 }
 
 /// The database inside a transaction.
@@ -214,6 +220,16 @@ impl Db<'_> {
     /// Runs a statement, and says how many rows it has changed.
     pub(crate) fn execute<'p>(&self, sql: &str, params: impl Params<'p>) -> Result<u64, StoreError> {
         params.with(|params| self.0.execute(sql, storable(params)?))
+    }
+
+    /// Whether others write at the same time.
+    pub(super) fn is_shared(&self) -> bool {
+        self.0.is_shared()
+    }
+
+    /// Takes an event that this transaction has stored to those who listen, once it is on disk.
+    pub(super) fn announce(&self, mail: impl Fn() -> Mail) {
+        self.0.announce(&mail);
     }
 
     /// All rows.
@@ -254,6 +270,17 @@ pub(super) enum Isolation {
 /// Work in a transaction: it may be run several times, of which the last counts. `false` undoes what it has done.
 pub(super) type Work<'a> = dyn FnMut(Db<'_>) -> bool + 'a;
 
+/// A transaction that is not waited for on the spot.
+pub(super) struct Job {
+    pub(super) isolation: Isolation,
+    /// As for [`Database::write`].
+    pub(super) work: Box<dyn FnMut(Db<'_>) -> bool + Send>,
+    pub(super) done: Done,
+}
+
+/// Is told what [`Database::write`] would have returned.
+pub(super) type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
 /// A database.
 pub(super) trait Database: Send + Sync {
     /// Whether other processes may write to it: what this one remembers of it may be out of date.
@@ -262,6 +289,10 @@ pub(super) trait Database: Send + Sync {
     /// Runs a transaction. When this returns, what the work has done is on disk, unless the work returned `false`. If it
     /// fails, nothing is changed, save where the connection broke in the middle of the end.
     fn write(&self, isolation: Isolation, work: &mut Work<'_>) -> Result<(), StoreError>;
+
+    /// Runs a transaction soon. Where one process writes alone, those that were handed over before come before it, and many
+    /// end with one flush of the disk. Needs a Tokio runtime.
+    fn soon(self: Arc<Self>, job: Job);
 
     /// Runs queries that all see the same state.
     fn read(&self, work: &mut Work<'_>) -> Result<(), StoreError>;

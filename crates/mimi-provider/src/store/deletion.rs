@@ -38,8 +38,10 @@ const OF_ACCOUNT: [&str; 11] = [
 ];
 
 /// Statements that take a device's number.
-const OF_DEVICE: [&str; 5] = [
-    "DELETE FROM inbox WHERE device = ?1",
+const OF_DEVICE: [&str; 7] = [
+    "DELETE FROM events WHERE device = ?1",
+    "DELETE FROM mail_rooms WHERE device = ?1",
+    "DELETE FROM cursors WHERE device = ?1",
     "DELETE FROM room_clients WHERE device = ?1",
     "DELETE FROM key_packages WHERE device = ?1",
     "DELETE FROM client_pseudonyms WHERE device = ?1",
@@ -99,8 +101,10 @@ impl Store {
             db.execute("UPDATE numbers SET newest = newest + 1 WHERE kind = 'deleted'", [0_i64; 0])?;
             Ok::<_, StoreError>(Some(Deleted { devices, rooms }))
         })?;
-        if deleted.is_some() {
+        if let Some(deleted) = &deleted {
             self.forget_devices();
+            self.live().end(&deleted.devices);
+            deleted.rooms.iter().for_each(|(room, _)| self.is_room_dirty(room));
         }
         Ok(deleted)
     }

@@ -4,7 +4,7 @@ use mimi_pseudonym::{ClientUri, Domain, Timestamp, UserUri, Wire};
 use mimi_wire::{KeyPackage, KeyPackageRef, RequiredCapabilities, local::InboxBody};
 
 use super::{
-    Device, DeviceId, Hash, Store, StoreError, Wake, accounts::device_of, database::Db, delivery::put_in_inbox, millis,
+    Device, DeviceId, Hash, Store, StoreError, Wake, accounts::device_of, database::Db, mail::put_in_inbox, millis,
     parsed, siblings,
 };
 

@@ -13,6 +13,9 @@ mod error;
 mod franking;
 mod key_packages;
 mod links;
+mod live;
+mod mail;
+mod messages;
 mod openings;
 mod operation;
 mod outbox;
@@ -43,19 +46,21 @@ use crate::Config;
 pub(crate) use abuse::{Decided, Evidence};
 pub(crate) use accounts::{AccountProfile, NewDevice};
 pub(crate) use consents::{Consent, Gone};
-use database::{Database, Db, Isolation, Work};
+use database::{Database, Db, Isolation, Job, Work};
 pub(crate) use decisions::{AboutAccount, Cause, Decision};
 pub(crate) use delivery::{Notification, NotificationKind, NotifyOutcome};
 pub use error::StoreError;
 pub(crate) use key_packages::{Claim, ClaimedClient, Kind, Others, StoredKeyPackage};
 pub(crate) use links::{JoinLink, Visitor};
+pub(crate) use live::{Ear, Heard, Live};
+pub(crate) use messages::{MessageRecord, Submitted};
 pub(crate) use operation::Counts;
 pub(crate) use outbox::Parcel;
 pub(crate) use postgres::{Address, News};
 pub(crate) use recovery::{Remedy, RollbackRecord};
 pub(crate) use remedies::{Asked, Taken};
 pub(crate) use removals::Removal;
-pub(crate) use rooms::{CommitRecord, JoinRecord, MessageRecord, NewRoom};
+pub(crate) use rooms::{CommitRecord, JoinRecord, NewRoom};
 pub(crate) use ties::{Draw, TieEntry};
 pub(crate) use waiting::{Guest, ProposalsRecord};
 
@@ -109,6 +114,10 @@ pub(crate) struct Store {
     courier: i64,
     /// Rooms that have a courier in this process: the peer and the room.
     away: Arc<Mutex<HashSet<(Domain, String)>>>,
+    /// Devices that listen at this moment.
+    live: Arc<Live>,
+    /// Where events may have been taken by all.
+    dirty: Arc<Mutex<mail::Dirty>>,
 }
 
 impl Store {
@@ -122,18 +131,22 @@ impl Store {
 
     /// Opens or creates a SQLite database, and brings an older one up to date.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::over(Arc::new(sqlite::Sqlite::open(path)?))
+        let live = Arc::<Live>::default();
+        Self::over(Arc::new(sqlite::Sqlite::open(path, Arc::clone(&live))?), live)
     }
 
     /// Connects to a PostgreSQL database, and brings its tables up to date or makes them.
     pub(crate) fn connect(address: &Address) -> Result<Self, StoreError> {
-        Self::over(Arc::new(postgres::Postgres::connect(address)?))
+        Self::over(Arc::new(postgres::Postgres::connect(address)?), Arc::default())
     }
 
-    fn over(database: Arc<dyn Database>) -> Result<Self, StoreError> {
+    fn over(database: Arc<dyn Database>, live: Arc<Live>) -> Result<Self, StoreError> {
         schema::migrate(&*database)?;
         let courier = i64::from_be_bytes(first_half(crate::clock::OsEntropy.bits128()));
-        Ok(Self { database, devices: Arc::default(), courier, away: Arc::default() })
+        let (devices, away, dirty) = (Arc::default(), Arc::default(), Arc::default());
+        let store = Self { database, devices, courier, away, live, dirty };
+        store.all_may_be_taken()?;
+        Ok(store)
     }
 
     /// Whether other processes may write to the database.
@@ -144,6 +157,15 @@ impl Store {
     /// A connection to the other processes, where there may be some.
     pub(crate) fn news(&self) -> Option<News> {
         self.database.address().map(|address| News::new(address.clone(), self.courier))
+    }
+
+    /// Devices that listen at this moment.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    fn dirty(&self) -> MutexGuard<'_, mail::Dirty> {
+        self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn away(&self) -> MutexGuard<'_, HashSet<(Domain, String)>> {
@@ -158,6 +180,40 @@ impl Store {
     /// Runs a transaction that holds the rows it depends on, and so needs not be kept apart from others.
     fn write_holding<T, E: From<StoreError>>(&self, work: impl FnMut(Db<'_>) -> Result<T, E>) -> Result<T, E> {
         run(|inner| self.database.write(Isolation::Locking, inner), work)
+    }
+
+    /// Hands over a transaction before this returns, and waits for its end only in what is returned. Needs a Tokio runtime.
+    fn soon<T, E>(
+        &self,
+        isolation: Isolation,
+        mut work: impl FnMut(Db<'_>) -> Result<T, E> + Send + 'static,
+    ) -> impl Future<Output = Result<T, E>> + Send + 'static
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let result = Arc::new(Mutex::new(None));
+        let (ended, end) = tokio::sync::oneshot::channel();
+        let job = Job {
+            isolation,
+            work: Box::new({
+                let result = Arc::clone(&result);
+                move |db| {
+                    let outcome = work(db);
+                    let keep = outcome.is_ok();
+                    *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+                    keep
+                }
+            }),
+            // Where nobody waits any longer, nobody is told.
+            done: Box::new(move |outcome| drop(ended.send(outcome))),
+        };
+        Arc::clone(&self.database).soon(job);
+        async move {
+            end.await.unwrap_or_else(|_| Err(StoreError::lost()))?;
+            let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+            result.unwrap_or_else(|| Err(StoreError::damaged("nothing was run").into()))
+        }
     }
 
     /// Only reads; several queries see one state.

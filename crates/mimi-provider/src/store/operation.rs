@@ -20,7 +20,7 @@ pub(crate) struct Counts {
     pub(crate) accounts: u64,
     pub(crate) devices: u64,
     pub(crate) rooms: u64,
-    /// Events that devices have not acknowledged.
+    /// Events that not every device has taken that gets them.
     pub(crate) inbox: u64,
     /// For each peer the rooms and messages that wait for it.
     pub(crate) peers: Vec<(String, u64, u64)>,
@@ -45,7 +45,7 @@ impl Store {
                 accounts: one("SELECT COUNT(*) FROM accounts")?,
                 devices: one("SELECT COUNT(*) FROM devices")?,
                 rooms: one("SELECT COUNT(*) FROM hub_rooms")?,
-                inbox: one("SELECT COUNT(*) FROM inbox")?,
+                inbox: one("SELECT COUNT(*) FROM events")?,
                 octets: 0,
             })
         })?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mimi_pseudonym::{Domain, RoomUri, Timestamp};
 
-use super::{Store, StoreError, database::Db, delivery::within, millis, parsed};
+use super::{Store, StoreError, database::Db, mail::within, millis, parsed};
 
 /// How long a courier may be away before another one may go.
 const TURN: Duration = Duration::from_secs(15);

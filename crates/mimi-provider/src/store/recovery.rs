@@ -9,9 +9,10 @@ use super::{
     Hash, Store, StoreError, Wake,
     accounts::device_of,
     database::Db,
-    delivery::{devices_in_room, put_in_inbox, put_in_outbox},
+    delivery::put_in_outbox,
+    mail::{devices_in_room, join, part_all, put_in_inbox},
     parsed,
-    rooms::{advance, append, join},
+    rooms::{advance, append},
 };
 
 /// How a remedy without an end is stored.
@@ -144,7 +145,7 @@ impl Store {
             }
             let peers = put_in_outbox(db, room, position, record.outbox, record.now)?;
             let mut devices = devices_in_room(db, room)?;
-            db.execute("DELETE FROM room_clients WHERE room = ?1", [name])?;
+            part_all(db, room)?;
             for client in record.clients {
                 if let Some(device) = device_of(db, client)? {
                     join(db, room, client, device)?;

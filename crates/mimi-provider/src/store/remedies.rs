@@ -136,14 +136,12 @@ impl Store {
             Ok(())
         })
     }
+}
 
-    /// Whether the moment has come from which on nothing is sent under a name.
-    pub(crate) fn is_silenced(&self, user: &UserUri, now: Timestamp) -> Result<bool, StoreError> {
-        self.look(|db| {
-            let due = "SELECT 1 FROM silenced_users WHERE subject = ?1 AND due_at <= ?2";
-            Ok(db.row(due, (user.as_str(), now))?.is_some())
-        })
-    }
+/// Whether the moment of a name has come from which on nothing is sent under it.
+pub(super) fn is_silenced(db: Db<'_>, user: &UserUri, now: Timestamp) -> Result<bool, StoreError> {
+    let due = "SELECT 1 FROM silenced_users WHERE subject = ?1 AND due_at <= ?2";
+    Ok(db.row(due, (user.as_str(), now))?.is_some())
 }
 
 /// The names of an account: its own, and its pseudonyms.

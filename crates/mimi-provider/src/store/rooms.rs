@@ -10,14 +10,15 @@ use super::{
     abuse::note,
     accounts::device_of,
     database::Db,
-    delivery::{devices_in_room, devices_with_mail, put_in_inbox, put_in_inboxes, put_in_inboxes_of, put_in_outbox},
+    delivery::put_in_outbox,
     links::arrived,
+    mail::{devices_in_room, devices_with_mail, is_in_room, join, part, part_device, put_in_inbox, put_in_inboxes},
     millis, parsed, timestamp,
-    waiting::{add_guest, count_message, forget_guest, waiting},
+    waiting::{add_guest, forget_guest, waiting},
 };
 
 /// The tables in which something of a room of this hub stands.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "hub_rooms",
     "hub_snapshots",
     "hub_past",
@@ -30,7 +31,8 @@ const TABLES: [&str; 13] = [
     "hub_remedies",
     "knock_rooms",
     "room_clients",
-    "inbox",
+    "events",
+    "mail_rooms",
 ];
 
 /// A room that is about to be stored.
@@ -95,21 +97,6 @@ pub(crate) struct JoinRecord<'a> {
     pub(crate) is_guest: bool,
 }
 
-/// What has to be stored before a message is acknowledged.
-pub(crate) struct MessageRecord<'a> {
-    pub(crate) room: &'a RoomUri,
-    pub(crate) hash: Hash,
-    pub(crate) accepted: Timestamp,
-    /// The room's epoch in which it was judged.
-    pub(crate) epoch: u64,
-    pub(crate) outbox: &'a [(Domain, Vec<u8>)],
-    pub(crate) body: &'a InboxBody,
-    /// Those of our clients in the room who get it, if not all do.
-    pub(crate) receivers: Option<&'a [ClientUri]>,
-    /// Who sends it, and how many it may send, if there is a limit.
-    pub(crate) limited: Option<(&'a UserUri, u32)>,
-}
-
 impl Store {
     /// Stores a new room; `false` if there is one of this name.
     pub(crate) fn create_room(&self, new: &NewRoom<'_>) -> Result<bool, StoreError> {
@@ -153,18 +140,13 @@ impl Store {
         room.map(|room| parsed(&room, "room")).transpose()
     }
 
-    /// The epoch of a room, and how many times proposals were added in it. Where other processes write to the database,
-    /// what this one has of a room is worth something only if it is the same there.
-    pub(crate) fn room_version(&self, room: &RoomUri) -> Result<Option<(u64, u64)>, StoreError> {
-        let row = self.look(|db| db.row("SELECT epoch, waiting FROM hub_rooms WHERE room = ?1", [room.as_str()]))?;
-        row.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
-    }
-
-    /// How often a room has gone back to an earlier epoch.
-    pub(crate) fn room_branch(&self, room: &RoomUri) -> Result<u64, StoreError> {
-        let branch: Option<u64> =
-            self.look(|db| db.value("SELECT branch FROM hub_rooms WHERE room = ?1", [room.as_str()]))?;
-        Ok(branch.unwrap_or_default())
+    /// The epoch of a room, how many times proposals were added in it, and how often the room has gone back to an earlier one.
+    /// Where other processes write to the database, what this one has of a room is worth something only if it is the same
+    /// there.
+    pub(crate) fn room_version(&self, room: &RoomUri) -> Result<Option<(u64, u64, u64)>, StoreError> {
+        let question = "SELECT epoch, waiting, branch FROM hub_rooms WHERE room = ?1";
+        let row = self.look(|db| db.row(question, [room.as_str()]))?;
+        row.map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).transpose()
     }
 
     /// Remembers which knock room belongs to a room. The newest takes the place of one before it.
@@ -185,10 +167,7 @@ impl Store {
 
     /// When a message was accepted, if it was.
     pub(crate) fn accepted_at(&self, room: &RoomUri, hash: &Hash) -> Result<Option<Timestamp>, StoreError> {
-        self.look(|db| {
-            let question = "SELECT accepted_at FROM hub_seen WHERE room = ?1 AND hash = ?2";
-            Ok(db.value(question, (room.as_str(), hash))?.map(timestamp))
-        })
+        self.look(|db| accepted_at(db, room, hash))
     }
 
     /// Whether a client came into a room of this hub with one of these KeyPackages before. Forgets those that nobody
@@ -208,7 +187,7 @@ impl Store {
 
     /// Whether a device has a client in a room.
     pub(crate) fn is_in_room(&self, device: &Device, room: &RoomUri) -> Result<bool, StoreError> {
-        self.look(|db| Ok(devices_in_room(db, room)?.contains(&device.id)))
+        self.look(|db| is_in_room(db, room, device.id))
     }
 
     /// Stores a commit that the hub accepts, with everything that follows from it.
@@ -258,33 +237,9 @@ impl Store {
             // Whoever comes in again takes its own earlier leaf away, and is there.
             let here = record.joined.as_ref().map(|joined| joined.client);
             for client in record.removed.iter().filter(|client| here != Some(*client)) {
-                let delete = "DELETE FROM room_clients WHERE room = ?1 AND client = ?2";
-                db.execute(delete, (room.as_str(), client.as_str()))?;
+                part(db, room, client)?;
             }
             devices.extend(welcome(db, record)?);
-            Ok(Wake { devices, peers })
-        })
-    }
-
-    /// Stores an application message that the hub accepts.
-    ///
-    /// # Errors
-    /// [`StoreError::is_stale`] if the room is no longer in that epoch, or has accepted this message already: nothing is
-    /// stored then.
-    pub(crate) fn accept_message(&self, record: &MessageRecord<'_>) -> Result<Wake, StoreError> {
-        let epoch = i64::try_from(record.epoch).map_err(|_| StoreError::damaged("epoch"))?;
-        let body = record.body.encode();
-        self.write_holding(|db| {
-            let position = advance(db, record.room, epoch, epoch, record.outbox.len())?;
-            see(db, record.room, &record.hash, record.accepted)?;
-            if let Some((user, limit)) = record.limited {
-                count_message(db, record.room, user, limit)?;
-            }
-            let peers = put_in_outbox(db, record.room, position, record.outbox, record.accepted)?;
-            let devices = match record.receivers {
-                Some(receivers) => put_in_inboxes_of(db, record.room, receivers, &body)?,
-                None => put_in_inboxes(db, record.room, &body)?,
-            };
             Ok(Wake { devices, peers })
         })
     }
@@ -323,7 +278,7 @@ impl Store {
                 "DELETE FROM destroyed_rooms
                  WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.room = destroyed_rooms.room)
                    AND (destroyed_at < ?1
-                        OR NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.room = destroyed_rooms.room))",
+                        OR NOT EXISTS (SELECT 1 FROM events WHERE events.room = destroyed_rooms.room))",
                 [hour_ago],
             )
         })?;
@@ -340,24 +295,28 @@ impl Store {
         room: &RoomUri,
         client: &ClientUri,
     ) -> Result<bool, StoreError> {
-        let insert = "INSERT INTO room_clients (room, client, device) VALUES (?1, ?2, ?3) \
-                      ON CONFLICT (room, client) DO NOTHING";
-        self.write_holding(|db| Ok(db.execute(insert, (room.as_str(), client.as_str(), device.id.0))? > 0))
+        self.write(|db| join(db, room, client, device.id))
     }
 
     /// A client did not come into a room.
     pub(crate) fn not_in_room(&self, room: &RoomUri, client: &ClientUri) -> Result<(), StoreError> {
-        let delete = "DELETE FROM room_clients WHERE room = ?1 AND client = ?2";
-        self.write_holding(|db| db.execute(delete, (room.as_str(), client.as_str())).map(|_| ()))
+        self.write(|db| part(db, room, client).map(|_| ()))?;
+        self.is_room_dirty(room);
+        Ok(())
     }
 
     /// A device no longer wants the messages of a room.
     pub(crate) fn leave_room(&self, device: &Device, room: &RoomUri) -> Result<bool, StoreError> {
-        self.write(|db| {
-            let delete = "DELETE FROM room_clients WHERE room = ?1 AND device = ?2";
-            Ok(db.execute(delete, (room.as_str(), device.id.0))? > 0)
-        })
+        let was_in = self.write(|db| part_device(db, room, device.id))?;
+        self.is_room_dirty(room);
+        Ok(was_in)
     }
+}
+
+/// When an event was accepted, if it was.
+pub(super) fn accepted_at(db: Db<'_>, room: &RoomUri, hash: &Hash) -> Result<Option<Timestamp>, StoreError> {
+    let question = "SELECT accepted_at FROM hub_seen WHERE room = ?1 AND hash = ?2";
+    Ok(db.value(question, (room.as_str(), hash))?.map(timestamp))
 }
 
 /// Takes a room from one epoch to another, which may be the same, and returns the position of the first of so many
@@ -399,13 +358,6 @@ pub(super) fn see(db: Db<'_>, room: &RoomUri, hash: &Hash, accepted: Timestamp) 
         "INSERT INTO hub_seen (room, hash, accepted_at) VALUES (?1, ?2, ?3) ON CONFLICT (room, hash) DO NOTHING";
     let new = db.execute(insert, (room.as_str(), hash, accepted))? > 0;
     if new { Ok(()) } else { Err(StoreError::stale()) }
-}
-
-pub(super) fn join(db: Db<'_>, room: &RoomUri, client: &ClientUri, device: DeviceId) -> Result<(), StoreError> {
-    let insert = "INSERT INTO room_clients (room, client, device) VALUES (?1, ?2, ?3) \
-                  ON CONFLICT (room, client) DO UPDATE SET device = excluded.device";
-    db.execute(insert, (room.as_str(), client.as_str(), device.0))?;
-    Ok(())
 }
 
 /// Lets our clients in that a commit adds. KeyPackages that were used are used up, whatever way they were handed out.

@@ -5,7 +5,7 @@ use super::{
 };
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are only ever added.
-const MIGRATIONS: [&str; 9] = [
+pub(super) const MIGRATIONS: [&str; 10] = [
     include_str!("schema_1.sql"),
     include_str!("schema_abuse.sql"),
     include_str!("schema_rooms.sql"),
@@ -14,6 +14,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("schema_recovery.sql"),
     include_str!("schema_deletion.sql"),
     include_str!("schema_accounts.sql"),
+    include_str!("schema_mail.sql"),
     include_str!("schema_siblings.sql"),
 ];
 

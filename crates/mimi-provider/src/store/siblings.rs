@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mimi_pseudonym::{UserUri, Wire};
 use mimi_wire::local::InboxBody;
 
-use super::{AccountId, DeviceId, StoreError, StoredKeyPackage, database::Db, delivery::put_in_inbox, parsed};
+use super::{AccountId, DeviceId, StoreError, StoredKeyPackage, database::Db, mail::put_in_inbox, parsed};
 
 /// The most pseudonyms of one event.
 const CHUNK: usize = 1000;

@@ -2,9 +2,12 @@
 //!
 //! Whoever wants to write waits for the one connection that writes. If others wait behind it when it is done, it leaves
 //! the transaction open, and the last of them ends it for all: one flush of the disk for as many as came meanwhile. Each
-//! one's work is behind a savepoint of its own, and nobody gets an answer before the flush.
+//! one's work is behind a savepoint of its own, and nobody gets an answer before the flush. What need not be waited for on
+//! the spot stands in a queue, from which one thread takes as much as there is.
 
 use std::{
+    cell::RefCell,
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::{Path, PathBuf},
     sync::{
@@ -21,7 +24,8 @@ use rusqlite::{
 
 use super::{
     Address, StoreError,
-    database::{Database, Db, Isolation, Param, Row, Statements, Value, Work},
+    database::{Database, Db, Done, Isolation, Job, Param, Row, Statements, Value, Work},
+    live::{Live, Mail},
 };
 
 /// The most transitions that share a flush.
@@ -36,14 +40,30 @@ pub(super) struct Sqlite {
     writer: Mutex<Writer>,
     /// Those who want to write and have not begun.
     waiting: AtomicUsize,
+    queue: Mutex<Queue>,
+    live: Arc<Live>,
     readers: Mutex<Vec<Connection>>,
     /// Transactions that were ended, each by a flush of the disk.
     flushes: AtomicU64,
 }
 
+/// What is to be written soon.
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// Whether somebody takes from it.
+    served: bool,
+}
+
 struct Writer {
-    connection: Connection,
+    pen: Pen,
     group: Option<Open>,
+}
+
+/// The connection that writes, and the events that stand in the open transaction.
+struct Pen {
+    connection: Connection,
+    mails: RefCell<Vec<Mail>>,
 }
 
 /// The transaction that is open.
@@ -57,12 +77,20 @@ struct Open {
 struct Group {
     outcome: Mutex<Option<Result<(), StoreError>>>,
     ended: Condvar,
+    told: Mutex<Vec<Done>>,
 }
 
 impl Group {
     fn end(&self, outcome: Result<(), StoreError>) {
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome.clone());
         self.ended.notify_all();
+        for done in self.told.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            done(outcome.clone());
+        }
+    }
+
+    fn tell(&self, done: Done) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).push(done);
     }
 
     fn wait(&self) -> Result<(), StoreError> {
@@ -77,8 +105,8 @@ impl Group {
 }
 
 impl Sqlite {
-    /// Opens or creates a database.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+    /// Opens or creates a database. Whoever listens hears of events when they are on disk.
+    pub(super) fn open(path: &Path, live: Arc<Live>) -> Result<Self, StoreError> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -86,11 +114,13 @@ impl Sqlite {
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.pragma_update(None, "secure_delete", "ON")?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
-        let writer = Mutex::new(Writer { connection, group: None });
+        let writer = Mutex::new(Writer { pen: Pen { connection, mails: RefCell::default() }, group: None });
         Ok(Self {
             path: path.to_owned(),
             writer,
             waiting: AtomicUsize::new(0),
+            queue: Mutex::default(),
+            live,
             readers: Mutex::default(),
             flushes: AtomicU64::new(0),
         })
@@ -106,8 +136,95 @@ impl Sqlite {
     /// Does something with the connection that writes, outside of any transaction.
     fn alone<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut writer = self.writer();
-        writer.end();
-        work(&writer.connection)
+        self.end(&mut writer);
+        work(&writer.pen.connection)
+    }
+
+    /// Ends the transaction that is open, and tells all whose work was in it.
+    fn end(&self, writer: &mut Writer) {
+        let Some((group, outcome)) = writer.end() else { return };
+        self.flushes.fetch_add(1, Ordering::SeqCst);
+        let mails = writer.pen.mails.take();
+        match &outcome {
+            Ok(()) => self.live.publish(&mails),
+            // What has become of them is not known here.
+            Err(_) => self.live.look_all(),
+        }
+        group.end(outcome);
+    }
+
+    /// Ends the transaction, if it is large or nobody waits who could do so.
+    fn end_unless_others_come(&self, writer: &mut Writer) {
+        let members = writer.group.as_ref().map_or(0, |open| open.members);
+        if members >= GROUP_MAX || self.waiting.load(Ordering::SeqCst) == 0 {
+            self.end(writer);
+        }
+    }
+
+    /// Does one work in the transaction that is open, or a new one. If it does not want to keep what it did, or panics,
+    /// that is undone.
+    fn run(
+        &self,
+        writer: &mut Writer,
+        work: &mut Work<'_>,
+    ) -> Result<(Arc<Group>, std::thread::Result<bool>), StoreError> {
+        let (group, shared) = writer.begin()?;
+        if shared {
+            writer.pen.command("SAVEPOINT member")?;
+        }
+        let before = writer.pen.mails.borrow().len();
+        let done = catch_unwind(AssertUnwindSafe(|| work(Db(&writer.pen))));
+        let kept = matches!(done, Ok(true));
+        if !kept {
+            writer.pen.mails.borrow_mut().truncate(before);
+        }
+        if kept || writer.pen.connection.is_autocommit() {
+            if shared && !writer.pen.connection.is_autocommit() {
+                writer.pen.command("RELEASE member")?;
+            }
+        } else if shared {
+            writer.pen.command("ROLLBACK TO member").and_then(|()| writer.pen.command("RELEASE member"))?;
+        } else {
+            // Nobody else is in the transaction yet.
+            writer.group = None;
+            group.end(Ok(()));
+            writer.pen.command("ROLLBACK")?;
+        }
+        Ok((group, done))
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_job(&self) -> Option<Job> {
+        self.queue().jobs.pop_front()
+    }
+
+    /// Does what stands in the queue until it is empty.
+    fn serve(&self) {
+        loop {
+            let mut writer = self.writer();
+            while let Some(Job { mut work, done, .. }) = self.next_job() {
+                match self.run(&mut writer, &mut *work) {
+                    Ok((group, Ok(_))) if writer.group.is_some() => group.tell(done),
+                    // It was alone, and was undone: nothing is left to be waited for.
+                    Ok((_, Ok(_))) => done(Ok(())),
+                    Ok((_, Err(_))) => done(Err(StoreError::lost())),
+                    Err(error) => done(Err(error)),
+                }
+                if writer.group.as_ref().is_some_and(|open| open.members >= GROUP_MAX) {
+                    break;
+                }
+            }
+            self.end_unless_others_come(&mut writer);
+            drop(writer);
+            let mut queue = self.queue();
+            if queue.jobs.is_empty() {
+                queue.served = false;
+                return;
+            }
+        }
     }
 
     fn reader(&self) -> Result<Connection, StoreError> {
@@ -137,30 +254,50 @@ impl Writer {
             open.members += 1;
             return Ok((Arc::clone(&open.group), true));
         }
-        self.command("BEGIN IMMEDIATE")?;
+        self.pen.command("BEGIN IMMEDIATE")?;
         let group = Arc::<Group>::default();
         self.group = Some(Open { group: Arc::clone(&group), members: 1 });
         Ok((group, false))
     }
 
-    /// Ends the transaction, and tells all whose work was in it.
-    fn end(&mut self) {
-        let Some(open) = self.group.take() else { return };
-        let outcome = if self.connection.is_autocommit() {
+    /// Ends the transaction that is open.
+    fn end(&mut self) -> Option<(Arc<Group>, Result<(), StoreError>)> {
+        let open = self.group.take()?;
+        let outcome = if self.pen.connection.is_autocommit() {
             // SQLite has undone everything, for example because the disk is full.
             Err(StoreError::lost())
         } else {
-            self.command("COMMIT").inspect_err(|_| {
+            self.pen.command("COMMIT").inspect_err(|_| {
                 // What could not be committed is undone, so that the next transaction can begin.
-                let _ = self.command("ROLLBACK");
+                let _ = self.pen.command("ROLLBACK");
             })
         };
-        open.group.end(outcome);
+        Some((open.group, outcome))
     }
+}
 
+impl Pen {
     fn command(&self, sql: &str) -> Result<(), StoreError> {
         self.connection.prepare_cached(sql)?.execute([])?;
         Ok(())
+    }
+}
+
+impl Statements for Pen {
+    fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
+        Statements::execute(&self.connection, sql, params)
+    }
+
+    fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
+        Statements::query(&self.connection, sql, params)
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn announce(&self, mail: &dyn Fn() -> Mail) {
+        self.mails.borrow_mut().push(mail());
     }
 }
 
@@ -171,31 +308,23 @@ impl Database for Sqlite {
 
     fn write(&self, _: Isolation, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut writer = self.writer();
-        let (group, shared) = writer.begin()?;
-        if shared {
-            writer.command("SAVEPOINT member")?;
-        }
-        let done = catch_unwind(AssertUnwindSafe(|| work(Db(&writer.connection))));
-        let undone = if matches!(done, Ok(true)) || writer.connection.is_autocommit() {
-            if shared && !writer.connection.is_autocommit() { writer.command("RELEASE member") } else { Ok(()) }
-        } else if shared {
-            writer.command("ROLLBACK TO member").and_then(|()| writer.command("RELEASE member"))
-        } else {
-            // Nobody else is in the transaction yet.
-            writer.group = None;
-            group.end(Ok(()));
-            writer.command("ROLLBACK")
-        };
-        let members = writer.group.as_ref().map_or(0, |open| open.members);
-        if members >= GROUP_MAX || self.waiting.load(Ordering::SeqCst) == 0 {
-            writer.end();
-            self.flushes.fetch_add(1, Ordering::SeqCst);
-        }
+        let ran = self.run(&mut writer, work);
+        self.end_unless_others_come(&mut writer);
         drop(writer);
-        let outcome = undone.and_then(|()| group.wait());
+        let (group, done) = ran?;
+        let outcome = group.wait();
         match done {
             Ok(_) => outcome,
             Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    fn soon(self: Arc<Self>, job: Job) {
+        let mut queue = self.queue();
+        queue.jobs.push_back(job);
+        if !std::mem::replace(&mut queue.served, true) {
+            drop(queue);
+            tokio::task::spawn_blocking(move || self.serve());
         }
     }
 
@@ -260,7 +389,7 @@ impl Database for Sqlite {
     }
 
     fn changes(&self) -> u64 {
-        self.writer().connection.total_changes()
+        self.writer().pen.connection.total_changes()
     }
 
     fn shed(&self, anew: bool) -> Result<(), StoreError> {
@@ -312,6 +441,10 @@ impl Statements for Connection {
         }
         Ok(rows)
     }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
@@ -326,7 +459,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("mimi-provider-sqlite-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
-        let database = Sqlite::open(&folder.join("test.sqlite")).unwrap();
+        let database = Sqlite::open(&folder.join("test.sqlite"), Arc::default()).unwrap();
         database.write(Isolation::Locking, &mut |db| db.execute("CREATE TABLE t (n BIGINT)", NONE).is_ok()).unwrap();
         (folder, Arc::new(database))
     }

@@ -112,6 +112,8 @@ contract! {
     a_quota_is_for_a_period_and_a_request_for_tokens_counts_once,
     a_token_is_spent_once_whoever_asks,
     a_pseudonym_with_its_own_device_draws_nothing,
+    a_device_gets_what_comes_while_it_is_in_a_room,
+    an_event_goes_when_all_have_taken_it,
 }
 
 mod deletion;
@@ -213,12 +215,13 @@ fn pseudonyms_are_the_accounts_and_other_devices_hear_of_them(place: &Place) {
     assert!(store.owns(first.account, &pseudonym).unwrap() && store.owns(first.account, &user("alice")).unwrap());
     assert!(!store.owns(first.account, &UserUri::pseudonym(&domain("a.example"), [8; 16])).unwrap());
     let body = InboxBody::PseudonymsAssigned { pseudonyms: vec![pseudonym.clone()] }.encode();
-    assert_eq!(store.inbox(second.id, 0, 10, 1000).unwrap(), [(1, body)]);
+    let told = store.inbox(second.id, 0, 10, 1000).unwrap();
+    assert!(told.len() == 1 && told[0].1 == body);
     assert!(store.inbox(first.id, 0, 10, 1000).unwrap().is_empty());
-    store.ack(second.id, 1).unwrap();
+    store.ack(second.id, told[0].0).unwrap();
     store.assign_pseudonyms(&first, &[UserUri::pseudonym(&domain("a.example"), [9; 16])], None, ANY).unwrap();
     let after_ack = store.inbox(second.id, 0, 10, 1000).unwrap();
-    assert_eq!(after_ack.first().unwrap().0, 2, "numbers go on after they were deleted");
+    assert!(after_ack.len() == 1 && after_ack[0].0 > told[0].0, "numbers go on after they were deleted");
 }
 
 fn a_client_is_the_same_for_the_same_subject_and_key(place: &Place) {
@@ -340,23 +343,26 @@ fn deliver(store: &Store, parcel: &Parcel) {
 }
 
 /// A message to the room in `epoch`, which goes to one peer.
-fn message(store: &Store, name: &str, epoch: u64, number: u16) -> Result<Wake, StoreError> {
+fn message(store: &Store, name: &str, epoch: u64, number: u16) -> Result<Submitted, StoreError> {
     let room = room(name);
     let mut hash = [200; 32];
     hash[..2].copy_from_slice(&number.to_be_bytes());
-    let outbox = [(domain("b.example"), format!("message {number}").into_bytes())];
-    let body = InboxBody::RoomDestroyed { room: room.clone() };
+    let outbox = vec![(domain("b.example"), format!("message {number}").into_bytes())];
+    let body = InboxBody::RoomDestroyed { room: room.clone() }.encode();
+    let (receivers, limit, device) = (None, None, None);
     let record = MessageRecord {
-        room: &room,
+        room,
+        sender: user("alice"),
+        device,
         hash,
         accepted: NOW,
         epoch,
-        outbox: &outbox,
-        body: &body,
-        receivers: None,
-        limited: None,
+        outbox,
+        body,
+        receivers,
+        limit,
     };
-    store.accept_message(&record)
+    store.submit_now(&record)
 }
 
 /// A commit to `epoch` that adds a client of ours, and goes to one peer.
@@ -478,7 +484,8 @@ fn notifications_are_taken_once_and_all_or_none(place: &Place) {
     assert_eq!(notify(&[notification(1, None)]), NotifyOutcome::Taken(Wake::default()), "a repetition");
     let again = notify(&[notification(7, Some(5))]);
     assert_eq!(again, NotifyOutcome::UnknownKeyPackageRef, "another Welcome for a KeyPackage that was used");
-    assert_eq!(inbox(), [(1, vec![2]), (2, vec![1])]);
+    let bodies: Vec<_> = inbox().into_iter().map(|(_, body)| body).collect();
+    assert_eq!(bodies, [[2], [1]]);
     assert!(store.leave_room(&device, &other).unwrap() && !store.leave_room(&device, &other).unwrap());
     assert_eq!(notify(&[notification(4, None)]), NotifyOutcome::UnknownRoom);
 }
@@ -562,6 +569,16 @@ fn a_room_goes_on_once_from_each_epoch(place: &Place) {
     assert!(message(&store, "club", reached, 1).unwrap_err().is_stale(), "a message of an epoch that is over");
 }
 
+/// Not accepted before, not even at the same moment.
+fn is_new(submitted: Result<Submitted, StoreError>) -> bool {
+    match submitted {
+        Ok(Submitted::Accepted(_)) => true,
+        Ok(Submitted::Before(NOW)) => false,
+        Err(error) if error.is_stale() => false,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn the_same_message_is_accepted_once_by_two_processes(place: &Place) {
     let store = place.open();
     let first = alice(&store);
@@ -569,13 +586,13 @@ fn the_same_message_is_accepted_once_by_two_processes(place: &Place) {
     let threads: Vec<_> = (0..4)
         .map(|_| {
             let store = place.other(&store);
-            std::thread::spawn(move || (0..50).filter(|number| message(&store, "club", 0, *number).is_ok()).count())
+            std::thread::spawn(move || (0..50).filter(|number| is_new(message(&store, "club", 0, *number))).count())
         })
         .collect();
     let accepted: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
     assert_eq!(accepted, 50);
     let numbers: Vec<_> = store.inbox(first.id, 0, 1000, 1 << 20).unwrap().iter().map(|(number, _)| *number).collect();
-    assert_eq!(numbers, (1..=50).collect::<Vec<_>>(), "each once, without a gap");
+    assert!(numbers.len() == 50 && numbers.is_sorted_by(|one, next| one < next), "each once and in order: {numbers:?}");
     let parcel = take(&store, 1000, 1 << 20).unwrap();
     let positions: Vec<_> = parcel.messages.iter().map(|(position, _)| *position).collect();
     assert_eq!(positions, (1..=50).collect::<Vec<_>>());
@@ -755,4 +772,104 @@ fn a_pseudonym_with_its_own_device_draws_nothing(place: &Place) {
     assert!(store.device_by_token(&[4; 32]).unwrap().is_none(), "nothing of it was stored");
     assert_eq!(store.seat(alice.account).unwrap(), 0);
     assert_eq!((store.seat(detached.account).unwrap(), store.seat(alice.account).unwrap()), (1, 0));
+}
+
+fn expect(store: &Store, device: &Device, name: &str) {
+    assert!(store.expect_in_room(device, &room(name), &device.client).unwrap());
+}
+
+/// The numbers of the messages that wait for a device.
+fn mail(store: &Store, device: &Device) -> Vec<u64> {
+    store.inbox(device.id, 0, 1000, 1 << 20).unwrap().into_iter().map(|(number, _)| number).collect()
+}
+
+fn events(store: &Store) -> u64 {
+    store.sweep().unwrap();
+    store.counts().unwrap().inbox
+}
+
+fn a_device_gets_what_comes_while_it_is_in_a_room(place: &Place) {
+    let store = place.open();
+    let (first, second) = (alice(&store), second(&store));
+    assert!(create(&store, &first, "club"));
+    message(&store, "club", 0, 1).unwrap();
+    expect(&store, &second, "club");
+    assert!(!store.expect_in_room(&second, &room("club"), &second.client).unwrap(), "it is in there already");
+    message(&store, "club", 0, 2).unwrap();
+    assert!(store.leave_room(&second, &room("club")).unwrap());
+    message(&store, "club", 0, 3).unwrap();
+    let all = mail(&store, &first);
+    assert_eq!(all.len(), 3);
+    assert_eq!(mail(&store, &second), [all[1]], "what has come before it left still waits");
+    expect(&store, &second, "club");
+    message(&store, "club", 0, 4).unwrap();
+    let all = mail(&store, &first);
+    assert_eq!(mail(&store, &second), [all[1], all[3]]);
+    store.not_in_room(&room("club"), &second.client).unwrap();
+    message(&store, "club", 0, 5).unwrap();
+    assert_eq!(mail(&store, &second), [all[1], all[3]]);
+    store.ack(second.id, all[1]).unwrap();
+    assert_eq!(mail(&store, &second), [all[3]]);
+    store.ack(second.id, all[0]).unwrap();
+    assert_eq!(mail(&store, &second), [all[3]], "what was acknowledged stays so");
+}
+
+fn an_event_goes_when_all_have_taken_it(place: &Place) {
+    let store = place.open();
+    let (first, second) = (alice(&store), second(&store));
+    assert!(create(&store, &first, "club") && create(&store, &first, "other"));
+    expect(&store, &second, "club");
+    for number in 1..=3 {
+        message(&store, "club", 0, number).unwrap();
+    }
+    message(&store, "other", 0, 9).unwrap();
+    let all = mail(&store, &first);
+    assert_eq!((all.len(), events(&store)), (4, 4));
+    store.ack(first.id, all[1]).unwrap();
+    assert_eq!(events(&store), 4, "the other one has taken nothing");
+    store.ack(second.id, all[0]).unwrap();
+    assert_eq!(events(&store), 3);
+    assert!(store.leave_room(&second, &room("club")).unwrap());
+    assert_eq!(events(&store), 3, "what it was to get before it left is kept for it");
+    // Also by a provider that was started again in between.
+    let store = place.open();
+    store.ack(second.id, u64::MAX).unwrap();
+    assert_eq!(events(&store), 2);
+    store.ack(first.id, u64::MAX).unwrap();
+    assert_eq!(events(&store), 0);
+    let left = "SELECT COUNT(*) FROM mail_rooms WHERE device = ?1";
+    let left: i64 = store.look(|db| db.one(left, [second.id.0])?.get(0)).unwrap();
+    assert_eq!(left, 0, "of a room that a device has left nothing is kept");
+    message(&store, "club", 0, 5).unwrap();
+    let (new, last) = (mail(&store, &first), all.last().unwrap());
+    assert!(new.len() == 1 && new[0] > *last, "no number is given twice");
+}
+
+/// What a version before this one has left waits in its order, and under numbers that nobody has seen.
+#[test]
+fn what_waited_before_the_tables_were_changed_still_waits() {
+    let place = Place::folder("migration");
+    let Place::Folder(folder) = &place else { panic!("a folder") };
+    let database = rusqlite::Connection::open(folder.join("provider.sqlite")).unwrap();
+    let new = schema::MIGRATIONS.iter().position(|step| step.contains("CREATE TABLE events")).unwrap();
+    for step in &schema::MIGRATIONS[..new] {
+        database.execute_batch(step).unwrap();
+    }
+    let script = format!(
+        "CREATE TABLE schema_version (one BIGINT PRIMARY KEY, version BIGINT NOT NULL); \
+         INSERT INTO schema_version VALUES (1, {new}); \
+         INSERT INTO accounts (id, user_uri, user_folded, display_name, email) VALUES (1, 'mimi://a.example/u/alice', 'a', '', ''); \
+         INSERT INTO devices (id, account, client, token_hash, name, last_sequence) \
+         VALUES (1, 1, 'mimi://a.example/d/one', x'01', '', 40); \
+         INSERT INTO room_clients VALUES ('mimi://a.example/r/club', 'mimi://a.example/d/one', 1); \
+         INSERT INTO hub_rooms (room, epoch, position) VALUES ('mimi://a.example/r/club', 0, 0); \
+         INSERT INTO inbox VALUES (1, 39, NULL, x'07'), (1, 40, 'mimi://a.example/r/club', x'08');"
+    );
+    database.execute_batch(&script).unwrap();
+    drop(database);
+    let store = place.open();
+    message(&store, "club", 0, 1).unwrap();
+    let found = store.inbox(DeviceId(1), 40, 10, 1000).unwrap();
+    assert_eq!(found.iter().take(2).map(|(_, body)| body.as_slice()).collect::<Vec<_>>(), [[7], [8]]);
+    assert_eq!(found.len(), 3, "and what comes to a room reaches who was in it: {found:?}");
 }

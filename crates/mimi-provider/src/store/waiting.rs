@@ -6,7 +6,8 @@ use mimi_wire::{Wire, local::InboxBody};
 use super::{
     Hash, Store, StoreError, Wake,
     database::Db,
-    delivery::{put_in_inboxes, put_in_outbox},
+    delivery::put_in_outbox,
+    mail::put_in_inboxes,
     parsed,
     rooms::{advance, append, see},
 };
@@ -54,12 +55,6 @@ impl Store {
         })
     }
 
-    /// How many messages a guest has sent; none if the user is no guest.
-    pub(crate) fn sent_by_guest(&self, room: &RoomUri, user: &UserUri) -> Result<Option<u64>, StoreError> {
-        let question = "SELECT sent FROM guests WHERE room = ?1 AND guest = ?2";
-        self.look(|db| db.value(question, (room.as_str(), user.as_str())))
-    }
-
     /// Guests who came before a time, of rooms of this hub: at most so many, those who came first.
     pub(crate) fn guests_before(&self, time: Timestamp, count: u16) -> Result<Vec<Guest>, StoreError> {
         let question = "SELECT room, guest FROM guests WHERE came_at < ?1 ORDER BY came_at LIMIT ?2";
@@ -88,6 +83,11 @@ pub(super) fn waiting(db: Db<'_>, room: &RoomUri, from: u64, to: u64) -> Result<
     let update = "UPDATE hub_rooms SET waiting = ?3 WHERE room = ?1 AND waiting = ?2";
     let changed = db.execute(update, (room.as_str(), number(from)?, number(to)?))?;
     if changed > 0 { Ok(()) } else { Err(StoreError::stale()) }
+}
+
+/// How many messages a guest has sent; none if the user is no guest.
+pub(super) fn sent_by_guest(db: Db<'_>, room: &RoomUri, user: &UserUri) -> Result<Option<u64>, StoreError> {
+    db.value("SELECT sent FROM guests WHERE room = ?1 AND guest = ?2", (room.as_str(), user.as_str()))
 }
 
 /// A user has come by itself into a room that limits what it may send.

@@ -24,8 +24,8 @@ use mimi_wire::{
     MEDIA_TYPE, Problem, ProblemDocument, Wire,
     directory::percent_encode,
     local::{
-        self, CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, DeviceToken,
-        RegisterAccountRequest, RegisterResponse,
+        self, CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, DeviceToken, EventFrames,
+        InboxEvent, RegisterAccountRequest, RegisterResponse,
     },
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
@@ -339,6 +339,20 @@ impl World {
         try_exchange(&self.root, address, name, shown, method, path, body, media_type, host).await.unwrap()
     }
 
+    /// Opens the stream of a device's events behind a number, at whichever process of a.example; or the status that says no.
+    pub async fn events(&self, address: SocketAddr, token: &DeviceToken, after: u64) -> Result<Events, u16> {
+        let shown = Shown { token: Some(token), ..Shown::default() };
+        let path = format!("{}?after={after}", local::EVENTS_PATH);
+        let name = "a.example";
+        let begun = try_begin(&self.root, address, name, shown, Method::GET, &path, Vec::new(), MEDIA_TYPE, name).await;
+        let response = begun.unwrap();
+        if response.status() != 200 {
+            return Err(response.status().as_u16());
+        }
+        assert_eq!(response.headers().get("content-type").unwrap(), local::EVENTS_MEDIA_TYPE);
+        Ok(Events { body: response.into_body(), frames: EventFrames::after(after) })
+    }
+
     /// What the operator orders to be done in a room of a.example.
     pub async fn order(&self, token: &DeviceToken, room: &mimi_pseudonym::RoomUri, order: &str) -> (u16, Vec<u8>) {
         let shown = Shown { token: Some(token), ..Shown::default() };
@@ -484,6 +498,24 @@ pub async fn try_exchange(
     media_type: &str,
     host: &str,
 ) -> Option<(u16, http::HeaderMap, Vec<u8>)> {
+    let response = try_begin(root, address, name, shown, method, path, body, media_type, host).await?;
+    let (parts, body) = response.into_parts();
+    Some((parts.status.as_u16(), parts.headers, body.collect().await.ok()?.to_bytes().to_vec()))
+}
+
+/// As [`try_exchange`], but the body of the answer is still to be read.
+#[allow(clippy::too_many_arguments, reason = "one place where everything about a request meets")]
+async fn try_begin(
+    root: &CertificateDer<'static>,
+    address: SocketAddr,
+    name: &str,
+    shown: Shown<'_>,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+    media_type: &str,
+    host: &str,
+) -> Option<http::Response<hyper::body::Incoming>> {
     let mut roots = RootCertStore::empty();
     roots.add(root.clone()).unwrap();
     let builder = ClientConfig::builder_with_protocol_versions(&[&TLS13]).with_root_certificates(roots);
@@ -513,9 +545,32 @@ pub async fn try_exchange(
     if let Some(key) = shown.key {
         request = request.header("idempotency-key", key);
     }
-    let response = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.ok()?;
-    let (parts, body) = response.into_parts();
-    Some((parts.status.as_u16(), parts.headers, body.collect().await.ok()?.to_bytes().to_vec()))
+    sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.ok()
+}
+
+/// A stream of events that is open.
+pub struct Events {
+    body: hyper::body::Incoming,
+    frames: EventFrames,
+}
+
+impl Events {
+    /// The next event; nothing if the stream has ended.
+    pub async fn next(&mut self) -> Option<InboxEvent> {
+        loop {
+            if let Some(event) = self.frames.next_event().unwrap() {
+                return Some(event);
+            }
+            let frame = tokio::time::timeout(Duration::from_secs(30), self.body.frame()).await.unwrap();
+            self.frames.push(frame?.ok()?.data_ref().unwrap());
+        }
+    }
+
+    /// Whether nothing comes within a moment.
+    pub async fn is_quiet(&mut self) -> bool {
+        let quiet = tokio::time::timeout(Duration::from_millis(200), self.body.frame()).await.is_err();
+        quiet && self.frames.next_event().unwrap().is_none()
+    }
 }
 
 /// The problem in an answer.

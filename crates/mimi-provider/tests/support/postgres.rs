@@ -2,7 +2,7 @@
 //! gone when the process ends. Where there is none, tests that need it say so and are skipped; with
 //! `MIMI_TEST_POSTGRES=required` in the environment they fail.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::indexing_slicing, missing_docs)]
 
 use std::{
     io::Write,
@@ -193,7 +193,7 @@ impl Drop for Postgres {
 }
 
 /// The folder of PostgreSQL's programs, of the newest version there is.
-fn programs() -> Option<PathBuf> {
+pub fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();
     if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {

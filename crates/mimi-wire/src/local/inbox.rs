@@ -131,3 +131,96 @@ pub struct AckRequest {
 }
 
 wire_struct!(AckRequest, 8, { up_to });
+
+/// The frame of an event in a stream of events: its length in 4 octets, then the event, of which the body is encoded
+/// already.
+pub fn event_frame(sequence: u64, body: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(12 + body.len());
+    frame.extend_from_slice(&u32::try_from(body.len() + 8).unwrap_or(u32::MAX).to_be_bytes());
+    frame.extend_from_slice(&sequence.to_be_bytes());
+    frame.extend_from_slice(body);
+    frame
+}
+
+/// Events from the octets of a stream, in whatever pieces they come.
+#[derive(Clone, Debug, Default)]
+pub struct EventFrames {
+    octets: Vec<u8>,
+    read: usize,
+    last: u64,
+}
+
+impl EventFrames {
+    /// A stream of events behind a number.
+    pub fn after(number: u64) -> Self {
+        Self { last: number, ..Self::default() }
+    }
+
+    /// Adds what has come.
+    pub fn push(&mut self, octets: &[u8]) {
+        self.octets.drain(..std::mem::take(&mut self.read));
+        self.octets.extend_from_slice(octets);
+    }
+
+    /// The next event, if all of it has come. After an error nothing of the stream can be read.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if a frame is too long or is no event, or if the numbers do not rise.
+    pub fn next_event(&mut self) -> Result<Option<InboxEvent>, DecodeError> {
+        let rest = self.octets.get(self.read..).unwrap_or_default();
+        let Some((length, rest)) = rest.split_first_chunk() else { return Ok(None) };
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        if length > InboxEvent::MAX_LEN {
+            return Err(DecodeError::TooLong { found: length, limit: InboxEvent::MAX_LEN });
+        }
+        let Some(frame) = rest.get(..length) else { return Ok(None) };
+        let event = InboxEvent::decode(frame)?;
+        if event.sequence <= self.last {
+            return Err(DecodeError::Rule { field: "sequence", rule: "the numbers do not rise" });
+        }
+        self.last = event.sequence;
+        self.read += 4 + length;
+        Ok(Some(event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body() -> InboxBody {
+        InboxBody::RoomDestroyed { room: "mimi://a.example/r/club".parse().unwrap() }
+    }
+
+    #[test]
+    fn frames_are_read_in_whatever_pieces_they_come() {
+        let octets = [event_frame(3, &body().encode()), event_frame(7, &body().encode())].concat();
+        for size in 1..=octets.len() {
+            let (mut frames, mut found) = (EventFrames::after(2), Vec::new());
+            for piece in octets.chunks(size) {
+                frames.push(piece);
+                while let Some(event) = frames.next_event().unwrap() {
+                    found.push(event);
+                }
+            }
+            let expected = [3, 7].map(|sequence| InboxEvent { sequence, body: body() });
+            assert_eq!(found, expected, "{size}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_event_or_out_of_order_is_an_error() {
+        let next = |after, octets: &[u8]| {
+            let mut frames = EventFrames::after(after);
+            frames.push(octets);
+            frames.next_event()
+        };
+        assert_eq!(next(0, &[0, 0, 0]), Ok(None));
+        assert!(matches!(next(0, &[0xff; 4]), Err(DecodeError::TooLong { .. })));
+        assert!(next(0, &event_frame(1, &[])).is_err());
+        assert!(next(0, &event_frame(1, &[&body().encode()[..], &[0]].concat())).is_err(), "a trailing octet");
+        for after in [1, 2] {
+            assert!(matches!(next(after, &event_frame(1, &body().encode())), Err(DecodeError::Rule { .. })));
+        }
+    }
+}

@@ -20,7 +20,7 @@ pub use credentials::{
     CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, IssuedDisclosure,
     UnverifiedCredentialItem, claim_code, claim_from_code,
 };
-pub use inbox::{AckRequest, InboxBody, InboxEvent, InboxResponse};
+pub use inbox::{AckRequest, EventFrames, InboxBody, InboxEvent, InboxResponse, event_frame};
 pub use links::{JoinLinkEntry, JoinLinkOperation, JoinLinksRequest, JoinLinksResponse};
 pub use profile::{ConsentSettings, ProfileEntry, SetProfile, Visibility};
 pub use rooms::{
@@ -83,7 +83,12 @@ pub const PROFILE_PATH: &str = "/client/v1/profile";
 pub const CONSENT_PATH: &str = "/client/v1/consent";
 /// POST [`ConsentSettings`], without an answer.
 pub const CONSENT_SETTINGS_PATH: &str = "/client/v1/consentSettings";
-/// GET with `?after=N&wait=MS` -> [`InboxResponse`]: events behind sequence number N, waiting at most MS milliseconds
+/// GET with `?after=N` -> events behind number N and all that come, without an end: each in a frame as [`EventFrames`] reads
+/// it, with the media type [`EVENTS_MEDIA_TYPE`]. A device has one such stream; a new one ends the one before.
+pub const EVENTS_PATH: &str = "/client/v1/events";
+/// The media type of a stream of events.
+pub const EVENTS_MEDIA_TYPE: &str = "application/mimi-events";
+/// For clients without streams: GET with `?after=N&wait=MS` -> [`InboxResponse`]: events behind sequence number N, waiting at most MS milliseconds
 /// for one.
 pub const INBOX_PATH: &str = "/client/v1/inbox";
 /// POST [`AckRequest`], without an answer.

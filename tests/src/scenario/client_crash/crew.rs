@@ -348,11 +348,13 @@ impl Crew {
         (0..self.members.len()).try_for_each(|at| self.run(at))
     }
 
-    /// What all clients were told, by kind and client; of messages with what they say.
+    /// What all clients were told, by kind and client; of messages with what they say. Not counted are grants of consent that
+    /// nobody asked for: a grant whose answer was lost is sent to the other provider once more, and may be told twice.
     pub fn summary(&self) -> BTreeMap<String, usize> {
         let mut summary = BTreeMap::new();
         for member in &self.members {
-            for event in &member.told {
+            let counted = |event: &&Event| !matches!(event, Event::ConsentGranted { asked: false, .. });
+            for event in member.told.iter().filter(counted) {
                 *summary.entry(format!("{}: {}", member.name, kind(event))).or_default() += 1;
             }
         }

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::AddAssign,
     path::Path,
+    process::Command,
 };
 
 use anyhow::{Context, Result};
@@ -12,6 +13,7 @@ use rusqlite::Connection;
 
 use crate::{
     call::{Call, Kind, Load, deliveries},
+    fixture::Site,
     record::Line,
 };
 
@@ -156,6 +158,17 @@ pub fn rows(data: &Path, query: &str) -> Result<u64> {
     database.busy_timeout(std::time::Duration::from_secs(5))?;
     let count: i64 = database.query_row(query, [], |row| row.get(0)).with_context(|| query.to_owned())?;
     Ok(u64::try_from(count)?)
+}
+
+/// As [`rows`], in whatever database a provider has.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn rows_at(site: &Site, query: &str) -> Result<u64> {
+    let Some(database) = site.database() else { return rows(&site.data(), query) };
+    let output = Command::new("psql").arg(database).args(["-XAtq", "-c", query]).output().context("psql")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().with_context(|| format!("{query}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 #[cfg(test)]

@@ -194,6 +194,10 @@ impl Statements for Connection {
         let result = state.client.query(&statement, &params);
         state.noted(result)?.iter().map(row).collect()
     }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
 }
 
 /// Whether an error is one of the connection, and not of a value.

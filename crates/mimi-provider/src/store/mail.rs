@@ -1,0 +1,289 @@
+//! What devices wait for. An event of a room is stored once; which of our devices get it follows from when they came into
+//! the room and when they left it, and up to where each has taken everything.
+
+use std::collections::BTreeSet;
+
+use mimi_pseudonym::{ClientUri, RoomUri};
+
+use super::{
+    DeviceId, Store, StoreError,
+    database::{Db, Isolation, Row},
+    live::Mail,
+};
+
+/// Instead of a last event: there is none yet.
+const OPEN: i64 = 1 << 62;
+/// Rooms that are looked at in one transaction.
+const SWEEP: usize = 64;
+
+/// Where there may be something that everybody has taken.
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    devices: BTreeSet<DeviceId>,
+    rooms: BTreeSet<String>,
+}
+
+impl Store {
+    /// The events of a device behind a number, oldest first: at most `count`, and no more than `octets` unless the first
+    /// alone is longer.
+    pub(crate) fn inbox(
+        &self,
+        device: DeviceId,
+        after: u64,
+        count: usize,
+        octets: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let taken: Option<i64> = self.look(|db| db.value("SELECT taken FROM cursors WHERE device = ?1", [device.0]))?;
+        let after = i64::try_from(after).unwrap_or(i64::MAX).max(taken.unwrap_or_default());
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let found = self.look(|db| db.rows(&waiting("LENGTH(e.body)", "LIMIT ?3"), (device.0, after, count)))?;
+        let Some(last) = within(&found, octets)? else { return Ok(Vec::new()) };
+        let found =
+            self.look(|db| db.rows(&waiting("e.body", "LIMIT ?3"), (device.0, after, found_up_to(&found, last)?)))?;
+        found.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn ack(&self, device: DeviceId, up_to: u64) -> Result<(), StoreError> {
+        self.write_holding(|db| ack(db, device, up_to))?;
+        self.is_dirty(device);
+        Ok(())
+    }
+
+    /// A device has taken its events up to and with a number: it does not get them again.
+    pub(crate) async fn ack_soon(&self, device: DeviceId, up_to: u64) -> Result<(), StoreError> {
+        self.soon(Isolation::Locking, move |db| ack(db, device, up_to)).await?;
+        self.is_dirty(device);
+        Ok(())
+    }
+
+    fn is_dirty(&self, device: DeviceId) {
+        self.dirty().devices.insert(device);
+    }
+
+    pub(super) fn is_room_dirty(&self, room: &RoomUri) {
+        self.dirty().rooms.insert(room.as_str().to_owned());
+    }
+
+    /// Everything may be.
+    pub(crate) fn all_may_be_taken(&self) -> Result<(), StoreError> {
+        let rooms = "SELECT DISTINCT room FROM events WHERE room IS NOT NULL \
+                     UNION SELECT DISTINCT room FROM mail_rooms WHERE ends < ?1";
+        let rooms: Vec<String> = self.look(|db| db.column(rooms, [OPEN]))?;
+        self.dirty().rooms.extend(rooms);
+        Ok(())
+    }
+
+    /// Deletes events that all have taken who get them, in rooms where something was taken since the last time.
+    pub(crate) fn sweep(&self) -> Result<(), StoreError> {
+        let Dirty { devices, mut rooms } = std::mem::take(&mut *self.dirty());
+        let touched = "SELECT DISTINCT m.room FROM mail_rooms m JOIN cursors c ON c.device = m.device \
+                       WHERE m.device = ?1 AND EXISTS (SELECT 1 FROM events e \
+                       WHERE e.room = m.room AND e.id > m.begins AND e.id <= c.taken)";
+        for device in devices {
+            rooms.extend(self.look(|db| db.column::<String>(touched, [device.0]))?);
+        }
+        let rooms: Vec<String> = rooms.into_iter().collect();
+        for rooms in rooms.chunks(SWEEP) {
+            self.write_holding(|db| rooms.iter().try_for_each(|room| sweep(db, room)))?;
+        }
+        Ok(())
+    }
+}
+
+/// The query for a device's events behind a number.
+fn waiting(column: &str, limit: &str) -> String {
+    format!(
+        "SELECT e.id, {column} FROM mail_rooms m JOIN events e ON e.room = m.room AND e.device IS NULL \
+         AND e.id > CASE WHEN m.begins > ?2 THEN m.begins ELSE ?2 END AND e.id <= m.ends WHERE m.device = ?1 \
+         UNION ALL SELECT e.id, {column} FROM events e WHERE e.device = ?1 AND e.id > ?2 ORDER BY 1 {limit}"
+    )
+}
+
+/// How many of some rows with numbers come up to and with a number.
+fn found_up_to(rows: &[Row], last: i64) -> Result<i64, StoreError> {
+    let mut count = 0;
+    for row in rows {
+        count += i64::from(row.get::<i64>(0)? <= last);
+    }
+    Ok(count)
+}
+
+/// The number of the last of some rows with numbers and lengths that are no longer than so many octets together, or the
+/// first if that alone is longer.
+pub(super) fn within(rows: &[Row], octets: usize) -> Result<Option<i64>, StoreError> {
+    let (mut last, mut total) = (None, 0_u64);
+    for row in rows {
+        total = total.saturating_add(row.get(1)?);
+        if last.is_some() && total > octets as u64 {
+            break;
+        }
+        last = Some(row.get(0)?);
+    }
+    Ok(last)
+}
+
+fn ack(db: Db<'_>, device: DeviceId, up_to: u64) -> Result<(), StoreError> {
+    // No further than there is something: what comes later has not been taken.
+    let up_to = i64::try_from(up_to).unwrap_or(i64::MAX);
+    let taken = "INSERT INTO cursors (device, taken) SELECT ?1, COALESCE(MAX(id), 0) FROM events WHERE id <= ?2 \
+                 ON CONFLICT (device) DO UPDATE SET taken = excluded.taken WHERE cursors.taken < excluded.taken";
+    db.execute(taken, (device.0, up_to))?;
+    db.execute("DELETE FROM events WHERE device = ?1 AND id <= ?2", (device.0, up_to))?;
+    Ok(())
+}
+
+fn sweep(db: Db<'_>, room: &str) -> Result<(), StoreError> {
+    let events = "DELETE FROM events WHERE room = ?1 AND device IS NULL AND NOT EXISTS (SELECT 1 FROM mail_rooms m \
+                  LEFT JOIN cursors c ON c.device = m.device WHERE m.room = ?1 AND m.begins < events.id \
+                  AND m.ends >= events.id AND COALESCE(c.taken, 0) < events.id)";
+    db.execute(events, [room])?;
+    let left = "DELETE FROM mail_rooms WHERE room = ?1 AND ends < ?2 AND NOT EXISTS (SELECT 1 FROM events e \
+                WHERE e.room = ?1 AND e.device IS NULL AND e.id > mail_rooms.begins AND e.id <= mail_rooms.ends)";
+    db.execute(left, (room, OPEN))?;
+    Ok(())
+}
+
+/// The number of the newest event of a room, or 0.
+fn newest(db: Db<'_>, room: &str) -> Result<i64, StoreError> {
+    let newest = "SELECT COALESCE(MAX(id), 0) FROM events WHERE room = ?1";
+    db.one(newest, [room])?.get(0)
+}
+
+/// A client of ours is in a room from now on.
+pub(super) fn join(db: Db<'_>, room: &RoomUri, client: &ClientUri, device: DeviceId) -> Result<bool, StoreError> {
+    let known = "SELECT device FROM room_clients WHERE room = ?1 AND client = ?2";
+    let known: Option<i64> = db.value(known, (room.as_str(), client.as_str()))?;
+    if known == Some(device.0) {
+        return Ok(false);
+    }
+    let insert = "INSERT INTO room_clients (room, client, device) VALUES (?1, ?2, ?3) \
+                  ON CONFLICT (room, client) DO UPDATE SET device = excluded.device";
+    db.execute(insert, (room.as_str(), client.as_str(), device.0))?;
+    if let Some(other) = known {
+        end(db, room, DeviceId(other))?;
+    }
+    let open = "SELECT device FROM mail_rooms WHERE room = ?1 AND device = ?2 AND ends = ?3";
+    if db.row(open, (room.as_str(), device.0, OPEN))?.is_none() {
+        let begins = newest(db, room.as_str())?;
+        let insert = "INSERT INTO mail_rooms (room, device, begins, ends) VALUES (?1, ?2, ?3, ?4) \
+                      ON CONFLICT (room, device, begins) DO UPDATE SET ends = excluded.ends";
+        db.execute(insert, (room.as_str(), device.0, begins, OPEN))?;
+    }
+    Ok(known.is_none())
+}
+
+/// A client of ours is in a room no longer; `false` if it was not.
+pub(super) fn part(db: Db<'_>, room: &RoomUri, client: &ClientUri) -> Result<bool, StoreError> {
+    let delete = "DELETE FROM room_clients WHERE room = ?1 AND client = ?2 RETURNING device";
+    let Some(device) = db.value(delete, (room.as_str(), client.as_str()))?.map(DeviceId) else { return Ok(false) };
+    end(db, room, device)?;
+    Ok(true)
+}
+
+/// A device has no client in a room any more; `false` if it had none.
+pub(super) fn part_device(db: Db<'_>, room: &RoomUri, device: DeviceId) -> Result<bool, StoreError> {
+    let delete = "DELETE FROM room_clients WHERE room = ?1 AND device = ?2";
+    let was_in = db.execute(delete, (room.as_str(), device.0))? > 0;
+    end(db, room, device)?;
+    Ok(was_in)
+}
+
+/// Nobody of ours is in a room any more.
+pub(super) fn part_all(db: Db<'_>, room: &RoomUri) -> Result<(), StoreError> {
+    db.execute("DELETE FROM room_clients WHERE room = ?1", [room.as_str()])?;
+    let last = newest(db, room.as_str())?;
+    db.execute("UPDATE mail_rooms SET ends = ?2 WHERE room = ?1 AND ends = ?3", (room.as_str(), last, OPEN))?;
+    Ok(())
+}
+
+/// If a device has no client in a room, it gets what has come so far and nothing else.
+fn end(db: Db<'_>, room: &RoomUri, device: DeviceId) -> Result<(), StoreError> {
+    let other = "SELECT client FROM room_clients WHERE room = ?1 AND device = ?2 LIMIT 1";
+    if db.row(other, (room.as_str(), device.0))?.is_none() {
+        let last = newest(db, room.as_str())?;
+        let end = "UPDATE mail_rooms SET ends = ?3 WHERE room = ?1 AND device = ?2 AND ends = ?4";
+        db.execute(end, (room.as_str(), device.0, last, OPEN))?;
+    }
+    Ok(())
+}
+
+/// The devices that have a client in a room.
+pub(super) fn devices_in_room(db: Db<'_>, room: &RoomUri) -> Result<BTreeSet<DeviceId>, StoreError> {
+    let question = "SELECT device FROM mail_rooms WHERE room = ?1 AND ends = ?2";
+    let devices: Vec<_> = db.column(question, (room.as_str(), OPEN))?;
+    Ok(devices.into_iter().map(DeviceId).collect())
+}
+
+/// Whether a device has a client in a room.
+pub(super) fn is_in_room(db: Db<'_>, room: &RoomUri, device: DeviceId) -> Result<bool, StoreError> {
+    let question = "SELECT device FROM mail_rooms WHERE room = ?1 AND device = ?2 AND ends = ?3";
+    Ok(db.row(question, (room.as_str(), device.0, OPEN))?.is_some())
+}
+
+/// The devices that have not taken everything that came from a room.
+pub(super) fn devices_with_mail(db: Db<'_>, room: &RoomUri) -> Result<BTreeSet<DeviceId>, StoreError> {
+    let question = "SELECT device FROM mail_rooms WHERE room = ?1 \
+                    UNION SELECT device FROM events WHERE room = ?1 AND device IS NOT NULL";
+    let devices: Vec<_> = db.column(question, [room.as_str()])?;
+    Ok(devices.into_iter().map(DeviceId).collect())
+}
+
+/// An event for one device.
+pub(super) fn put_in_inbox(
+    db: Db<'_>,
+    device: DeviceId,
+    room: Option<&RoomUri>,
+    body: &[u8],
+) -> Result<(), StoreError> {
+    hold(db, "SELECT id FROM devices WHERE id = ?1 FOR UPDATE", device.0)?;
+    let insert = "INSERT INTO events (room, device, body) VALUES (?1, ?2, ?3) RETURNING id";
+    let id = db.one(insert, (room.map(RoomUri::as_str), device.0, body))?.get(0)?;
+    db.announce(|| Mail::new(id, [device].into(), body));
+    Ok(())
+}
+
+/// An event for all devices that have a client in a room, which are returned: one row however many there are.
+pub(super) fn put_in_inboxes(db: Db<'_>, room: &RoomUri, body: &[u8]) -> Result<BTreeSet<DeviceId>, StoreError> {
+    let devices = devices_in_room(db, room)?;
+    if devices.is_empty() {
+        return Ok(devices);
+    }
+    hold(
+        db,
+        "SELECT id FROM devices WHERE id IN (SELECT device FROM mail_rooms WHERE room = ?1) ORDER BY id FOR UPDATE",
+        room.as_str(),
+    )?;
+    let insert = "INSERT INTO events (room, device, body) VALUES (?1, NULL, ?2) RETURNING id";
+    let id = db.one(insert, (room.as_str(), body))?.get(0)?;
+    db.announce(|| Mail::new(id, devices.clone(), body));
+    Ok(devices)
+}
+
+/// Where others write at the same time, the devices that get an event are held, in the order of their numbers, before it
+/// gets its own: so each device finds events in the order of their numbers, and two that write cannot each wait for the
+/// other.
+fn hold<'p>(db: Db<'_>, statement: &str, value: impl Into<super::database::Param<'p>>) -> Result<(), StoreError> {
+    if db.is_shared() {
+        db.rows(statement, [value.into()])?;
+    }
+    Ok(())
+}
+
+/// As [`put_in_inboxes`], for these clients alone.
+pub(super) fn put_in_inboxes_of(
+    db: Db<'_>,
+    room: &RoomUri,
+    clients: &[ClientUri],
+    body: &[u8],
+) -> Result<BTreeSet<DeviceId>, StoreError> {
+    let mut devices = BTreeSet::new();
+    for client in clients {
+        let question = "SELECT device FROM room_clients WHERE room = ?1 AND client = ?2";
+        devices.extend(db.value(question, (room.as_str(), client.as_str()))?.map(DeviceId));
+    }
+    for device in &devices {
+        put_in_inbox(db, *device, Some(room), body)?;
+    }
+    Ok(devices)
+}
