@@ -269,8 +269,7 @@ fn client_crash_in(arguments: &Arguments, suite: CipherSuite) -> bool {
 /// The formats in which the connection flow is gone through with a suite.
 fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
     match (arguments.command, arguments.format) {
-        (Command::Crash | Command::ClientCrash | Command::Consent | Command::Abuse, _) => Vec::new(),
-        (Command::Crash | Command::ClientCrash | Command::Load | Command::Consent, _) => Vec::new(),
+        (Command::Crash | Command::ClientCrash | Command::Load | Command::Consent | Command::Abuse, _) => Vec::new(),
         (_, Some(format)) => vec![format],
         (Command::Connection | Command::JoinLink | Command::Knock, None) => DisclosureFormat::ALL.to_vec(),
         _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
