@@ -1,5 +1,6 @@
 //! The scenarios, and what each gives back for printing.
 
+pub mod abuse;
 pub mod client_crash;
 pub mod connection;
 pub mod consent;

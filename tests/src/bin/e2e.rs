@@ -8,7 +8,7 @@ use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
     load::{Load, Store},
-    scenario::{Report, Variant, client_crash, connection, consent, crash, join_link, knock},
+    scenario::{Report, Variant, abuse, client_crash, connection, consent, crash, join_link, knock},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
 
@@ -21,6 +21,8 @@ Scenarios; all of them without a name:
   many-pseudonyms  one account with a thousand pseudonyms: acquired, kept fresh for thirty days, written to
   join-link     Alice makes a link into a room, and Bob comes in by it and says who he is
   knock         Cathy knocks at a room between three providers, and is let in much later
+  abuse         spam under many pseudonyms, with every way of tying them to accounts: reports, every remedy, and who has
+                learned what
   client-crash  every flow with clients that are processes and are killed at every step; not with suite 2 unless asked for
   crash         the connection flow again, while both providers are killed over and over, and clients as well
   load          clients send and receive for a moment: everything arrives once and in order
@@ -35,6 +37,7 @@ Options:
   --count N     of many-pseudonyms and bench-pseudonyms: with so many
   --store S     of crash: sqlite or postgres; both without it, where PostgreSQL is on the machine
   --seed N      of crash: says when providers and clients are killed; 1 without
+  --write       of abuse: puts its tables into docs/abuse-scenario.md; without it they are held against the page
   --keep        leaves databases, logs and recordings behind, and says where
   --help        this text
 
@@ -55,6 +58,7 @@ enum Command {
     Load,
     ClientCrash,
     Consent,
+    Abuse,
     Many,
     Bench,
     BenchMany,
@@ -68,6 +72,7 @@ struct Arguments {
     rounds: u32,
     seed: u64,
     count: Option<u32>,
+    write: bool,
     store: Option<Store>,
     keep: Keep,
 }
@@ -101,6 +106,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
         rounds: ROUNDS,
         seed: 1,
         count: None,
+        write: false,
         store: None,
         keep: Keep::No,
     };
@@ -127,6 +133,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
                 _ => bail!("--store is sqlite or postgres"),
             },
             "--keep" => arguments.keep = Keep::Yes,
+            "--write" => arguments.write = true,
             "--format" => match words.next().map(str::parse) {
                 Some(Ok(format)) => arguments.format = Some(format),
                 _ => bail!("--format is x509, sd-jwt or sd-cwt"),
@@ -145,6 +152,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
             "load" if !named => (named, arguments.command) = (true, Command::Load),
             "client-crash" if !named => (named, arguments.command) = (true, Command::ClientCrash),
             "consent" if !named => (named, arguments.command) = (true, Command::Consent),
+            "abuse" if !named => (named, arguments.command) = (true, Command::Abuse),
             "many-pseudonyms" if !named => (named, arguments.command) = (true, Command::Many),
             "bench-pseudonyms" if !named => (named, arguments.command) = (true, Command::BenchMany),
             "bench-flow" if !named => (named, arguments.command) = (true, Command::Bench),
@@ -183,6 +191,12 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         if is(Command::Consent) {
             eprintln!("e2e: consent with suite {}: two providers, two clients each", suite.code());
             let report = consent::run(variant(DisclosureFormat::X509)).await?;
+            println!("{}\n\n{report}", report.name);
+            passed &= judge(&report.name, &report.failures, report.elapsed, report.kept.as_deref());
+        }
+        if is(Command::Abuse) {
+            eprintln!("e2e: abuse with suite {}: a hub and six homes", suite.code());
+            let report = abuse::run(*suite, arguments.keep, arguments.write).await?;
             println!("{}\n\n{report}", report.name);
             passed &= judge(&report.name, &report.failures, report.elapsed, report.kept.as_deref());
         }
@@ -255,7 +269,7 @@ fn client_crash_in(arguments: &Arguments, suite: CipherSuite) -> bool {
 /// The formats in which the connection flow is gone through with a suite.
 fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
     match (arguments.command, arguments.format) {
-        (Command::Crash | Command::ClientCrash | Command::Load | Command::Consent, _) => Vec::new(),
+        (Command::Crash | Command::ClientCrash | Command::Load | Command::Consent | Command::Abuse, _) => Vec::new(),
         (_, Some(format)) => vec![format],
         (Command::Connection | Command::JoinLink | Command::Knock, None) => DisclosureFormat::ALL.to_vec(),
         _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
@@ -330,6 +344,8 @@ mod tests {
         assert_eq!((many.command, many.count), (Command::BenchMany, Some(70)));
         assert_eq!(parsed("many-pseudonyms").unwrap().command, Command::Many);
         assert_eq!(parsed("consent").unwrap().command, Command::Consent);
+        let abuse = parsed("abuse --write").unwrap();
+        assert_eq!((abuse.command, abuse.write, parsed("abuse").unwrap().write), (Command::Abuse, true, false));
         assert_eq!(parsed("connection --help").unwrap().command, Command::Help);
     }
 

@@ -2,6 +2,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use mimi_mls::{AcceptedCommit, Admission, CommitBundle, CommitRefusal, HubProposals, HubRoom};
 use mimi_pseudonym::{ClientUri, Domain, PublicKey, RoomUri, Timestamp, UserUri, Wire};
+use mimi_room::RoomPurpose;
 use mimi_wire::{
     CommitMessage, FanoutEvent, FanoutMessage, GroupInfoOption, Problem, RatchetTree, RatchetTreeOption, UpdateOutcome,
     UpdateRequest, UpdateRoomResponse, Welcome,
@@ -257,7 +258,12 @@ fn store(inner: &Inner, hub: &HubRoom, taken: Taken<'_>) -> Result<(), Fail> {
     });
     let welcome = welcome.map(|welcome| for_inbox(room, welcome));
     let newcomer = joined.as_ref().map(|joined| joined.user);
-    let facts = abuse::facts_of(inner, room, &accepted.moderated, newcomer, now);
+    // In a room that connects, or that people knock in, to remove somebody is how it ends, and says nothing against anybody.
+    let moderated = match hub.state().purpose() {
+        RoomPurpose::Ordinary => accepted.moderated.as_slice(),
+        _ => &[],
+    };
+    let facts = abuse::facts_of(inner, room, moderated, newcomer, now);
     let record = CommitRecord {
         room,
         hash,
