@@ -184,7 +184,7 @@ async fn a_pseudonym_that_is_tied_to_nobody_joins_a_room_and_hears_it_by_an_inbo
     let visit = until(&mut [&mut pseudonym], seen).await;
     pseudonym.command(Command::JoinSeen { visit }).unwrap();
     until(&mut [&mut pseudonym], |_, event| matches!(event, Event::Joined { .. }).then_some(())).await;
-    assert_ne!(pseudonym.device().pseudonym_state(&user), Some(PseudonymState::Fresh));
+    assert_eq!(pseudonym.device().pseudonym_state(&user), Some(PseudonymState::InRoom));
     assert_eq!(pseudonym.device().rooms().count(), 1);
 
     // What Bob writes comes to the pseudonym's inbox, and what it writes to him; the account's inbox stays empty.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::knock::Knocking;
 pub use self::seen::SeenRoom;
 use crate::{
-    Call, CommandError, Context, Device, Event, FailureReason, FlowId, Request,
+    Call, CommandError, Context, Device, Event, FailureReason, FlowId, PseudonymState, Request,
     change::{Change, Then},
     device::Flow,
     steps::send_update,
@@ -312,6 +312,9 @@ impl Device {
                 return self.visit_step(id, flow, cx);
             }
             _ => return Err(FailureReason::NotAllowed),
+        }
+        if let Some(user) = self.rooms.get(&flow.room).map(|room| room.identity().user().clone()) {
+            self.wallet.used(&user, PseudonymState::InRoom);
         }
         if matches!(flow.aim, Aim::Knock(_)) {
             flow.step = Step::ClaimOffer;
