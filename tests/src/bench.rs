@@ -5,6 +5,7 @@ mod floor;
 mod flow;
 mod ledger;
 mod pseudonyms;
+mod refusals;
 mod table;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ pub use self::{
     flow::{Bench, run},
     ledger::Ledger,
     pseudonyms::{Many, ManyCosts, many},
+    refusals::{RefusalTimes, refusals},
     table::{Costs, Share},
 };
 use crate::{call::Call, record::Line};

@@ -6,6 +6,7 @@
 
 pub mod bench;
 pub mod call;
+pub mod faulty;
 pub mod fixture;
 pub mod ladder;
 pub mod load;

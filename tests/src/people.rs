@@ -16,6 +16,7 @@ use mimi_client::{Account, Client, ProviderAddress, StoreKey, Surroundings, Syst
 use mimi_credential::TrustStore;
 use mimi_flow::{Command, Delays, Event, FlowId};
 use mimi_pseudonym::{CipherSuite, ClaimName, Clock, Content, DisclosureFormat, RoomUri, Timestamp, UserUri};
+use mimi_wire::local::EnrolmentCode;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use crate::fixture::Fixture;
@@ -124,6 +125,8 @@ pub struct People {
     pub told: Vec<(&'static str, Event)>,
     /// What is put behind their names, to tell them from others of the same name.
     tag: String,
+    /// What lets the next device of each account in, by the domain of its provider.
+    codes: Vec<(&'static str, EnrolmentCode)>,
     pace: Pace,
 }
 
@@ -169,7 +172,21 @@ fn domain_of(device: &str) -> Result<&'static str> {
 fn delays() -> Delays {
     let day = Duration::from_secs(86_400);
     let commit_spread = Duration::from_secs(2);
-    Delays { destroy_after: day, destroy_spread: day, commit_spread, ..Delays::default() }
+    let sibling_spread = Duration::from_secs(2);
+    Delays { destroy_after: day, destroy_spread: day, commit_spread, sibling_spread, ..Delays::default() }
+}
+
+/// The issuers of all providers, each trusted for its domain.
+///
+/// # Errors
+/// If their files cannot be read.
+pub fn trust(fixture: &Fixture) -> Result<TrustStore> {
+    let mut trust = TrustStore::default();
+    for site in fixture.sites() {
+        let issuer = CertificateDer::from_pem_file(site.issuer())?;
+        trust = trust.with_anchor(&issuer, [site.domain().clone()])?;
+    }
+    Ok(trust)
 }
 
 /// What a client of a provider needs from its surroundings.
@@ -177,11 +194,7 @@ fn delays() -> Delays {
 /// # Errors
 /// If there is no such provider, or its files cannot be read.
 pub fn surroundings(fixture: &Fixture, domain: &str, clock: &Arc<MovedClock>) -> Result<Surroundings> {
-    let mut trust = TrustStore::default();
-    for site in fixture.sites() {
-        let issuer = CertificateDer::from_pem_file(site.issuer())?;
-        trust = trust.with_anchor(&issuer, [site.domain().clone()])?;
-    }
+    let trust = trust(fixture)?;
     let site = fixture.site(domain)?;
     Ok(Surroundings {
         provider: ProviderAddress {
@@ -231,7 +244,7 @@ impl People {
         delays: Delays,
     ) -> Result<Self> {
         let store = |fixture: &Fixture, name: &str| store(fixture, &format!("{name}{tag}"));
-        let mut devices = Vec::new();
+        let (mut devices, mut codes) = (Vec::new(), Vec::new());
         let there = |domain: &str| fixture.sites().iter().any(|site| site.domain().as_str() == domain);
         for (domain, [handle, display_name, email], [first, second]) in PEOPLE {
             if !there(domain) {
@@ -249,12 +262,29 @@ impl People {
                 .with_context(|| format!("{first} cannot be registered"))?;
             let around = surroundings(fixture, domain, &clock)?;
             let path = store(fixture, second);
-            let two = Client::add_device(&path, code, "second", suite, delays, around)
+            let (two, code) = Client::add_device(&path, code, "second", suite, delays, around)
                 .await
                 .with_context(|| format!("{second} cannot be added"))?;
+            codes.push((domain, code));
             devices.extend([Device { name: first, client: one }, Device { name: second, client: two }]);
         }
-        Ok(Self { devices, clock, told: Vec::new(), tag: tag.to_owned(), pace: Pace::AtOnce })
+        Ok(Self { devices, clock, told: Vec::new(), tag: tag.to_owned(), codes, pace: Pace::AtOnce })
+    }
+
+    /// Adds one more device to the account at a provider, some time later. It is the last of the devices.
+    ///
+    /// # Errors
+    /// If there is no such account, or the provider refuses.
+    pub async fn add_device(&mut self, fixture: &Fixture, domain: &str, name: &'static str) -> Result<usize> {
+        let at = self.codes.iter().position(|(of, _)| *of == domain).context("there is no such account")?;
+        let (domain, code) = self.codes.swap_remove(at);
+        let suite = self.devices.first().context("there is nobody")?.client.device().profile().suite;
+        let around = surroundings(fixture, domain, &self.clock)?;
+        let path = store(fixture, &format!("{name}{}", self.tag));
+        let (client, code) = Client::add_device(&path, code, "later", suite, delays(), around).await?;
+        self.codes.push((domain, code));
+        self.devices.push(Device { name, client });
+        Ok(self.devices.len() - 1)
     }
 
     /// From now on the devices take turns.
@@ -268,7 +298,7 @@ impl People {
     /// # Errors
     /// If a store cannot be read.
     pub fn reopen(self, fixture: &Fixture) -> Result<Self> {
-        let Self { devices, clock, told, tag, pace } = self;
+        let Self { devices, clock, told, tag, codes, pace } = self;
         let names: Vec<_> = devices.iter().map(|device| device.name).collect();
         drop(devices);
         let mut devices = Vec::new();
@@ -277,7 +307,7 @@ impl People {
             let client = Client::open(&store(fixture, &format!("{name}{tag}")), around)?;
             devices.push(Device { name, client });
         }
-        Ok(Self { devices, clock, told, tag, pace })
+        Ok(Self { devices, clock, told, tag, codes, pace })
     }
 
     /// Opens one device again from what is on disk, as after a crash.

@@ -105,7 +105,7 @@ impl Cast {
 }
 
 /// What a provider writes down for the device with this token: the start of SHA-256 over the token behind its length.
-fn client_tag(token: &[u8; 32]) -> String {
+pub(crate) fn client_tag(token: &[u8; 32]) -> String {
     let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
     hash.update(&32_u64.to_be_bytes());
     hash.update(token);

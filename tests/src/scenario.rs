@@ -1,12 +1,15 @@
 //! The scenarios, and what each gives back for printing.
 
+pub mod abuse;
 pub mod client_crash;
 pub mod connection;
 pub mod consent;
 pub mod crash;
+pub mod devices;
 pub mod join_link;
 pub mod knock;
-mod rooms;
+pub mod recovery;
+pub(crate) mod rooms;
 mod world;
 
 use std::{fmt, path::PathBuf, time::Duration};

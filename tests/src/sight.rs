@@ -10,8 +10,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context, Result, anyhow, bail};
 use mimi_wire::directory::percent_decode;
 
-use self::search::Search;
-pub(crate) use self::search::base64;
+pub(crate) use self::search::{Search, base64};
 pub use self::uris::Names;
 use crate::{call::Call, record::Line};
 

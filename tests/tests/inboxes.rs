@@ -127,7 +127,10 @@ async fn a_pseudonym_that_is_tied_to_nobody_joins_a_room_and_hears_it_by_an_inbo
     alice.fetch_tokens(3, Duration::from_secs(600)).await.unwrap();
     assert_eq!(alice.tokens().unwrap(), 3);
     let refused = alice.fetch_tokens(2, Duration::ZERO).await;
-    assert!(matches!(refused, Err(ClientError::Transport(TransportError::Busy))), "the quota");
+    assert!(
+        matches!(&refused, Err(ClientError::Transport(TransportError::Refused(Problem::OverQuota)))),
+        "the quota: {refused:?}"
+    );
     // Their time has not come; nor is it forgotten when the device is opened again.
     assert_eq!(alice.ready_token().unwrap(), None);
     drop(alice);
@@ -167,7 +170,7 @@ async fn a_pseudonym_that_is_tied_to_nobody_joins_a_room_and_hears_it_by_an_inbo
         _ => None,
     };
     let room = until(&mut [&mut bob], made).await;
-    bob.command(Command::CreateLink { room: room.clone(), uses: Some(1), lifetime: None }).unwrap();
+    bob.command(Command::CreateLink { room: room.clone(), role: None, uses: Some(1), lifetime: None }).unwrap();
     let link = |_: usize, event: &Event| match event {
         Event::LinkCreated { link, .. } => Some(link.clone()),
         _ => None,
@@ -182,6 +185,7 @@ async fn a_pseudonym_that_is_tied_to_nobody_joins_a_room_and_hears_it_by_an_inbo
     pseudonym.command(Command::JoinSeen { visit }).unwrap();
     until(&mut [&mut pseudonym], |_, event| matches!(event, Event::Joined { .. }).then_some(())).await;
     assert_eq!(pseudonym.device().pseudonym_state(&user), Some(PseudonymState::InRoom));
+    assert_eq!(pseudonym.device().rooms().count(), 1);
 
     // What Bob writes comes to the pseudonym's inbox, and what it writes to him; the account's inbox stays empty.
     say(&mut bob, &room, "hello");

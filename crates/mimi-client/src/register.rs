@@ -46,7 +46,9 @@ impl Client {
         Self::enrol(path, REGISTER_PATH, &request, suite, delays, surroundings).await
     }
 
-    /// Adds a device to an account, with the code that came with the account, and keeps it in a new store.
+    /// Adds a device to an account, with the code that came with the account or with the device that was added last, and keeps it
+    /// in a new store. The code that is returned lets the next one in. The account's other devices bring it into the rooms that
+    /// they are in.
     ///
     /// # Errors
     /// As [`Client::register`].
@@ -57,9 +59,9 @@ impl Client {
         suite: CipherSuite,
         delays: Delays,
         surroundings: Surroundings,
-    ) -> Result<Self, ClientError> {
+    ) -> Result<(Self, EnrolmentCode), ClientError> {
         let request = AddDeviceRequest { enrolment_code: code, device_name: device_name.to_owned() };
-        Ok(Self::enrol(path, DEVICE_PATH, &request, suite, delays, surroundings).await?.0)
+        Self::enrol(path, DEVICE_PATH, &request, suite, delays, surroundings).await
     }
 
     pub(crate) async fn enrol(

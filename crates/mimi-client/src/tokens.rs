@@ -40,7 +40,7 @@ impl Client {
     ///
     /// # Errors
     /// [`CommandError::Count`] if it is not 1 to 100; [`ClientError::TokenKey`] if the provider shows another key than before;
-    /// [`TransportError::Refused`] if it issues none, [`TransportError::Busy`] if it issues no more in this period.
+    /// [`TransportError::Refused`] if it issues none, or no more in this period.
     pub async fn fetch_tokens(&mut self, count: u16, mean_wait: Duration) -> Result<(), ClientError> {
         if !(1..=COUNT_MAX).contains(&count) {
             return Err(CommandError::Count(count).into());

@@ -50,6 +50,8 @@ pub(crate) enum What {
     Remove { client: ClientUri },
     /// What others have proposed.
     Proposed,
+    /// Nothing, where the room has gone back to this epoch and nobody has taken it further yet.
+    Afresh { epoch: u64 },
     /// Everybody goes but this client: the hub tells nobody else that a room is no more.
     Empty,
 }
@@ -241,6 +243,7 @@ impl Device {
                 self.everyone_else(&flow.room).filter(|all| !all.remove.is_empty() || !all.updates.is_empty())
             }
             What::Proposed => room.has_pending_proposals().then(Wanted::default),
+            What::Afresh { epoch } => (room.epoch() == *epoch).then(Wanted::default),
             What::Moderate { user, action } => moderation(room, user, *action),
             What::Remove { client } => {
                 client_of(room, client).map(|_| Wanted { remove: vec![client.clone()], ..Wanted::default() })

@@ -86,10 +86,13 @@ pub enum Command {
         /// What is to be known of those who ask.
         disclosure: DisclosurePolicy,
     },
-    /// Make a link by which others can join a room as participants: [`crate::Event::LinkCreated`] has it.
+    /// Make a link by which others can join a room: [`crate::Event::LinkCreated`] has it.
     CreateLink {
         /// The room.
         room: RoomUri,
+        /// The role of those who join by it, one that this device may bring others into and that the room lets them take;
+        /// none for that of ordinary participants.
+        role: Option<u32>,
         /// How many may join by it; none for any number.
         uses: Option<u32>,
         /// For how long it is valid, in whole seconds; none for always.
@@ -137,6 +140,13 @@ pub enum Command {
     /// Leave a room, with all of the account's devices. [`crate::Event::Done`] says that the hub has taken it: from then on
     /// nothing can be sent there, and nothing comes; [`crate::Event::Closed`] follows with the next commit.
     Leave {
+        /// The room.
+        room: RoomUri,
+    },
+    /// Come into a room again in which others have gone along with a commit that this device has refused: it gives up its own
+    /// state of the room and believes what the others say. For a room of which [`crate::Event::ChangeRefused`] was told, and
+    /// that has not gone back.
+    ComeBack {
         /// The room.
         room: RoomUri,
     },

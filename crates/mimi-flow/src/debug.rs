@@ -81,6 +81,7 @@ impl fmt::Debug for Command {
             }
             Self::TurnAway { visit } => f.debug_struct("TurnAway").field("visit", visit).finish(),
             Self::Leave { .. } => f.write_str("Leave { .. }"),
+            Self::ComeBack { .. } => f.write_str("ComeBack { .. }"),
         }
     }
 }

@@ -242,7 +242,9 @@ impl Device {
             Command::GrantConsent { consent } => self.grant_consent(consent, cx).map(Some),
             Command::RevokeConsent { consent } => self.revoke_consent(consent).map(Some),
             Command::ConsentToConnections { allowed } => Ok(Some(self.consent_to_connections(allowed))),
-            Command::CreateLink { room, uses, lifetime } => self.create_link(room, uses, lifetime, cx).map(Some),
+            Command::CreateLink { room, role, uses, lifetime } => {
+                self.create_link(room, role, uses, lifetime, cx).map(Some)
+            }
             Command::ListLinks { room } => self.list_links(room).map(Some),
             Command::RevokeLink { room, code_hash } => self.revoke_link(room, code_hash).map(Some),
             Command::Look { link, as_account } => self.visit(&link, as_account, cx).map(Some),
@@ -252,6 +254,7 @@ impl Device {
             }
             Command::TurnAway { visit } => self.turn_away(visit).map(|()| None),
             Command::Leave { room } => self.leave(room, cx).map(Some),
+            Command::ComeBack { room } => self.return_to(&room, cx).map(|()| None),
             Command::Report(report) => self.report_abuse(report).map(Some),
         }
     }

@@ -28,6 +28,8 @@ pub(crate) enum Remains {
     Commit(RoomUri),
     /// A room that the hub has not let this device into.
     Entry(RoomUri),
+    /// A room that this device was in, and the user it was there.
+    Return(RoomUri, UserUri),
 }
 
 impl Flow {
@@ -132,6 +134,7 @@ impl Flow {
             Self::Change(flow) if flow.expects(&Call::Update(flow.room().clone())) => {
                 Remains::Commit(flow.room().clone())
             }
+            Self::Visit(flow) if flow.is_return() => Remains::Return(flow.room().clone(), flow.user().clone()),
             Self::Visit(flow) if flow.is_entering() => Remains::Entry(flow.room().clone()),
             Self::Say(_)
             | Self::Disclose(_)
@@ -181,6 +184,13 @@ impl Device {
                 if self.rooms.get(&room).is_some_and(|room| room.clients().len() < 2) {
                     self.give_up(&room);
                 }
+            }
+            // The application was in that room, and is not any more.
+            Remains::Return(room, user) => {
+                self.rooms.remove(&room);
+                self.retire_user(&user);
+                self.over(&room, cx);
+                return;
             }
             Remains::Entry(room) => drop(self.rooms.remove(&room)),
             Remains::Commit(room) => {

@@ -22,6 +22,7 @@ impl Device {
             InboxBody::RoomDestroyed { room } => self.closed(&room, cx),
             InboxBody::Consent { entry } => self.consent_came(entry, cx),
             InboxBody::KeyPackagesLow { user } => self.key_packages_low(user, cx),
+            InboxBody::SiblingReady { user } => self.sibling_ready(&user, cx),
             // A handshake is judged by the time at which the hub accepted it: whoever was away for long still follows, though
             // a certificate that was good then has run out. A hub cannot make a time that has not come.
             InboxBody::Fanout { room, message } => {
@@ -225,12 +226,22 @@ impl Device {
         let Some(room) = self.rooms.remove(uri) else { return };
         self.retire(&room);
         self.asked_in.remove(uri);
+        let shown = room.state().purpose() != RoomPurpose::Connection;
+        self.over_where(uri, shown, cx);
+    }
+
+    /// A room that is not kept here any more is over.
+    pub(crate) fn over(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
+        self.over_where(uri, true, cx);
+    }
+
+    fn over_where(&mut self, uri: &RoomUri, shown: bool, cx: &mut Context<'_>) {
         self.knocked.remove(uri);
         self.refused.remove(uri);
         self.disclosures.forget(uri);
         self.offered.retain(|_, target| target != uri);
         // A connection room was never shown.
-        if room.state().purpose() != RoomPurpose::Connection {
+        if shown {
             self.tell(Event::Closed { room: uri.clone() });
         }
         let here = self.flows.iter().filter(|(_, flow)| flow.room() == Some(uri));

@@ -2,11 +2,12 @@
 //! place of those that were used. Nothing of it happens at the time of a use.
 
 use mimi_mls::Room;
-use mimi_pseudonym::{Reader, Timestamp, UserUri, Writer};
+use mimi_pseudonym::{Reader, RoomUri, Timestamp, UserUri, Writer};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Context, Device, FailureReason, FlowId, PseudonymState,
+    change::{Change, Then},
     device::Flow,
     prepare::{Prepare, Purpose},
 };
@@ -26,6 +27,8 @@ enum What {
     Refill { user: UserUri },
     /// Pseudonyms are acquired.
     Acquire,
+    /// The account's other devices are brought into a room.
+    Siblings { room: RoomUri },
 }
 
 fn batch_key(batch: u64) -> String {
@@ -84,6 +87,21 @@ impl Device {
         }
     }
 
+    /// Another device of the account can be brought into the rooms in which this pseudonym is the name. For each of them at a
+    /// time of its own: a device that comes into several rooms at one moment would tell their hubs that they belong together.
+    pub(crate) fn sibling_ready(&mut self, user: &UserUri, cx: &mut Context<'_>) {
+        let rooms = self.rooms.iter().filter(|(_, room)| room.identity().user() == user && user.is_pseudonym());
+        let rooms: Vec<_> =
+            rooms.filter(|(_, room)| room.state().base().multi_device).map(|(uri, _)| uri.clone()).collect();
+        for room in rooms {
+            let what = What::Siblings { room };
+            if !self.is_kept(&what) {
+                let at = cx.now.after(self.profile.delays.sibling(cx.entropy));
+                self.later(at, what);
+            }
+        }
+    }
+
     fn is_kept(&self, what: &What) -> bool {
         self.flows.values().any(|flow| matches!(flow, Flow::Keep(keep) if keep.what == *what))
     }
@@ -116,6 +134,11 @@ impl Device {
                 let id = FlowId(self.number());
                 return self.upload(id, Prepare::refill(user, count, purpose), cx);
             }
+            What::Siblings { room } => {
+                if self.rooms.get(&room).is_some_and(|room| !room.is_leaving()) {
+                    self.begin(Flow::Change(Box::new(Change::own_clients(room, Then::Nothing))), cx);
+                }
+            }
             What::Renew { batch, key_packages, purpose } => {
                 let users = self.wallet.records.get(&batch_key(batch)).and_then(|record| read_batch(&record));
                 self.wallet.records.remove(&batch_key(batch));
@@ -145,7 +168,10 @@ impl Device {
     /// A room is no more for this device: the pseudonym that was its name there has served, unless it is the name in another
     /// one too.
     pub(crate) fn retire(&mut self, room: &Room) {
-        let user = room.identity().user();
+        self.retire_user(room.identity().user());
+    }
+
+    pub(crate) fn retire_user(&mut self, user: &UserUri) {
         if !self.rooms.has(user) {
             self.wallet.retire(user);
         }

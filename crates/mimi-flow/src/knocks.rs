@@ -7,7 +7,7 @@ use mimi_wire::KeyPackage;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CommandError, Context, Device, Event, FailureReason, FlowId,
+    CommandError, Context, Device, Event, FailureReason, FlowId, Verified,
     change::{Change, Then},
     device::Flow,
     moderate::keeps_order,
@@ -83,16 +83,26 @@ impl Device {
         let from = verify_in(state, bundle.presentations(), context, cx)?;
         let usable = self.verified(read(bundle.key_packages()), &user, cx).ok()?;
         let expires_at = usable.iter().map(|key_package| key_package.not_after()).max()?;
-        let same = |flow: &Flow| matches!(flow, Flow::Knocked(knock) if knock.target == target && knock.user == user);
-        let waiting = self.flows.values().filter(|flow| matches!(flow, Flow::Knocked(_))).count();
-        if waiting >= MAX_WAITING || self.flows.values().any(same) {
+        let offered = usable.iter().map(|key_package| key_package.as_key_package().encode()).collect();
+        let knocked = Knocked { room: context.room().clone(), target, user, offered, expires_at };
+        self.queue_up(knocked, from, bundle.note().to_owned(), cx)
+    }
+
+    /// Puts a knock that holds behind those that wait, if there is a place left, and tells the application.
+    fn queue_up(&mut self, knocked: Knocked, from: Verified, note: String, cx: &mut Context<'_>) -> Option<()> {
+        let waiting = || {
+            self.flows.values().filter_map(|flow| match flow {
+                Flow::Knocked(knock) => Some(knock),
+                _ => None,
+            })
+        };
+        let mut same = waiting().filter(|knock| knock.target == knocked.target && knock.user == knocked.user);
+        if waiting().count() >= MAX_WAITING || same.next().is_some() {
             return None;
         }
-        let offered = usable.iter().map(|key_package| key_package.as_key_package().encode()).collect();
-        let note = bundle.note().to_owned();
-        let knocked = Knocked { room: context.room().clone(), target: target.clone(), user, offered, expires_at };
+        let room = knocked.target.clone();
         let knock = self.begin(Flow::Knocked(Box::new(knocked)), cx);
-        self.tell(Event::Knocked { knock, room: target, from, note });
+        self.tell(Event::Knocked { knock, room, from, note });
         Some(())
     }
 
@@ -179,21 +189,73 @@ fn read(key_packages: &[Vec<u8>]) -> impl Iterator<Item = KeyPackage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Delays, Profile, Verified};
-    use mimi_pseudonym::{CipherSuite, Claims, Domain};
+    use crate::{Command, Delays, Profile};
+    use mimi_credential::TrustStore;
+    use mimi_pseudonym::{CipherSuite, Claims, Domain, SeededEntropy};
     use mimi_wire::{Credential, ExternalSender};
 
-    #[test]
-    fn a_knock_that_is_forgotten_is_not_told_any_more() {
-        let domain: Domain = "a.example".parse().unwrap();
-        let mut device = Device::new(Profile {
+    fn device() -> Device {
+        Device::new(Profile {
             user: "mimi://a.example/u/alice".parse().unwrap(),
             client: "mimi://a.example/d/1".parse().unwrap(),
             suite: CipherSuite::X25519Aes128Ed25519,
             hub: ExternalSender { signature_key: vec![7; 32], credential: Credential::basic(b"a.example") },
             franking_agent: None,
             delays: Delays::default(),
-        });
+        })
+    }
+
+    /// So many knocks, each of another pseudonym; how many were shown.
+    fn knock_at(device: &mut Device, numbers: std::ops::Range<u32>, now: Timestamp) -> usize {
+        let (mut entropy, trust) = (SeededEntropy::new([1; 32]), TrustStore::default());
+        let domain: Domain = "c.example".parse().unwrap();
+        let before = device.events.len();
+        for number in numbers {
+            let mut name = [0; 16];
+            name[..4].copy_from_slice(&number.to_be_bytes());
+            let knocked = Knocked {
+                room: "mimi://a.example/r/knock".parse().unwrap(),
+                target: "mimi://a.example/r/club".parse().unwrap(),
+                user: UserUri::pseudonym(&domain, name),
+                offered: Vec::new(),
+                expires_at: Timestamp::from_secs(100),
+            };
+            let from = Verified { claims: Claims::default(), issuer: domain.clone() };
+            let mut cx = Context { now, entropy: &mut entropy, trust: &trust };
+            device.queue_up(knocked, from, String::new(), &mut cx);
+        }
+        device.events.len() - before
+    }
+
+    #[test]
+    fn a_thousand_knocks_do_not_flood_those_who_keep_order() {
+        let (mut device, now) = (device(), Timestamp::from_secs(1));
+        assert_eq!(knock_at(&mut device, 0..1_000, now), MAX_WAITING, "those who came first");
+        assert_eq!(device.flows.len(), MAX_WAITING);
+        assert_eq!(knock_at(&mut device, 0..1, now), 0, "nor is anybody shown twice");
+        // One is declined: there is a place again.
+        let (mut entropy, trust) = (SeededEntropy::new([1; 32]), TrustStore::default());
+        let first = *device.flows.keys().next().unwrap();
+        let mut cx = Context { now, entropy: &mut entropy, trust: &trust };
+        device.command(Command::DeclineKnock { knock: first }, &mut cx).unwrap();
+        assert_eq!(device.flows.values().filter(|flow| matches!(flow, Flow::Knocked(_))).count(), MAX_WAITING - 1);
+        assert_eq!(knock_at(&mut device, 2_000..2_010, now), 1);
+        // And when their time is over, all are gone by themselves.
+        let mut cx = Context { now: Timestamp::from_secs(101), entropy: &mut entropy, trust: &trust };
+        device.tick(&mut cx);
+        assert!(device.flows.is_empty() && device.timers.is_empty());
+        let lapsed = device.events.values().filter(|event| matches!(event, Event::KnockLapsed { .. })).count();
+        assert_eq!(lapsed, MAX_WAITING);
+        assert!(
+            !device.events.values().any(|event| matches!(event, Event::Knocked { .. })),
+            "nobody is told of them now"
+        );
+    }
+
+    #[test]
+    fn a_knock_that_is_forgotten_is_not_told_any_more() {
+        let domain: Domain = "a.example".parse().unwrap();
+        let mut device = device();
         let (room, target): (RoomUri, RoomUri) =
             ("mimi://a.example/r/knock".parse().unwrap(), "mimi://a.example/r/club".parse().unwrap());
         let users = [1, 2].map(|number| UserUri::pseudonym(&domain, [number; 16]));

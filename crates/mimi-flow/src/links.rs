@@ -63,12 +63,13 @@ impl Device {
     pub(crate) fn create_link(
         &mut self,
         room: RoomUri,
+        granted: Option<u32>,
         uses: Option<u32>,
         lifetime: Option<Duration>,
         cx: &mut Context<'_>,
     ) -> Result<FlowId, CommandError> {
         let open = self.rooms.get(&room).ok_or(CommandError::NoSuchRoom)?;
-        let role = RoomState::PARTICIPANT;
+        let role = granted.unwrap_or(RoomState::PARTICIPANT);
         let new = NewLink { role, multiuser: uses != Some(1), lifetime };
         let lifetime_secs = lifetime.map(|lifetime| u32::try_from(lifetime.as_secs())).transpose();
         let allowed = open.state().may_create_link(open.identity().user(), &new).is_ok() && uses != Some(0);
@@ -76,7 +77,7 @@ impl Device {
         let hub = fingerprint(open).ok_or(CommandError::NotAllowed)?;
         let code = JoinCode::generate(cx.entropy);
         let operation = JoinLinkOperation::Create { code_hash: *code.hash().as_bytes(), role, uses, lifetime_secs };
-        let link = JoinLink { room: room.clone(), code, hub };
+        let link = JoinLink { room: room.clone(), code, hub, role: granted };
         self.ask_links(room, What::Create(link.reveal()), operation)
     }
 

@@ -22,6 +22,9 @@ pub struct Delays {
     /// The most time between the use of KeyPackages or pseudonyms and the acquisition of others in their place, chosen at
     /// random: who watches the one does not see the other.
     pub refill_spread: Duration,
+    /// The most time before another device of the account, one that was added later, is brought into a room that this one is
+    /// in. It is chosen at random for each room: whoever sees two rooms does not see one device come into both at once.
+    pub sibling_spread: Duration,
     /// How long a request for consent of this device waits for an answer. It ends unanswered: the other side is told nothing.
     pub consent_wait: Duration,
     /// How long after the end of the KeyPackages that were given with a request to connect an answer may still come, by a
@@ -66,6 +69,7 @@ impl Default for Delays {
             commit_spread,
             key_package_lifetime: day * 84,
             refill_spread: day / 4,
+            sibling_spread: day / 4,
             consent_wait: day * 30,
             late_answer: day * 90,
             stock: Stock::default(),
@@ -85,6 +89,10 @@ impl Delays {
 
     pub(crate) fn refill(&self, entropy: &mut dyn Entropy) -> Duration {
         within(self.refill_spread, entropy)
+    }
+
+    pub(crate) fn sibling(&self, entropy: &mut dyn Entropy) -> Duration {
+        within(self.sibling_spread, entropy)
     }
 
     pub(crate) fn commit(&self, entropy: &mut dyn Entropy) -> Duration {

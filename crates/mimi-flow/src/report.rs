@@ -5,7 +5,11 @@ use mimi_pseudonym::{RoomUri, Wire};
 use mimi_room::RoomPurpose;
 use mimi_wire::{ContentType, MlsMessage, ReportReason, UnverifiedRollback};
 
-use crate::{Call, Context, Device, Event, Request};
+use crate::{
+    Call, CommandError, Context, Device, Event, Request,
+    change::{Change, Then, What},
+    device::Flow,
+};
 
 impl Device {
     /// A message could not be opened. If it is a commit of the present epoch, the hub is told, once.
@@ -32,6 +36,30 @@ impl Device {
         Some(())
     }
 
+    /// A member that stays makes a commit, after a random time and if nobody else has made one by then: it removes whom the hub
+    /// wants out, and gives the hub a GroupInfo by which others can join again.
+    fn begin_afresh(&mut self, uri: &RoomUri, cx: &mut Context<'_>) {
+        let Some(room) = self.rooms.get(uri) else { return };
+        if room.is_leaving() || room.state().may_receive(room.identity().user()).is_err() {
+            return;
+        }
+        let what = What::Afresh { epoch: room.epoch() };
+        let until = cx.now.after(self.profile.delays.commit(cx.entropy));
+        let change = Change::new(uri.clone(), what, Then::Nothing).after(until);
+        self.begin(Flow::Change(Box::new(change)), cx);
+    }
+
+    /// Gives up this device's state of a room that has gone on without it, and comes in again.
+    pub(crate) fn return_to(&mut self, uri: &RoomUri, cx: &mut Context<'_>) -> Result<(), CommandError> {
+        if !self.refused.contains_key(uri) {
+            return Err(CommandError::NotAllowed);
+        }
+        let room = self.rooms.remove(uri).ok_or(CommandError::NoSuchRoom)?;
+        self.refused.remove(uri);
+        self.come_back(room, cx);
+        Ok(())
+    }
+
     /// The hub has gone back to an earlier epoch. Whoever is in that epoch goes on from there; whoever had followed comes
     /// in again.
     pub(crate) fn rolled_back(
@@ -53,6 +81,7 @@ impl Device {
                 self.tell(Event::RolledBack { room: uri.clone() });
             }
             self.moved(uri, cx);
+            self.begin_afresh(uri, cx);
             return Some(());
         }
         let room = self.rooms.remove(uri)?;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::knock::Knocking;
 pub use self::seen::SeenRoom;
 use crate::{
-    Call, CommandError, Context, Device, Event, FailureReason, FlowId, Request,
+    Call, CommandError, Context, Device, Event, FailureReason, FlowId, PseudonymState, Request,
     change::{Change, Then},
     device::Flow,
     steps::send_update,
@@ -27,6 +27,9 @@ pub(crate) struct Visit {
     room: RoomUri,
     /// The joining code, if the link has one.
     code: Option<Vec<u8>>,
+    /// The role that the link grants, if it says one.
+    #[serde(default)]
+    role: Option<u32>,
     /// By what the hub is known.
     hub: [u8; 32],
     /// Who is to come in.
@@ -106,6 +109,15 @@ impl Visit {
         self.step == Step::Commit
     }
 
+    /// Whether it was in the room before.
+    pub(crate) fn is_return(&self) -> bool {
+        matches!(self.aim, Aim::Return)
+    }
+
+    pub(crate) fn user(&self) -> &UserUri {
+        &self.user
+    }
+
     /// Whether it has nothing more to do in the room.
     pub(crate) fn is_waiting(&self) -> bool {
         self.step == Step::Waiting
@@ -146,14 +158,15 @@ impl Device {
             false => self.wallet.choose(),
         };
         let few = CommandError::TooFewPseudonyms { wanted: 1, fresh: self.wallet.fresh() };
-        let code = match link {
-            RoomLink::Join(link) => Some(link.code.as_bytes().to_vec()),
-            _ => None,
+        let (code, role) = match link {
+            RoomLink::Join(link) => (Some(link.code.as_bytes().to_vec()), link.role),
+            _ => (None, None),
         };
         let visit = Visit {
             step: Step::Look,
             room,
             code,
+            role,
             hub: *link.hub().as_bytes(),
             user: user.ok_or(few)?,
             key: Vec::new(),
@@ -173,6 +186,7 @@ impl Device {
             step: Step::Fetch,
             room: room.uri().clone(),
             code: None,
+            role: None,
             hub: *HubFingerprint::of(suite, &hub.signature_key).as_bytes(),
             user: room.identity().user().clone(),
             key: Vec::new(),
@@ -273,8 +287,8 @@ impl Device {
         preview: &RoomPreview,
         cx: &Context<'_>,
     ) -> Result<(), FailureReason> {
-        preview.role(flow.how(), cx.now).map_err(|_| FailureReason::NotAllowed)?;
-        let seen = SeenRoom::of(preview);
+        let role = preview.role(flow.how(), cx.now).map_err(|_| FailureReason::NotAllowed)?;
+        let seen = SeenRoom::of(preview, role);
         (flow.step, flow.aim, flow.seen) = (Step::Seen, Aim::Look, Some(seen.clone()));
         self.flows.insert(id, Flow::Visit(flow));
         self.tell(Event::RoomSeen { visit: id, room: seen });
@@ -299,6 +313,9 @@ impl Device {
             }
             _ => return Err(FailureReason::NotAllowed),
         }
+        if let Some(user) = self.rooms.get(&flow.room).map(|room| room.identity().user().clone()) {
+            self.wallet.used(&user, PseudonymState::InRoom);
+        }
         if matches!(flow.aim, Aim::Knock(_)) {
             flow.step = Step::ClaimOffer;
             return self.visit_step(id, flow, cx);
@@ -320,6 +337,7 @@ impl Device {
         let response = UnverifiedGroupInfoResponse::decode(body).map_err(|_| answer())?;
         let key = HpkeKeyPair::decode(&flow.key).map_err(|_| FailureReason::Internal)?;
         let identity = self.wallet.identity(&flow.user).ok_or(FailureReason::Internal)?;
-        group_info::open(response, &flow.room, &HubFingerprint::from_bytes(flow.hub), &key, identity, cx)
+        let hub = HubFingerprint::from_bytes(flow.hub);
+        Ok(group_info::open(response, &flow.room, &hub, &key, identity, cx)?.in_role(flow.role))
     }
 }

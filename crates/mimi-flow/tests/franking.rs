@@ -28,7 +28,7 @@ fn club() -> NewRoom {
 }
 
 fn link_into(world: &mut World, room: &RoomUri) -> RoomLink {
-    world.command(A1, Command::CreateLink { room: room.clone(), uses: None, lifetime: None }).unwrap();
+    world.command(A1, Command::CreateLink { room: room.clone(), role: None, uses: None, lifetime: None }).unwrap();
     world.run();
     match world.told[A1].last() {
         Some(Event::LinkCreated { link, .. }) => link.parse().unwrap(),

@@ -39,7 +39,7 @@ fn shared(world: &mut World) -> RoomUri {
 }
 
 fn link(world: &mut World, room: &RoomUri, uses: Option<u32>) -> RoomLink {
-    world.command(A1, Command::CreateLink { room: room.clone(), uses, lifetime: None }).unwrap();
+    world.command(A1, Command::CreateLink { room: room.clone(), role: None, uses, lifetime: None }).unwrap();
     world.run();
     match world.told[A1].last() {
         Some(Event::LinkCreated { link, room: of, .. }) if of == room => link.parse().unwrap(),
@@ -184,8 +184,52 @@ fn a_link_that_was_taken_back_used_up_or_guessed_opens_nothing() {
     assert_eq!(world.devices[B1].rooms().count(), 0);
     assert_eq!(world.command(B1, Command::JoinSeen { visit }), Err(CommandError::NoSuchVisit));
 
-    let nobody = Command::CreateLink { room: room.clone(), uses: Some(0), lifetime: None };
+    let nobody = Command::CreateLink { room: room.clone(), role: None, uses: Some(0), lifetime: None };
     assert_eq!(world.command(A1, nobody), Err(CommandError::NotAllowed));
+}
+
+#[test]
+fn a_link_grants_the_role_that_it_was_made_for_and_no_other() {
+    for suite in SUITES {
+        let mut world = World::ready(suite);
+        let room = shared(&mut world);
+        let create = |role| Command::CreateLink { room: room.clone(), role: Some(role), uses: None, lifetime: None };
+        for role in [RoomState::MODERATOR, RoomState::ADMIN, Role::NONE, Role::BANNED, 99] {
+            assert_eq!(world.command(A1, create(role)), Err(CommandError::NotAllowed), "{role}");
+        }
+        world.command(A1, create(RoomState::MUTED)).unwrap();
+        world.run();
+        let Some(Event::LinkCreated { link, .. }) = world.told[A1].last().cloned() else { panic!("no link") };
+        let good: RoomLink = link.parse().unwrap();
+        // Whoever strikes the role out of the link, or writes another, is not let in.
+        let RoomLink::Join(join) = good.clone() else { panic!("no join link") };
+        assert_eq!(join.role, Some(RoomState::MUTED));
+        let other = RoomLink::Join(mimi_link::JoinLink { role: None, ..join.clone() });
+        let visit = look(&mut world, B1, &other);
+        world.command(B1, Command::JoinSeen { visit }).unwrap();
+        world.run();
+        let refused = FailureReason::NotAllowed;
+        assert_eq!(world.told[B1].last(), Some(&Event::Failed { flow: visit, reason: refused.clone() }));
+        assert_eq!((world.refusals.len(), bob_in(&world, &room)), (1, None));
+        world.refusals.clear();
+        let more = RoomLink::Join(mimi_link::JoinLink { role: Some(RoomState::MODERATOR), ..join });
+        world.command(B1, Command::Prepare { pseudonyms: 2 }).unwrap();
+        world.run();
+        let visit = look(&mut world, B1, &more);
+        assert_eq!(world.told[B1].last(), Some(&Event::Failed { flow: visit, reason: refused }));
+
+        let visit = look(&mut world, B1, &good);
+        assert_eq!(seen(&world, B1).role.as_deref(), Some("muted"));
+        world.command(B1, Command::JoinSeen { visit }).unwrap();
+        world.run();
+        let bob = bob_in(&world, &room).unwrap();
+        for device in [A1, A2, B1, B2] {
+            assert_eq!(state(&world, device, &room).participants().role_of(&bob), Some(RoomState::MUTED));
+        }
+        let said = world.command(B2, Command::Send { room: room.clone(), content: text("hello") });
+        assert_eq!(said, Err(CommandError::NotAllowed));
+        assert_eq!(world.refusals, []);
+    }
 }
 
 #[test]
@@ -554,6 +598,28 @@ fn those_who_knock_hear_nothing_of_each_other() {
     assert_eq!((heard(&world, cathy), heard(&world, B1), heard(&world, A1)), (0, 0, 2));
     assert_eq!(world.told[A1].iter().filter(|event| matches!(event, Event::Knocked { .. })).count(), 2);
     assert_eq!(world.devices_in(&room), [A1, A2].into());
+}
+
+#[test]
+fn whoever_has_said_something_in_a_knock_room_has_no_second_word() {
+    let mut world = World::ready(SUITE);
+    let (_, room, link) = knock_room(&mut world);
+    let visit = look(&mut world, B1, &link);
+    world.hold_request = Some((B1, "submitMessage"));
+    let command = Command::Knock { visit, disclose: ALL_CLAIMS.to_vec(), note: "let me in".into() };
+    world.command(B1, command).unwrap();
+    world.run();
+    // A hub that does not count lets one of Alice's devices have something else of Bob's first.
+    let message = world.with_room(B1, &room, |room| room.seal(&text("hello there")).unwrap());
+    let event = FanoutEvent::Application { message: message.try_into().unwrap(), frank: None };
+    let message = FanoutMessage { timestamp: world.now, event };
+    world.put(A1, InboxBody::Fanout { room: room.clone(), message });
+    world.run();
+    assert_eq!(world.told[A1], []);
+    world.hold_request = None;
+    world.run();
+    assert_eq!(knocked(&world, A1), None, "it was the second");
+    assert!(knocked(&world, A2).is_some(), "it was the first that this one has seen");
 }
 
 #[test]

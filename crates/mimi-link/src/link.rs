@@ -24,6 +24,9 @@ pub enum LinkError {
     /// A fingerprint is Base64url of 32 octets.
     #[error("the fingerprint of the hub in the link is damaged")]
     Hub,
+    /// A role is a number of 32 bits.
+    #[error("the role in the link is damaged")]
+    Role,
 }
 
 /// Lets whoever has it join a room (draft-mahy-mimi-pseudonyms-00, section 3.2).
@@ -35,6 +38,9 @@ pub struct JoinLink {
     pub code: JoinCode,
     /// By what the hub is known.
     pub hub: HubFingerprint,
+    /// The role in which one joins, as the room numbers its roles (draft-ietf-mimi-room-policy-03, section 3); none for the
+    /// one that the room gives to whoever joins. It is the hub that keeps which role a code is for: this says what to ask for.
+    pub role: Option<u32>,
 }
 
 /// Says where to knock (draft-mahy-mimi-pseudonyms-00, section 3.3).
@@ -63,7 +69,8 @@ impl JoinLink {
     /// The link as text, with the code in it: for those who are to join, and for nobody else.
     pub fn reveal(&self) -> String {
         let code = Base64UrlUnpadded::encode_string(self.code.as_bytes());
-        format!("{}#{JOIN}{code}.{}", self.room.as_str(), fingerprint(&self.hub))
+        let role = self.role.map(|role| format!(".{role}")).unwrap_or_default();
+        format!("{}#{JOIN}{code}.{}{role}", self.room.as_str(), fingerprint(&self.hub))
     }
 }
 
@@ -102,7 +109,11 @@ impl FromStr for RoomLink {
             let (code, hub) = parts.split_once('.').ok_or(LinkError::Hub)?;
             let code = Base64UrlUnpadded::decode_vec(code).ok().and_then(JoinCode::from_bytes);
             let code = code.ok_or(LinkError::Code)?;
-            return Ok(Self::Join(JoinLink { room, code, hub: read_fingerprint(hub)? }));
+            let (hub, role) = match hub.split_once('.') {
+                Some((hub, role)) => (hub, Some(read_role(role)?)),
+                None => (hub, None),
+            };
+            return Ok(Self::Join(JoinLink { room, code, hub: read_fingerprint(hub)?, role }));
         }
         let hub = fragment.strip_prefix(KNOCK).ok_or(LinkError::Kind)?;
         Ok(Self::Knock(KnockLink { room, hub: read_fingerprint(hub)? }))
@@ -118,6 +129,11 @@ fn read_fingerprint(text: &str) -> Result<HubFingerprint, LinkError> {
     octets.try_into().map(HubFingerprint::from_bytes).map_err(|_| LinkError::Hub)
 }
 
+/// A number as it is written: without a sign, and without zeros in front.
+fn read_role(text: &str) -> Result<u32, LinkError> {
+    text.parse().ok().filter(|role: &u32| role.to_string() == text).ok_or(LinkError::Role)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -130,9 +146,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(code in proptest::collection::vec(any::<u8>(), 16..=64), hub: [u8; 32]) {
+        fn what_is_written_is_read(code in proptest::collection::vec(any::<u8>(), 16..=64), hub: [u8; 32],
+                                      role: Option<u32>) {
             let hub = HubFingerprint::from_bytes(hub);
-            let join = JoinLink { room: room(), code: JoinCode::from_bytes(code).unwrap(), hub };
+            let join = JoinLink { room: room(), code: JoinCode::from_bytes(code).unwrap(), hub, role };
             prop_assert_eq!(join.reveal().parse(), Ok(RoomLink::Join(join)));
             let knock = KnockLink { room: room(), hub };
             prop_assert_eq!(format!(" {knock}\n").parse(), Ok(RoomLink::Knock(knock)));
@@ -151,6 +168,7 @@ mod tests {
             room: room(),
             code: JoinCode::from_bytes(vec![1; 16]).unwrap(),
             hub: HubFingerprint::from_bytes([2; 32]),
+            role: None,
         };
         let good = good.reveal();
         let read = |text: &str| text.parse::<RoomLink>().unwrap_err();
@@ -162,12 +180,20 @@ mod tests {
         assert_eq!(read(good.rsplit_once('.').unwrap().0), LinkError::Hub);
         assert_eq!(read(&format!("{good}A")), LinkError::Hub);
         assert_eq!(read("mimi://a.example/r/clubhouse#knock=1."), LinkError::Hub);
+        for role in ["", "x", "-1", "+1", "01", "4294967296", "5.6"] {
+            assert_eq!(read(&format!("{good}.{role}")), LinkError::Role, "{role}");
+        }
     }
 
     #[test]
     fn the_code_is_in_the_text_alone() {
         let hub = HubFingerprint::from_bytes([2; 32]);
-        let link = JoinLink { room: room(), code: JoinCode::from_bytes(b"0123456789abcdef".to_vec()).unwrap(), hub };
+        let link = JoinLink {
+            room: room(),
+            code: JoinCode::from_bytes(b"0123456789abcdef".to_vec()).unwrap(),
+            hub,
+            role: None,
+        };
         assert!(link.reveal().contains("MDEyMzQ1Njc4OWFiY2RlZg"));
         assert!(!format!("{link:?}").contains("MDEy"));
         assert!(!format!("{link:?}").contains("0123"));

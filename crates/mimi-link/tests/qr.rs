@@ -8,7 +8,7 @@ use mimi_pseudonym::{CipherSuite, RoomUri, SeededEntropy};
 fn link() -> JoinLink {
     let room: RoomUri = RoomUri::pseudonym(&"a.example".parse().unwrap(), [9; 16]);
     let hub = HubFingerprint::of(CipherSuite::P256Aes128P256, &[4; 65]);
-    JoinLink { room, code: JoinCode::generate(&mut SeededEntropy::new([1; 32])), hub }
+    JoinLink { room, code: JoinCode::generate(&mut SeededEntropy::new([1; 32])), hub, role: None }
 }
 
 /// Reads a code from dark and light pixels.

@@ -230,6 +230,10 @@ impl HubRoom {
         self.roster.clients()
     }
 
+    pub(crate) fn users(&self) -> BTreeSet<UserUri> {
+        self.roster.iter().map(|(_, leaf)| leaf.user.clone()).collect()
+    }
+
     /// The domains that have a client in the group.
     pub fn domains(&self) -> BTreeSet<Domain> {
         self.roster.iter().map(|(_, leaf)| leaf.client.domain().clone()).collect()

@@ -14,6 +14,9 @@ pub struct PastRoom {
     room: HubRoom,
     entries: usize,
     committer: (UserUri, ClientUri),
+    /// The users who had clients in the room and have some after the commit, without the committer's: those who have to go
+    /// along with it.
+    voters: BTreeSet<UserUri>,
     joined: bool,
     commit_hash: [u8; 32],
 }
@@ -25,8 +28,8 @@ pub enum ReportRefusal {
     /// It is of another room, epoch or commit.
     #[error("the report is of another room, epoch or commit")]
     Other,
-    /// The client was not in the room then, or is the one that made the commit, or its user's.
-    #[error("the report is of none of the other members")]
+    /// The client was not in the room then, is of the user who made the commit, or of one whom the commit removes.
+    #[error("the report is of none of those who have to go along")]
     Reporter,
     /// The signature does not verify.
     #[error("the signature does not verify")]
@@ -44,8 +47,9 @@ impl HubRoom {
         log: impl IntoIterator<Item = &'a [u8]>,
         commit_hash: &[u8; 32],
     ) -> Result<Option<PastRoom>, HubRestoreError> {
+        let log: Vec<_> = log.into_iter().collect();
         let mut room = Self::restore(snapshot, std::iter::empty())?;
-        for (entries, entry) in log.into_iter().enumerate() {
+        for (entries, entry) in log.iter().copied().enumerate() {
             if let LogEntry::Commit { known, .. } = LogEntry::decode(entry)?
                 && sha256(&known.commit) == *commit_hash
             {
@@ -56,8 +60,10 @@ impl HubRoom {
                 };
                 let leaf = leaf.ok_or(HubRestoreError::Damaged)?;
                 let committer = (leaf.user, leaf.client);
+                let after = Self::restore(snapshot, log.iter().copied().take(entries + 1))?.users();
+                let voters = room.users().intersection(&after).filter(|user| **user != committer.0).cloned().collect();
                 room.tree_len = room.ratchet_tree().ok_or(HubRestoreError::Damaged)?.as_bytes().len();
-                return Ok(Some(PastRoom { room, entries, committer, joined, commit_hash: *commit_hash }));
+                return Ok(Some(PastRoom { room, entries, committer, voters, joined, commit_hash: *commit_hash }));
             }
             room.replay(entry)?;
         }
@@ -76,18 +82,21 @@ impl PastRoom {
             return Err(ReportRefusal::Other);
         }
         let leaf = self.room.roster.iter().map(|(_, leaf)| leaf).find(|leaf| leaf.client == said.client);
-        let leaf = leaf.filter(|leaf| leaf.user != self.committer.0).ok_or(ReportRefusal::Reporter)?;
+        let leaf = leaf.filter(|leaf| self.voters.contains(&leaf.user)).ok_or(ReportRefusal::Reporter)?;
         report.verify(&leaf.key).map_err(|_| ReportRefusal::Signature)?;
         Ok(leaf.user.clone())
     }
 
-    /// Whether the room goes back: more than half of the users who had clients in it, the committer's not counted, have
-    /// reported the commit.
+    /// Whether the room goes back: more than half of those who have to go along with the commit have reported it. Whom it
+    /// removes need not go along.
     pub fn is_refused_by(&self, reporters: &BTreeSet<UserUri>) -> bool {
-        let users: BTreeSet<_> = self.room.roster.iter().map(|(_, leaf)| &leaf.user).collect();
-        let others: BTreeSet<_> = users.into_iter().filter(|user| **user != self.committer.0).collect();
-        let reporters = others.iter().filter(|user| reporters.contains(**user)).count();
-        reporters * 2 > others.len()
+        self.voters.intersection(reporters).count() * 2 > self.voters.len()
+    }
+
+    /// Whether the committer's user was in the room, and only one other user has to go along: it is the word of one against
+    /// that of the other, and nobody can tell who is right.
+    pub fn is_between_two(&self) -> bool {
+        self.voters.len() == 1 && self.room.users().contains(&self.committer.0)
     }
 
     /// User and client that made the commit.

@@ -40,6 +40,8 @@ pub struct RoomPreview {
     state: RoomState,
     members: Members,
     epoch: u64,
+    /// The role that is wanted; none for the one that the room gives.
+    wanted: Option<u32>,
 }
 
 /// Why what came is no room that could be joined.
@@ -135,7 +137,7 @@ impl UnverifiedRoom {
         let members = group.members().filter(|member| member.index != own);
         let roster = Roster::verify(members, &state, identity.suite(), trust, now)?;
         let (members, epoch) = (roster.members().clone(), self.group_info.epoch());
-        Ok(RoomPreview { verified: self, identity, state, members, epoch })
+        Ok(RoomPreview { verified: self, identity, state, members, epoch, wanted: None })
     }
 
     /// Joins the group; `next` is what the room's state becomes, and by what updates.
@@ -208,7 +210,14 @@ impl RoomPreview {
     /// # Errors
     /// [`Refusal`], if the room would not let it in.
     pub fn role(&self, how: How, now: Timestamp) -> Result<Option<u32>, Refusal> {
-        self.state.at(now).entry_role(self.identity.user(), self.identity.client(), how)
+        self.state.at(now).entry_role_as(self.identity.user(), self.identity.client(), how, self.wanted)
+    }
+
+    /// The same room to be joined in a certain role, if the user is no participant yet: the one that a join link grants.
+    /// Without one, it is the first that the room gives to whoever joins.
+    #[must_use]
+    pub fn in_role(self, wanted: Option<u32>) -> Self {
+        Self { wanted, ..self }
     }
 
     /// Joins by an external commit (RFC 9420, section 12.4.3.2): comes onto the participant list, if the user is not

@@ -194,7 +194,7 @@ fn nobody_gives_itself_another_role_than_the_link_grants() {
     for mut scene in Scene::by_link() {
         let identity = scene.stranger();
         let code = Scene::code(&identity, RoomState::PARTICIPANT);
-        for role in [RoomState::ADMIN, RoomState::MODERATOR, Role::BANNED] {
+        for role in [RoomState::ADMIN, RoomState::MODERATOR, RoomState::MUTED, Role::BANNED] {
             let (_, bundle) = scene.joiner(identity.clone(), Some(role));
             let refused = scene.join(&bundle, "b.example", &code).unwrap_err();
             assert_eq!(refused, Refused::NotAllowed(Refusal::RoleChange { from: 0, to: role }));

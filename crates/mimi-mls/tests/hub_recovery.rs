@@ -11,7 +11,7 @@ use common::{
 };
 use mimi_mls::{Admission, CommitBundle, HubRoom, Identity, PastRoom, ReportRefusal};
 use mimi_pseudonym::{CipherSuite, ClientUri, Entropy, Signer, SigningKey, UserUri};
-use mimi_room::{JoinLinkPolicy, RoomState};
+use mimi_room::{ComponentId, ComponentUpdate, JoinLinkPolicy, ParticipantListUpdate, RoomState};
 use mimi_wire::{CommitReportTbs, Credential, ExternalSender, MlsMessage, ReportReason, UnverifiedCommitReport, Wire};
 use ring::digest::{SHA256, digest};
 
@@ -125,6 +125,7 @@ fn the_room_goes_on_from_where_it_was_and_the_committer_is_out() {
         let refused = scene.alice.group.process_message(&scene.alice.provider, message);
         assert!(refused.is_err(), "no member goes along");
         let past = scene.past(&commit);
+        assert!(!past.is_between_two(), "there are three");
         assert_eq!(past.committer().1, *scene.bob.identity.client());
         assert!(!past.was_join());
         let tbs = scene.report(&commit);
@@ -212,6 +213,26 @@ fn a_joiner_whose_commit_is_refused_is_not_there() {
         assert!(past.was_join());
         assert_eq!(past.committer(), &(user, rogue.identity.client().clone()));
         assert_eq!(past.room().clients().len(), 3);
+    }
+}
+
+#[test]
+fn whom_a_commit_removes_need_not_go_along_with_it() {
+    for mut scene in Scene::each() {
+        // Alice removes Bob: Cathy alone has to go along, and it is her word against Alice's.
+        let bob = scene.bob.identity.user().clone();
+        let index = scene.hub.state().participants().index_of(&bob).unwrap();
+        let list = ParticipantListUpdate { removed: vec![index], ..Default::default() };
+        let update = ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, list.encode());
+        let wild = Wild { remove: vec![1], ..Wild::updates(scene.hub.state(), vec![update]) };
+        let bundle = scene.alice.commit(wild);
+        scene.take(&bundle, "a.example");
+        let (past, tbs) = (scene.past(&bundle.commit), scene.report(&bundle.commit));
+        assert_eq!(past.verify(signed(&tbs, &scene.bob.identity)), Err(ReportRefusal::Reporter));
+        let cathy = past.verify(signed(&tbs, &scene.cathy.identity)).unwrap();
+        assert!(past.is_between_two());
+        assert!(!past.is_refused_by(&users([&bob])));
+        assert!(past.is_refused_by(&users([&cathy])));
     }
 }
 

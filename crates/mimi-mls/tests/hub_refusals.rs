@@ -14,7 +14,7 @@ use mimi_room::{
     Capability, ComponentId, ComponentUpdate, KeyPackagePurpose, ParticipantListUpdate, Refusal, RoleAssignment,
     RoomState,
 };
-use mimi_wire::{GroupInfo, MlsMessage, Welcome, Wire};
+use mimi_wire::{GroupInfo, MlsMessage, PartialGroupInfo, RatchetTreePresence, Welcome, Wire};
 use openmls::{
     group::PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
     messages::group_info::VerifiableGroupInfo,
@@ -541,5 +541,32 @@ fn a_client_that_is_removed_and_added_again_in_one_commit() {
         // The leaf that was used again is whose it says: the new client can be removed by its index.
         scene.accepted(Wild { remove: vec![1], ..Wild::default() });
         assert_eq!(scene.hub.clients().len(), 1);
+    }
+}
+
+#[test]
+fn a_partial_group_info_is_completed_and_checked_like_a_whole_one() {
+    for mut scene in Scene::each() {
+        let bundle = scene.rogue.commit(Wild::default());
+        let partial = bundle.partial_group_info().unwrap();
+        assert!(partial.encode().len() * 2 < bundle.group_info.as_bytes().len(), "that is what it is for");
+        assert_eq!(scene.hub.complete(&bundle.commit, &partial).unwrap(), bundle.group_info);
+        for ratchet_tree_presence in
+            [RatchetTreePresence::Present, RatchetTreePresence::Removed, RatchetTreePresence::Added]
+        {
+            let partial = PartialGroupInfo { ratchet_tree_presence, ..partial.clone() };
+            assert_eq!(scene.hub.complete(&bundle.commit, &partial), Err(Refused::GroupInfo));
+        }
+        // A signature that is not the committer's over just this is found when the commit is checked.
+        let mut forged = partial.clone();
+        forged.signature[8] ^= 1;
+        let bare = PartialGroupInfo { group_info_extensions: mimi_wire::mls::Extensions::empty(), ..partial };
+        for wrong in [&forged, &bare] {
+            let group_info = scene.hub.complete(&bundle.commit, wrong).unwrap();
+            let altered = CommitBundle { group_info, ..bundle.clone() };
+            assert_eq!(scene.refusal(&altered), Refused::GroupInfo);
+        }
+        scene.accept(&bundle);
+        assert_eq!(scene.hub.complete(&bundle.commit, &bare), Err(Refused::WrongEpoch { current: 1 }));
     }
 }

@@ -6,9 +6,9 @@ use lexopt::prelude::*;
 use mimi_abuse::remedy::HomeRemedy;
 use mimi_provider::{
     Setting,
-    operate::{Init, NewPeer},
+    operate::{Init, NewPeer, Order},
 };
-use mimi_pseudonym::{Domain, UserUri};
+use mimi_pseudonym::{Domain, RoomUri, UserUri};
 
 pub const HELP: &str = "\
 A MIMI provider: hub of rooms and local provider of clients.
@@ -26,6 +26,17 @@ Usage: mimi-provider COMMAND [options]
                             opens an account and prints the code that lets its first device in
   account delete NAME       deletes an account with its devices, pseudonyms and KeyPackages, for good
   room list                 the rooms of this hub with their epochs
+  room mute ROOM USER [--seconds N]
+                            the user may read there but not send
+  room unmute ROOM USER
+  room kick ROOM USER       the user's clients are removed, and may come back
+  room ban ROOM USER [--seconds N]
+                            they are removed, and do not come back
+  room unban ROOM USER
+  room destroy ROOM --yes   ends a room for everybody
+                            these six are asked of the provider that runs, with the operator's token; --address
+                            ADDRESS says where it listens, if not where the configuration says. Without --seconds
+                            it is for ever
   peer list
   peer add DOMAIN --anchor FILE [--address ADDRESS] [--port PORT]
                             adds a provider to the configuration; FILE certifies its users
@@ -98,6 +109,7 @@ pub enum Task {
     AddAccount { name: String, display_name: String, email: String },
     DeleteAccount(String),
     Rooms,
+    Order { room: RoomUri, order: Order, at: Option<SocketAddr> },
     Peers,
     AddPeer(NewPeer),
     Backup(PathBuf),
@@ -135,6 +147,8 @@ struct Words {
     email: Option<String>,
     anchor: Option<PathBuf>,
     address: Option<SocketAddr>,
+    seconds: Option<u64>,
+    yes: bool,
 }
 
 pub fn parse(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
@@ -168,6 +182,8 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("email") => words.email = Some(parser.value()?.string()?),
             Long("anchor") => words.anchor = Some(parser.value()?.into()),
             Long("address") => words.address = Some(parser.value()?.parse()?),
+            Long("seconds") => words.seconds = Some(parser.value()?.parse()?),
+            Long("yes") => words.yes = true,
             Value(value) => words.values.push(value.string()?),
             other => return Err(other.unexpected()),
         }
@@ -230,6 +246,9 @@ impl Words {
             },
             ["account", "delete", name] => Task::DeleteAccount((*name).to_owned()),
             ["room", "list"] => Task::Rooms,
+            ["room", verb @ ("mute" | "unmute" | "kick" | "ban" | "unban" | "destroy"), rest @ ..] => {
+                self.order(verb, rest)?
+            }
             ["peer", "list"] => Task::Peers,
             ["peer", "add", domain] => {
                 // They say where the peer is, and not where this provider is.
@@ -287,6 +306,28 @@ impl Words {
         Ok(Command::With { config: self.config, settings: self.settings, task })
     }
 
+    /// What is to be done in a room.
+    fn order(&mut self, verb: &str, rest: &[&str]) -> Result<Task, lexopt::Error> {
+        let (room, user) = match (verb, rest) {
+            ("destroy", [room]) => (room, None),
+            ("destroy", _) => return Err("which room? room destroy ROOM --yes".into()),
+            (_, [room, user]) => (room, Some(user)),
+            _ => return Err(format!("which room, and who? room {verb} ROOM USER").into()),
+        };
+        let room: RoomUri = room.parse().map_err(|_| format!("{room}: no room"))?;
+        let user = user.map(|user| user.parse::<UserUri>().map_err(|_| format!("{user}: no user"))).transpose()?;
+        let order = match (verb, user) {
+            ("mute", Some(user)) => Order::Mute { user, seconds: self.seconds.take() },
+            ("unmute", Some(user)) => Order::Unmute { user },
+            ("kick", Some(user)) => Order::Kick { user },
+            ("ban", Some(user)) => Order::Ban { user, seconds: self.seconds.take() },
+            ("unban", Some(user)) => Order::Unban { user },
+            _ if std::mem::take(&mut self.yes) => Order::Destroy,
+            _ => return Err("room destroy ends the room for everybody: say --yes if it is meant".into()),
+        };
+        Ok(Task::Order { room, order, at: self.address.take() })
+    }
+
     fn init(mut self) -> Result<Command, lexopt::Error> {
         let folder = self.folder.take().ok_or("--folder DIR is missing")?;
         let listen = self.listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 443)));
@@ -314,6 +355,8 @@ impl Words {
             ("--email", self.email.is_some()),
             ("--anchor", self.anchor.is_some()),
             ("--address", self.address.is_some()),
+            ("--seconds", self.seconds.is_some()),
+            ("--yes", self.yes),
         ];
         match left.iter().find(|(_, left)| *left) {
             Some((name, _)) => Err(format!("{name} is no option of this command; see --help").into()),
@@ -358,6 +401,30 @@ mod tests {
         );
         assert!(matches!(task("account delete alice"), Task::DeleteAccount(name) if name == "alice"));
         assert!(matches!(task("backup copy.sqlite"), Task::Backup(_)));
+        let at = "--address 127.0.0.1:9443 --config a";
+        let Task::Order { room, order, at } =
+            task(&format!("room ban mimi://a.example/r/club mimi://b.example/u/bob --seconds 60 {at}"))
+        else {
+            panic!("no order")
+        };
+        let user: UserUri = "mimi://b.example/u/bob".parse().unwrap();
+        assert_eq!((room.as_str(), at), ("mimi://a.example/r/club", Some(SocketAddr::from(([127, 0, 0, 1], 9443)))));
+        assert_eq!(order, Order::Ban { user: user.clone(), seconds: Some(60) });
+        for (verb, expected) in [
+            ("mute", Order::Mute { user: user.clone(), seconds: None }),
+            ("unmute", Order::Unmute { user: user.clone() }),
+            ("kick", Order::Kick { user: user.clone() }),
+            ("unban", Order::Unban { user }),
+        ] {
+            let Task::Order { order, .. } =
+                task(&format!("room {verb} mimi://a.example/r/club mimi://b.example/u/bob"))
+            else {
+                panic!("no order")
+            };
+            assert_eq!(order, expected);
+        }
+        let destroy = task("room destroy mimi://a.example/r/club --yes");
+        assert!(matches!(destroy, Task::Order { order: Order::Destroy, at: None, .. }));
         assert!(matches!(task("remedy set bob remove"), Task::SetRemedy(_, Some(HomeRemedy::Remove))));
         assert!(matches!(task("remedy relate alice bob"), Task::Relate(names) if names == ["alice", "bob"]));
         assert!(matches!(task("appeal grant bob"), Task::AnswerAppeal { granted: true, .. }));
@@ -405,6 +472,15 @@ mod tests {
             "account delete",
             "account delete alice --email a@a.example",
             "run --listen nowhere",
+            "room kick mimi://a.example/r/club",
+            "room kick club mimi://b.example/u/bob",
+            "room kick mimi://a.example/r/club bob",
+            "room kick mimi://a.example/r/club mimi://b.example/u/bob --seconds 3",
+            "room mute mimi://a.example/r/club mimi://b.example/u/bob --seconds soon",
+            "room destroy mimi://a.example/r/club",
+            "room destroy",
+            "room list --yes",
+            "room dance mimi://a.example/r/club",
         ] {
             assert!(read(wrong).is_err(), "{wrong:?}");
         }

@@ -69,9 +69,8 @@ async fn take(
                 })
             });
             let verified = verified.collect::<Result<Vec<_>, Problem>>()?;
-            if !inner.store.upload_with(&device, &verified, others, now)? {
-                return Err(Problem::Forbidden.into());
-            }
+            let told = inner.store.upload_with(&device, &verified, others, now)?.ok_or(Problem::Forbidden)?;
+            inner.wake(&told);
             let accepted = u32::try_from(verified.len()).unwrap_or(u32::MAX);
             Ok(Reply::message(&UploadResponse { accepted }))
         })

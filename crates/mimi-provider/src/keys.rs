@@ -123,13 +123,17 @@ pub(crate) fn trust(config: &Config) -> Result<TrustStore, KeyFileError> {
     Ok(trust)
 }
 
-/// The hash of the operator's token, which stands in a file as 64 hexadecimal digits.
+/// The hash of the operator's token.
 pub(crate) fn operator(config: &Config) -> Result<Option<[u8; 32]>, KeyFileError> {
+    Ok(operator_token(config)?.map(|token| crate::hash(&[&token])))
+}
+
+/// The operator's token, which stands in a file as 64 hexadecimal digits.
+pub(crate) fn operator_token(config: &Config) -> Result<Option<[u8; 32]>, KeyFileError> {
     let Some(path) = &config.operator_token else { return Ok(None) };
     let refused = || KeyFileError::Token(path.clone());
     let text = std::fs::read_to_string(path).map_err(|_| refused())?;
-    let token = crate::unhex32(text.trim()).ok_or_else(refused)?;
-    Ok(Some(crate::hash(&[&token])))
+    crate::unhex32(text.trim()).ok_or_else(refused).map(Some)
 }
 
 /// What the hub is in the rooms of a cipher suite, and signs with.

@@ -8,7 +8,7 @@ use command::{Command, HELP, Task};
 use mimi_abuse::remedy::HomeRemedy;
 use mimi_provider::{
     Config, ConfigError, OffsetClock, Options, Provider, Setting, StartError,
-    operate::{self, AccountNote, InitError, OpeningNote, OperateError, Operator},
+    operate::{self, AccountNote, InitError, OpeningNote, OperateError, Operator, OrderError},
 };
 use mimi_pseudonym::Clock;
 
@@ -35,6 +35,8 @@ enum Failure {
     Init(#[from] InitError),
     #[error("{0}")]
     Operate(#[from] OperateError),
+    #[error("{0}")]
+    Order(#[from] OrderError),
     #[error("not everything is as it should be")]
     Check,
     #[error("{0}")]
@@ -108,6 +110,7 @@ fn operate(path: &Path, config: Config, task: Task, out: &mut impl Write) -> Res
             Ok(out.write_all(text.as_bytes())?)
         }
         Task::Pardon(user) => Ok(mimi_provider::pardon(&config, &user, OffsetClock::default().now())?),
+        Task::Order { room, order, at } => Ok(operate::order(&config, &room, &order, at)?),
         task => asked(&Operator::open(config)?, task, out),
     }
 }
@@ -170,6 +173,7 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
         }
         Task::AnswerAppeal { name, granted } => operator.answer_appeal(&name, granted)?,
         Task::Run { .. }
+        | Task::Order { .. }
         | Task::Check
         | Task::Ready
         | Task::Peers

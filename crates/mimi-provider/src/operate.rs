@@ -3,6 +3,7 @@
 mod check;
 mod init;
 mod openings;
+mod order;
 mod peer;
 mod ready;
 mod remedy;
@@ -15,11 +16,13 @@ use mimi_pseudonym::{Entropy, UserUri};
 pub use check::{Finding, check};
 pub use init::{Init, InitError};
 pub use openings::{OpeningNote, deal_key, give_share};
+pub use order::{OrderError, order};
 pub use peer::NewPeer;
 pub use ready::ready;
 pub use remedy::AccountNote;
 pub use scores::{blind_question, read_question};
 
+pub use crate::hub::Order;
 use crate::{Config, OsEntropy, StartError, hash, hex, provider::make_private_folder, store};
 
 /// A provider's database, for its operator. The provider may run meanwhile.

@@ -94,6 +94,8 @@ pub(crate) struct Inner {
     pub(crate) operator: Option<[u8; 32]>,
     /// How often somebody may be refused a GroupInfo.
     pub(crate) limiter: Limiter,
+    /// How long that takes.
+    pub(crate) floor: hub::Floor,
     pub(crate) store: Store,
     pub(crate) ties: Ties,
     pub(crate) franking: Franking,
@@ -141,6 +143,7 @@ impl Provider {
             ties: Ties::load(&config.ties, &config.domain)?,
             operator: keys::operator(&config)?,
             limiter: Limiter::new(REFUSAL_PERIOD),
+            floor: hub::Floor::default(),
             rooms: Rooms::default(),
             untold: news::Untold::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
@@ -193,6 +196,7 @@ impl Provider {
         workers.spawn(async { match hearing.await {} });
         let guests = hub::guests::run(Arc::clone(&inner));
         workers.spawn(async { match guests.await {} });
+        workers.spawn(hub::measure(Arc::clone(&inner)));
         let turning = franking::run(Arc::clone(&inner));
         workers.spawn(async { match turning.await {} });
         let remedies = abuse::run(Arc::clone(&inner));

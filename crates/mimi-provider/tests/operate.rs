@@ -107,7 +107,9 @@ async fn the_page_leads_from_nothing_to_two_federated_providers() {
         walk.printed(line);
     }
     assert!(
-        ["tls.key", "issuer.key", "provider.toml"].iter().all(|file| is_private(&walk.folder.join("a").join(file)))
+        ["tls.key", "issuer.key", "operator.token", "provider.toml"]
+            .iter()
+            .all(|file| is_private(&walk.folder.join("a").join(file)))
     );
     for (line, address) in run.iter().zip(walk.addresses) {
         assert!(line.ends_with(" &"));

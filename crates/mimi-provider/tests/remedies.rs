@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::Method;
 use mimi_abuse::{
     franking::commit,
-    remedy::{RemedyReceipt, RemedyRequest, RemedyRequestTbs, RemovalRequest, RemovalRequestTbs, Wanted},
+    remedy::{HomeRemedy, RemedyReceipt, RemedyRequest, RemedyRequestTbs, RemovalRequest, RemovalRequestTbs, Wanted},
 };
 use mimi_content::{Disposition, MimiContent, Part, Salt};
 use mimi_provider::OsEntropy;
@@ -206,4 +206,33 @@ async fn a_removal_is_asked_for_by_the_users_own_provider_and_by_nobody_else() {
     assert_eq!(says(b, &elsewhere, good.clone(), &key).await, Problem::NotHub);
     assert_eq!(says(Shown::default(), &room, good, &key).await, Problem::FromMissing);
     assert!(rows(&world, "hub_removals").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_deleted_ends_with_its_last_moment_and_not_while_an_appeal_waits() {
+    let mut world = World::start("ended").await;
+    let alice = world.register("alice").await;
+    let token = Shown { token: Some(&alice.device_token), ..Shown::default() };
+    let names = pseudonyms(&world, token, 3).await.unwrap();
+    let operator = |world: &World| {
+        let config = mimi_provider::Config::load(&world.folder.join("a.example/provider.toml")).unwrap();
+        mimi_provider::operate::Operator::open(config).unwrap()
+    };
+    operator(&world).set_remedy("alice", Some(HomeRemedy::Delete), world.present()).unwrap();
+    let appeal = AppealRequest { text: "I am innocent".into() };
+    let standing: Standing = world.post(token, local::APPEAL_PATH, &appeal).await.unwrap();
+    assert_eq!((standing.remedy, standing.appeal), (StandingRemedy::Deleted, AppealState::Open));
+    assert_eq!(rows(&world, "silenced_users").len(), 4);
+    world.offset = 15 * 86_400;
+    world.restart().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let standing: Standing = world.post(token, local::APPEAL_PATH, &appeal).await.unwrap();
+    assert_eq!(standing.appeal, AppealState::Open, "while it waits, nothing is deleted");
+    operator(&world).answer_appeal("alice", false).unwrap();
+    world.restart().await;
+    let names: Vec<String> = names.iter().map(|name| name.name().to_owned()).collect();
+    let left = |row: &String| row.contains("u/alice") || names.iter().any(|name| row.contains(name));
+    world.wait_for(|rows| !rows.iter().any(left)).await;
+    let refused: Result<Standing, _> = world.post(token, local::APPEAL_PATH, &appeal).await;
+    assert_eq!(refused, Err(Problem::Unauthorized));
 }

@@ -16,10 +16,32 @@ impl RoomAt<'_> {
     /// # Errors
     /// As [`RoomAt::may_join`].
     pub fn entry_role(&self, user: &UserUri, client: &ClientUri, how: How) -> Result<Option<u32>, Refusal> {
+        self.entry_role_as(user, client, how, None)
+    }
+
+    /// As [`RoomAt::entry_role`], where the user wants a certain role, such as the one that a join link grants.
+    ///
+    /// # Errors
+    /// As there; [`Refusal::UnknownRole`] if the role is none that somebody can come in with; [`Refusal::RoleChange`] or
+    /// [`Refusal::NotPreauthorized`] if this user cannot.
+    pub fn entry_role_as(
+        &self,
+        user: &UserUri,
+        client: &ClientUri,
+        how: How,
+        wanted: Option<u32>,
+    ) -> Result<Option<u32>, Refusal> {
         match self.standing(user) {
             Ok(role) => return require(role, Capability::AddOwnClient).map(|()| None),
             Err(Refusal::NotParticipant) => may_join(self.state, user, client, how)?,
             Err(refusal) => return Err(refusal),
+        }
+        if let Some(role) = wanted {
+            let known = self.state.roles.role(role).is_some_and(|role| !role.is_banned());
+            if !known || role == Role::NONE {
+                return Err(Refusal::UnknownRole(role));
+            }
+            return admit(self.state, user, client, how, Some(role)).map(|()| Some(role));
         }
         let mut roles: Vec<u32> = self.state.roles.iter().map(|role| role.index).collect();
         roles.sort_unstable();
@@ -92,6 +114,26 @@ mod tests {
         let private = RoomState::private(uri("private"), user(1)).unwrap();
         let refused = joined(&private, now, &user(2), How::JoinCode);
         assert_eq!(refused, Err(Refusal::Capability(Capability::UseJoinCode)));
+    }
+
+    #[test]
+    fn a_role_that_a_link_grants_is_one_that_the_room_lets_strangers_take() {
+        let now = Timestamp::from_secs(1_000);
+        let room = RoomState::by_link(uri("club"), user(1), JoinLinkPolicy::default()).unwrap();
+        let role =
+            |state: &RoomState, role| state.at(now).entry_role_as(&user(2), &client(), How::JoinCode, Some(role));
+        for granted in [RoomState::PARTICIPANT, RoomState::MUTED] {
+            assert_eq!(role(&room, granted), Ok(Some(granted)));
+        }
+        let refused = Refusal::RoleChange { from: Role::NONE, to: RoomState::MODERATOR };
+        assert_eq!(role(&room, RoomState::MODERATOR), Err(refused));
+        for unknown in [Role::NONE, Role::BANNED, 99] {
+            assert_eq!(role(&room, unknown), Err(Refusal::UnknownRole(unknown)));
+        }
+        let open = room.with_link_roles([RoomState::MODERATOR]).unwrap();
+        assert_eq!(role(&open, RoomState::MODERATOR), Ok(Some(RoomState::MODERATOR)));
+        assert!(role(&open, RoomState::PARTICIPANT).is_err());
+        assert!(open.with_link_roles([99]).is_err(), "there is no such role");
     }
 
     #[test]

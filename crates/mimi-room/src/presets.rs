@@ -1,8 +1,10 @@
+use std::sync::Arc;
+
 use mimi_pseudonym::{DisclosurePolicy, IdentityPolicy, PseudonymUse, RoomUri, UserUri};
 
 use crate::{
-    BaseRoomPolicy, Capability, ComponentId, JoinLinkPolicy, Participant, ParticipantList, Role, Roles, RoomPurpose,
-    RoomState, StateError,
+    BaseRoomPolicy, Capability, ComponentId, JoinLinkPolicy, Participant, ParticipantList, Refusal, Role, Roles,
+    RoomPurpose, RoomState, StateError,
 };
 
 /// What people who talk to each other may do with messages.
@@ -148,8 +150,9 @@ impl RoomState {
         state.with_identity_policy(IdentityPolicy::unstated(true))
     }
 
-    /// As [`RoomState::private`]; besides, whoever has a valid join code may join as a participant. Administrators and
-    /// moderators may make links for that role, and for no other.
+    /// As [`RoomState::private`]; besides, whoever has a valid join code may join as a participant, or as one who may listen
+    /// but not send: a link is for one of the two roles. Administrators and moderators may make links, and for no other role.
+    /// [`RoomState::with_link_roles`] says otherwise.
     ///
     /// # Errors
     /// [`StateError`], if the roles above did not fit together: never.
@@ -157,9 +160,31 @@ impl RoomState {
         let [none, banned] = outside();
         let none = none
             .with_capabilities([Capability::UseJoinCode])
-            .with_role_changes([(Role::NONE, [Self::PARTICIPANT].as_slice())]);
+            .with_role_changes([(Role::NONE, [Self::PARTICIPANT, Self::MUTED].as_slice())]);
         let state = create(room, creator, Self::ADMIN, with_people(none, banned), base())?;
         Ok(state.with_identity_policy(IdentityPolicy::unstated(true))?.with_join_link_policy(policy))
+    }
+
+    /// The room where join links may be for these roles and no others. The hub alone knows for which role a code is: whoever
+    /// runs it could let somebody in with any of these, and members would go along. So they are best roles without power over
+    /// others.
+    ///
+    /// # Errors
+    /// [`StateError::Inconsistent`] with [`Refusal::UnknownRole`](crate::Refusal::UnknownRole) if there is no such role, or it
+    /// is that of nobody or of the banned.
+    pub fn with_link_roles(mut self, granted: impl IntoIterator<Item = u32>) -> Result<Self, StateError> {
+        let granted: Vec<u32> = granted.into_iter().collect();
+        let known = |role: u32| role != Role::NONE && !self.roles.is_banned(role) && self.roles.role(role).is_some();
+        if let Some(unknown) = granted.iter().find(|role| !known(**role)) {
+            return Err(Refusal::UnknownRole(*unknown).into());
+        }
+        let all = self.roles.iter().map(|role| match role.index {
+            Role::NONE => role.clone().with_role_changes([(Role::NONE, granted.as_slice())]),
+            _ => role.clone(),
+        });
+        let malformed = |error| StateError::Malformed { component: ComponentId::ROLES_LIST, error };
+        self.roles = Arc::new(Roles::new(all.collect()).map_err(malformed)?);
+        Ok(self)
     }
 
     /// A room in which people ask the moderators of another room to be let in there

@@ -8,7 +8,7 @@ use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
     load::{Load, Store},
-    scenario::{Report, Variant, client_crash, connection, consent, crash, join_link, knock},
+    scenario::{Report, Variant, abuse, client_crash, connection, consent, crash, devices, join_link, knock, recovery},
 };
 use mimi_pseudonym::{CipherSuite, DisclosureFormat};
 
@@ -21,10 +21,15 @@ Scenarios; all of them without a name:
   many-pseudonyms  one account with a thousand pseudonyms: acquired, kept fresh for thirty days, written to
   join-link     Alice makes a link into a room, and Bob comes in by it and says who he is
   knock         Cathy knocks at a room between three providers, and is let in much later
+  recovery      clients that do not keep the rules make commits that nobody can follow, and the room goes on without them
+  devices       a device that is added to an account later comes into the account's rooms by itself
+  abuse         spam under many pseudonyms, with every way of tying them to accounts: reports, every remedy, and who has
+                learned what
   client-crash  every flow with clients that are processes and are killed at every step; not with suite 2 unless asked for
   crash         the connection flow again, while both providers are killed over and over, and clients as well
   load          clients send and receive for a moment: everything arrives once and in order
   bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
+  bench-refusals  how long it takes to be refused what is needed to join a room, by the reason
   bench-pseudonyms  what a pseudonym costs, with 10, 100, 1,000 and 10,000 of them in one account
 
 Options:
@@ -35,6 +40,7 @@ Options:
   --count N     of many-pseudonyms and bench-pseudonyms: with so many
   --store S     of crash: sqlite or postgres; both without it, where PostgreSQL is on the machine
   --seed N      of crash: says when providers and clients are killed; 1 without
+  --write       of abuse: puts its tables into docs/abuse-scenario.md; without it they are held against the page
   --keep        leaves databases, logs and recordings behind, and says where
   --help        this text
 
@@ -51,13 +57,17 @@ enum Command {
     Connection,
     JoinLink,
     Knock,
+    Recovery,
+    Devices,
     Crash,
     Load,
     ClientCrash,
     Consent,
+    Abuse,
     Many,
     Bench,
     BenchMany,
+    Refusals,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -68,6 +78,7 @@ struct Arguments {
     rounds: u32,
     seed: u64,
     count: Option<u32>,
+    write: bool,
     store: Option<Store>,
     keep: Keep,
 }
@@ -101,6 +112,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
         rounds: ROUNDS,
         seed: 1,
         count: None,
+        write: false,
         store: None,
         keep: Keep::No,
     };
@@ -127,6 +139,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
                 _ => bail!("--store is sqlite or postgres"),
             },
             "--keep" => arguments.keep = Keep::Yes,
+            "--write" => arguments.write = true,
             "--format" => match words.next().map(str::parse) {
                 Some(Ok(format)) => arguments.format = Some(format),
                 _ => bail!("--format is x509, sd-jwt or sd-cwt"),
@@ -141,12 +154,16 @@ fn parse(words: &[String]) -> Result<Arguments> {
             "connection" if !named => (named, arguments.command) = (true, Command::Connection),
             "join-link" if !named => (named, arguments.command) = (true, Command::JoinLink),
             "knock" if !named => (named, arguments.command) = (true, Command::Knock),
+            "recovery" if !named => (named, arguments.command) = (true, Command::Recovery),
+            "devices" if !named => (named, arguments.command) = (true, Command::Devices),
             "crash" if !named => (named, arguments.command) = (true, Command::Crash),
             "load" if !named => (named, arguments.command) = (true, Command::Load),
             "client-crash" if !named => (named, arguments.command) = (true, Command::ClientCrash),
             "consent" if !named => (named, arguments.command) = (true, Command::Consent),
+            "abuse" if !named => (named, arguments.command) = (true, Command::Abuse),
             "many-pseudonyms" if !named => (named, arguments.command) = (true, Command::Many),
             "bench-pseudonyms" if !named => (named, arguments.command) = (true, Command::BenchMany),
+            "bench-refusals" if !named => (named, arguments.command) = (true, Command::Refusals),
             "bench-flow" if !named => (named, arguments.command) = (true, Command::Bench),
             _ => bail!("`{word}` is not understood\n\n{HELP}"),
         }
@@ -174,6 +191,11 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             println!("Connection flow, suite {}\n\n{costs}", suite.code());
             continue;
         }
+        if arguments.command == Command::Refusals {
+            eprintln!("e2e: refusals with suite {}", suite.code());
+            println!("Refusals, suite {}\n\n{}", suite.code(), bench::refusals(*suite, arguments.keep).await?);
+            continue;
+        }
         if matches!(arguments.command, Command::Many | Command::BenchMany) {
             passed &= many(arguments, *suite).await?;
             continue;
@@ -183,6 +205,12 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         if is(Command::Consent) {
             eprintln!("e2e: consent with suite {}: two providers, two clients each", suite.code());
             let report = consent::run(variant(DisclosureFormat::X509)).await?;
+            println!("{}\n\n{report}", report.name);
+            passed &= judge(&report.name, &report.failures, report.elapsed, report.kept.as_deref());
+        }
+        if is(Command::Abuse) {
+            eprintln!("e2e: abuse with suite {}: a hub and six homes", suite.code());
+            let report = abuse::run(*suite, arguments.keep, arguments.write).await?;
             println!("{}\n\n{report}", report.name);
             passed &= judge(&report.name, &report.failures, report.elapsed, report.kept.as_deref());
         }
@@ -202,6 +230,21 @@ async fn run(arguments: &Arguments) -> Result<bool> {
                 eprintln!("e2e: knock with suite {} and {format}: three providers, two clients each", suite.code());
                 passed &= show(&knock::run(variant(format)).await?)?;
             }
+        }
+        if is(Command::Recovery) {
+            eprintln!(
+                "e2e: recovery with suite {}: two providers, two clients each, and some that are faulty",
+                suite.code()
+            );
+            let report = recovery::run(variant(DisclosureFormat::X509)).await?;
+            println!("{}\n\n{report}", report.name);
+            passed &= judge(&report.name, &report.failures, report.elapsed, report.kept.as_deref());
+        }
+        if is(Command::Devices) {
+            eprintln!("e2e: devices with suite {}: two providers, and a third device", suite.code());
+            let report = devices::run(variant(DisclosureFormat::X509)).await?;
+            println!("{}\n\n{report}", report.name);
+            passed &= judge(&report.name, &report.failures, report.elapsed, report.kept.as_deref());
         }
         if is(Command::ClientCrash) && client_crash_in(arguments, *suite) {
             eprintln!("e2e: every flow with suite {}, by clients that are killed at every step", suite.code());
@@ -255,7 +298,8 @@ fn client_crash_in(arguments: &Arguments, suite: CipherSuite) -> bool {
 /// The formats in which the connection flow is gone through with a suite.
 fn formats(arguments: &Arguments, suite: CipherSuite) -> Vec<DisclosureFormat> {
     match (arguments.command, arguments.format) {
-        (Command::Crash | Command::ClientCrash | Command::Load | Command::Consent, _) => Vec::new(),
+        (Command::Crash | Command::ClientCrash | Command::Load | Command::Consent | Command::Abuse, _)
+        | (Command::Recovery | Command::Devices, _) => Vec::new(),
         (_, Some(format)) => vec![format],
         (Command::Connection | Command::JoinLink | Command::Knock, None) => DisclosureFormat::ALL.to_vec(),
         _ if suite == CipherSuite::X25519Aes128Ed25519 => vec![DisclosureFormat::X509, DisclosureFormat::SdJwt],
@@ -329,7 +373,12 @@ mod tests {
         let many = parsed("bench-pseudonyms --count 70").unwrap();
         assert_eq!((many.command, many.count), (Command::BenchMany, Some(70)));
         assert_eq!(parsed("many-pseudonyms").unwrap().command, Command::Many);
+        assert_eq!(parsed("bench-refusals").unwrap().command, Command::Refusals);
+        assert_eq!(parsed("devices").unwrap().command, Command::Devices);
+        assert_eq!(parsed("recovery").unwrap().command, Command::Recovery);
         assert_eq!(parsed("consent").unwrap().command, Command::Consent);
+        let abuse = parsed("abuse --write").unwrap();
+        assert_eq!((abuse.command, abuse.write, parsed("abuse").unwrap().write), (Command::Abuse, true, false));
         assert_eq!(parsed("connection --help").unwrap().command, Command::Help);
     }
 
@@ -342,6 +391,7 @@ mod tests {
         assert_eq!(formats("knock"), [DisclosureFormat::ALL; 2]);
         assert_eq!(formats("connection --format sd-cwt"), [[SdCwt]; 2]);
         assert_eq!(formats("crash --format sd-jwt"), [[]; 2]);
+        assert_eq!(formats("recovery"), [[]; 2]);
     }
 
     #[test]

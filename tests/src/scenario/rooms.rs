@@ -30,7 +30,7 @@ pub(super) fn is_issued(name: ClaimName) -> bool {
 }
 
 /// Alice makes a room; her other client comes in.
-pub(super) async fn create(people: &mut People) -> Result<RoomUri> {
+pub(crate) async fn create(people: &mut People) -> Result<RoomUri> {
     let links = JoinLinkPolicy { multiuser: true, ..JoinLinkPolicy::default() };
     let new = NewRoom {
         name: NAME.to_owned(),
@@ -54,8 +54,10 @@ pub(super) async fn create(people: &mut People) -> Result<RoomUri> {
 }
 
 pub(super) async fn create_link(people: &mut People, room: &RoomUri, uses: Option<u32>) -> Result<String> {
-    people
-        .command(A1, Command::CreateLink { room: room.clone(), uses, lifetime: Some(Duration::from_secs(86_400)) })?;
+    people.command(
+        A1,
+        Command::CreateLink { room: room.clone(), role: None, uses, lifetime: Some(Duration::from_secs(86_400)) },
+    )?;
     let made = |told: &[(&'static str, Event)]| {
         told.iter().rev().find_map(|(_, event)| match event {
             Event::LinkCreated { link, .. } => Some(link.clone()),

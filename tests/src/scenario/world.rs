@@ -97,15 +97,25 @@ impl World {
         Ok(())
     }
 
+    /// Starts all providers again that were asked to end, with their clocks ahead by so many seconds: at first those that are
+    /// chosen, all at once, and then the others.
+    ///
+    /// # Errors
+    /// If one does not start.
+    pub async fn start_again(&mut self, offset: i64, first: impl Fn(&str) -> bool) -> Result<()> {
+        for chosen in [true, false] {
+            let processes = self.processes.iter_mut().filter(|process| first(process.domain()) == chosen);
+            futures_util::future::try_join_all(processes.map(|process| process.restart(offset))).await?;
+        }
+        Ok(())
+    }
+
     /// Asks all to end.
     ///
     /// # Errors
     /// If one does not, or not well.
     pub async fn stop(&mut self) -> Result<()> {
-        for process in &mut self.processes {
-            process.stop().await?;
-        }
-        Ok(())
+        futures_util::future::try_join_all(self.processes.iter_mut().map(ProviderProcess::stop)).await.map(drop)
     }
 
     /// When all were found ready: milliseconds since 1970 by the machine's clock.

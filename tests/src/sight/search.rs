@@ -3,14 +3,14 @@ use std::collections::BTreeSet;
 use mimi_wire::directory::percent_encode;
 
 /// Looks for many values at once, each in every form it could have been written in.
-pub(super) struct Search {
+pub(crate) struct Search {
     needles: Vec<(usize, Vec<u8>)>,
     /// The needles that begin with these two octets.
     by_start: Vec<Vec<usize>>,
 }
 
 impl Search {
-    pub(super) fn new<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    pub(crate) fn new<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut search = Self { needles: Vec::new(), by_start: vec![Vec::new(); 1 << 16] };
         for (value, octets) in values.into_iter().enumerate() {
             for form in forms(octets) {
@@ -25,7 +25,7 @@ impl Search {
     }
 
     /// Which of the values are in there.
-    pub(super) fn find(&self, octets: &[u8]) -> BTreeSet<usize> {
+    pub(crate) fn find(&self, octets: &[u8]) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
         let mut rest = octets;
         while let Some(start) = start(rest) {

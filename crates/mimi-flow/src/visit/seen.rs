@@ -14,6 +14,8 @@ pub struct SeenRoom {
     pub description: String,
     /// How many participants it has.
     pub participants: usize,
+    /// The role in which one comes in, by its name in the room; none if one is in it already.
+    pub role: Option<String>,
     /// The room that one asks to be let into here, if it is a knock room.
     pub knock_for: Option<RoomUri>,
     /// [`IdentityPolicy`], encoded.
@@ -22,7 +24,7 @@ pub struct SeenRoom {
 }
 
 impl SeenRoom {
-    pub(super) fn of(preview: &RoomPreview) -> Self {
+    pub(super) fn of(preview: &RoomPreview, role: Option<u32>) -> Self {
         let state = preview.state();
         let metadata = state.metadata();
         let plain = metadata.and_then(|metadata| {
@@ -35,6 +37,7 @@ impl SeenRoom {
             name: metadata.map(|metadata| metadata.name.clone()).unwrap_or_default(),
             description,
             participants: state.participants().len(),
+            role: role.and_then(|role| state.roles().role(role)).map(|role| role.name.clone()),
             knock_for: state.knock_target().cloned(),
             rules: rules(state),
             purpose: state.purpose().code(),

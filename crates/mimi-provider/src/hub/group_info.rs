@@ -28,8 +28,6 @@ use crate::{
 const VISIT: Duration = Duration::from_secs(86_400);
 /// What is sealed in place of a GroupInfo that is not given: octets.
 const DECOY_LEN: usize = 4096;
-/// Before this time has passed, nobody is refused.
-const REFUSAL_TIME: Duration = Duration::from_millis(250);
 
 /// A request whose signature and credential are good.
 pub(crate) struct Visit {
@@ -108,7 +106,7 @@ pub(crate) async fn group_info(
         return Ok(answer);
     }
     inner.limiter.refused(&names, inner.now());
-    tokio::time::sleep(REFUSAL_TIME.saturating_sub(begun.elapsed())).await;
+    tokio::time::sleep(inner.floor.rest(begun.elapsed(), Instant::now())).await;
     Ok(UnverifiedGroupInfoResponse::not_authorized(room))
 }
 

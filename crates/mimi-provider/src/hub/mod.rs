@@ -2,6 +2,7 @@
 
 mod audience;
 mod create;
+mod floor;
 mod group_info;
 pub(crate) mod guests;
 mod links;
@@ -19,11 +20,13 @@ use mimi_pseudonym::{Domain, RoomUri, UserUri};
 use mimi_wire::{FanoutMessage, Problem, Wire, local::InboxBody};
 
 pub(crate) use create::{create, destroy};
+pub(crate) use floor::{Floor, measure};
 pub(crate) use group_info::{Visit, group_info, identity};
 pub(crate) use links::links;
 pub(crate) use page::page;
 pub(crate) use recovery::report;
-pub(crate) use remedies::{Order, order};
+pub use remedies::Order;
+pub(crate) use remedies::order;
 pub(crate) use rooms::Rooms;
 pub(crate) use submit::{problem, submit};
 pub(crate) use update::update;

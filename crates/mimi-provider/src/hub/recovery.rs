@@ -59,11 +59,18 @@ pub(crate) async fn report(
 fn go_back(inner: &Inner, hub: &HubRoom, past: PastRoom, hash: [u8; 32], last: i64) -> Result<(), Fail> {
     let (now, heard, mut domains) = (inner.now(), audience(hub), hub.domains());
     let key = inner.senders.iter().find(|key| key.suite == hub.suite()).ok_or(Fail::Fault("no key of the hub"))?;
-    let (from, closed, out) = (hub.epoch(), past.was_join(), past.committer().1.clone());
+    let (from, closed, committer) = (hub.epoch(), past.was_join(), past.committer().1.clone());
+    // Between two nobody can tell whether the commit was bad or the report: to put out whoever is accused would give either of
+    // them the room.
+    let spared = past.is_between_two();
     let mut room = past.into_room();
     domains.extend(room.domains());
-    let proposed = room.propose_removals(std::slice::from_ref(&out), &key.key, now);
-    let proposed = proposed.map_err(|_| Fail::Fault("the hub cannot propose to remove a client"))?;
+    let proposed = match spared {
+        true => None,
+        false => room
+            .propose_removals(std::slice::from_ref(&committer), &key.key, now)
+            .map_err(|_| Fail::Fault("the hub cannot propose to remove a client"))?,
+    };
     let uri = room.uri().clone();
     let tbs =
         RollbackTbs { room: uri.clone(), epoch: room.epoch(), commit_hash: hash, at: now, cipher_suite: key.suite };
@@ -85,7 +92,7 @@ fn go_back(inner: &Inner, hub: &HubRoom, past: PastRoom, hash: [u8; 32], last: i
         last,
         waiting: room.additions(),
         proposals: proposed.as_ref().map(|proposed| proposed.accepted.log_entry.as_slice()),
-        out: &out,
+        out: (!spared).then_some(&committer),
         closed,
         clients: &clients,
         outbox: &outbox,

@@ -7,30 +7,56 @@ use std::{sync::Arc, time::Duration};
 use mimi_mls::HubRoom;
 use mimi_pseudonym::{ClientUri, RoomUri, UserUri};
 use mimi_wire::Problem;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{propose::by_hub, rooms};
 use crate::{fail::Fail, provider::Inner, server::Reply, store::Remedy};
 
-/// What is to be done, as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// What the operator of a hub wants done in a room (draft-mahy-mimi-pseudonyms-00, section 5.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase", tag = "do")]
-pub(crate) enum Order {
-    /// The user sends nothing, for so many seconds or for ever.
-    Mute { user: UserUri, seconds: Option<u64> },
+#[non_exhaustive]
+pub enum Order {
+    /// The user sends nothing.
+    Mute {
+        /// Who.
+        user: UserUri,
+        /// For so many seconds; none for ever.
+        seconds: Option<u64>,
+    },
     /// It may send again.
-    Unmute { user: UserUri },
+    Unmute {
+        /// Who.
+        user: UserUri,
+    },
     /// Every client of the user is removed; it may come back.
-    Kick { user: UserUri },
-    /// Every client of the user is removed and none comes in, for so many seconds or for ever.
-    Ban { user: UserUri, seconds: Option<u64> },
+    Kick {
+        /// Who.
+        user: UserUri,
+    },
+    /// Every client of the user is removed and none comes in.
+    Ban {
+        /// Who.
+        user: UserUri,
+        /// For so many seconds; none for ever.
+        seconds: Option<u64>,
+    },
     /// It may come in again.
-    Unban { user: UserUri },
+    Unban {
+        /// Who.
+        user: UserUri,
+    },
     /// The room is no more.
     Destroy,
 }
 
 impl Order {
+    /// The order as JSON.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        // Nothing in it cannot be written.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
     /// Reads an order from JSON.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
         serde_json::from_slice(body).map_err(|_| Problem::Malformed)
@@ -91,6 +117,10 @@ mod tests {
         assert_eq!(read(r#"{"do":"destroy"}"#), Ok(Order::Destroy));
         for bad in ["", "{}", r#"{"do":"dance"}"#, r#"{"do":"kick"}"#, r#"{"do":"kick","user":"bob"}"#] {
             assert_eq!(read(bad), Err(Problem::Malformed), "{bad}");
+        }
+        let mute = Order::Mute { user: "mimi://b.example/u/bob".parse().unwrap(), seconds: None };
+        for order in [mute, Order::Destroy] {
+            assert_eq!(Order::parse(&order.to_json()), Ok(order));
         }
     }
 }

@@ -2,9 +2,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use mimi_mls::{AcceptedCommit, Admission, CommitBundle, CommitRefusal, HubProposals, HubRoom};
 use mimi_pseudonym::{ClientUri, Domain, PublicKey, RoomUri, Timestamp, UserUri, Wire};
+use mimi_room::RoomPurpose;
 use mimi_wire::{
-    CommitMessage, FanoutEvent, FanoutMessage, GroupInfoOption, Problem, RatchetTree, RatchetTreeOption, UpdateOutcome,
-    UpdateRequest, UpdateRoomResponse, Welcome,
+    CommitMessage, FanoutEvent, FanoutMessage, GroupInfoOption, Problem, RatchetTree, RatchetTreeOption,
+    RatchetTreePresence, UpdateOutcome, UpdateRequest, UpdateRoomResponse, Welcome,
 };
 
 use super::{
@@ -59,9 +60,9 @@ pub(crate) async fn update(
             let proposals = std::iter::once(proposal).chain(more).collect();
             return propose(inner, hub, from, proposals).or_else(|error| behind(inner, slot, &room, &hash, error));
         }
-        let offered = match offered(request) {
+        let offered = match offered(hub, request) {
             Ok(offered) => offered,
-            Err(word) => return Ok(refused(word)),
+            Err(answer) => return Ok(answer),
         };
         // A commit that adds clients is never replayed from the log: KeyPackages are checked again then, and would be found
         // expired one day.
@@ -187,20 +188,28 @@ fn request_hash(request: &UpdateRequest) -> Hash {
     }
 }
 
-/// What a request offers, or a word why that is not taken.
-fn offered(request: UpdateRequest) -> Result<Offered, &'static str> {
+/// What a request offers, or the answer why that is not taken. Of the GroupInfo a committer may send what the hub cannot work
+/// out by itself (draft-mahy-mls-ratchet-tree-options-02, section 4).
+fn offered(hub: &HubRoom, request: UpdateRequest) -> Result<Offered, UpdateRoomResponse> {
     let UpdateRequest::Commit { commit, welcome, group_info, ratchet_tree } = request else {
-        return Err("no commit");
+        return Err(refused("no commit"));
     };
-    let GroupInfoOption::Full(group_info) = group_info else { return Err("a partial GroupInfo is not taken") };
     let tree = match ratchet_tree {
         RatchetTreeOption::DistributionService => None,
         RatchetTreeOption::Full(tree) => Some(tree),
         RatchetTreeOption::HttpsUri { .. } | RatchetTreeOption::OutOfBand { .. } => {
-            return Err("the ratchet tree is taken whole or not at all");
+            return Err(refused("the ratchet tree is taken whole or not at all"));
         }
     };
-    let bundle = CommitBundle { commit: commit.clone().into_message(), welcome, group_info };
+    let message = commit.clone().into_message();
+    let group_info = match group_info {
+        GroupInfoOption::Full(group_info) => group_info,
+        GroupInfoOption::Partial(partial) if partial.ratchet_tree_presence != RatchetTreePresence::NoRatchetTree => {
+            return Err(refused("the ratchet tree has no place in the GroupInfo"));
+        }
+        GroupInfoOption::Partial(partial) => hub.complete(&message, &partial).map_err(|refusal| response(&refusal))?,
+    };
+    let bundle = CommitBundle { commit: message, welcome, group_info };
     Ok(Offered { commit, bundle, tree })
 }
 
@@ -257,7 +266,12 @@ fn store(inner: &Inner, hub: &HubRoom, taken: Taken<'_>) -> Result<(), Fail> {
     });
     let welcome = welcome.map(|welcome| for_inbox(room, welcome));
     let newcomer = joined.as_ref().map(|joined| joined.user);
-    let facts = abuse::facts_of(inner, room, &accepted.moderated, newcomer, now);
+    // In a room that connects, or that people knock in, to remove somebody is how it ends, and says nothing against anybody.
+    let moderated = match hub.state().purpose() {
+        RoomPurpose::Ordinary => accepted.moderated.as_slice(),
+        _ => &[],
+    };
+    let facts = abuse::facts_of(inner, room, moderated, newcomer, now);
     let record = CommitRecord {
         room,
         hash,

@@ -4,11 +4,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mimi_pseudonym::Domain;
+use mimi_pseudonym::{Domain, Entropy};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
 };
+
+use crate::{OsEntropy, hex};
 
 /// The name of the authority for TLS.
 const AUTHORITY: &str = "development authority for TLS";
@@ -85,6 +87,7 @@ impl Init {
         let key = KeyPair::generate_for(&PKCS_ED25519)?;
         write(&file("issuer.pem"), &authority(name)?.self_signed(&key)?.pem())?;
         write(&file("issuer.key"), &key.serialize_pem())?;
+        write(&file("operator.token"), &format!("{}\n", hex(&crate::hash(&[&OsEntropy.bits256()]))))?;
         write(&config, &self.configuration())
     }
 
@@ -114,6 +117,8 @@ port = {port}
 data = "data"
 # "open": anybody may open an account; "closed": only the operator, by `mimi-provider account add`.
 registration = "closed"
+# What `mimi-provider room mute` and the like show to the provider that runs.
+operator_token = "operator.token"
 
 [tls]
 certificate = "tls.pem"

@@ -6,7 +6,7 @@ mod exchange;
 mod idle;
 mod peer;
 mod reply;
-mod route;
+pub(crate) mod route;
 
 use std::{
     convert::Infallible,

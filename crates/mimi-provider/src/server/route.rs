@@ -36,7 +36,7 @@ pub(super) const ENDPOINTS: [Endpoint; 13] = [
 ];
 
 /// POST with `/{roomId}`: what the operator wants done in a room.
-const ADMIN_PATH: &str = "/admin/v1/rooms";
+pub(crate) const ADMIN_PATH: &str = "/admin/v1/rooms";
 
 /// GET with `/{name}`: the page of a room.
 const PAGE_PATH: &str = "/r";

@@ -10,6 +10,7 @@ use super::{
     mail::put_in_inbox,
     next_number, parsed,
     profiles::insert_default,
+    siblings,
 };
 use crate::fail::Fail;
 
@@ -49,7 +50,8 @@ impl Store {
         self.write(|db| {
             let account = db.value("DELETE FROM enrolments WHERE code_hash = ?1 RETURNING account", [code])?;
             let Some(account) = account.map(AccountId) else { return Ok(None) };
-            insert_device(db, account, device)?;
+            let added = insert_device(db, account, device)?;
+            siblings::greet(db, account, added)?;
             Ok(Some(profile(db, account)?.user))
         })
     }
@@ -190,14 +192,14 @@ pub(super) fn insert_account(
     Ok(account)
 }
 
-pub(super) fn insert_device(db: Db<'_>, account: AccountId, device: &NewDevice) -> Result<(), StoreError> {
+pub(super) fn insert_device(db: Db<'_>, account: AccountId, device: &NewDevice) -> Result<DeviceId, StoreError> {
     let id = next_number(db, "device")?;
     db.execute(
         "INSERT INTO devices (id, account, client, token_hash, name) VALUES (?1, ?2, ?3, ?4, ?5)",
         (id, account.0, device.client.as_str(), &device.token_hash, &device.name),
     )?;
     db.execute("INSERT INTO enrolments (code_hash, account) VALUES (?1, ?2)", (&device.enrolment_hash, account.0))?;
-    Ok(())
+    Ok(DeviceId(id))
 }
 
 pub(super) fn profile(db: Db<'_>, account: AccountId) -> Result<AccountProfile, StoreError> {

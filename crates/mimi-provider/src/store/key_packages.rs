@@ -4,7 +4,8 @@ use mimi_pseudonym::{ClientUri, Domain, Timestamp, UserUri, Wire};
 use mimi_wire::{KeyPackage, KeyPackageRef, RequiredCapabilities, local::InboxBody};
 
 use super::{
-    Device, DeviceId, Hash, Store, StoreError, accounts::device_of, database::Db, mail::put_in_inbox, millis, parsed,
+    Device, DeviceId, Hash, Store, StoreError, Wake, accounts::device_of, database::Db, mail::put_in_inbox, millis,
+    parsed, siblings,
 };
 
 /// How long after its end a KeyPackage is remembered, so that a late Welcome still finds its way: 30 days.
@@ -76,23 +77,23 @@ impl Store {
         key_packages: &[StoredKeyPackage],
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.upload_with(device, key_packages, Others::Stay, now)
+        Ok(self.upload_with(device, key_packages, Others::Stay, now)?.is_some())
     }
 
-    /// Stores KeyPackages of a device, and forgets those that ended long ago. `false`, and nothing is stored, if a
-    /// client is not the device, or an owner not its account's.
+    /// Stores KeyPackages of a device, and forgets those that ended long ago. Returns who has to be told; `None`, and nothing
+    /// is stored, if a client is not the device, or an owner not its account's.
     pub(crate) fn upload_with(
         &self,
         device: &Device,
         key_packages: &[StoredKeyPackage],
         others: Others,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Wake>, StoreError> {
         self.write(|db| {
             let clients: BTreeSet<_> = key_packages.iter().map(|key_package| &key_package.client).collect();
             for client in clients {
                 if device_of(db, client)? != Some(device.id) {
-                    return Ok(false);
+                    return Ok(None);
                 }
             }
             db.execute(
@@ -131,7 +132,8 @@ impl Store {
                     ),
                 )?;
             }
-            Ok(true)
+            let devices = siblings::announce(db, device.id, key_packages)?;
+            Ok(Some(Wake { devices, ..Wake::default() }))
         })
     }
 

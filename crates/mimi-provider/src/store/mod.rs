@@ -27,6 +27,7 @@ mod removals;
 mod rooms;
 mod schema;
 mod scores;
+mod siblings;
 mod sqlite;
 #[cfg(test)]
 mod tests;

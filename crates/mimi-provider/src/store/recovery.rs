@@ -58,8 +58,8 @@ pub(crate) struct RollbackRecord<'a> {
     pub(crate) waiting: u64,
     /// The log entry of the hub's proposals.
     pub(crate) proposals: Option<&'a [u8]>,
-    /// The client that is kept out.
-    pub(crate) out: &'a ClientUri,
+    /// The client that is kept out from now on.
+    pub(crate) out: Option<&'a ClientUri>,
     /// Whether the GroupInfo of the epoch is not to be given to anybody.
     pub(crate) closed: bool,
     /// The clients that are in the room again.
@@ -140,7 +140,9 @@ impl Store {
             for table in ["hub_reports", "visitors"] {
                 db.execute(&format!("DELETE FROM {table} WHERE room = ?1"), [name])?;
             }
-            keep_out(db, room, record.out.as_str(), Remedy::Ban, FOR_EVER)?;
+            if let Some(out) = record.out {
+                keep_out(db, room, out.as_str(), Remedy::Ban, FOR_EVER)?;
+            }
             let peers = put_in_outbox(db, room, position, record.outbox, record.now)?;
             let mut devices = devices_in_room(db, room)?;
             part_all(db, room)?;

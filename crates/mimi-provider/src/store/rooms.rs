@@ -133,6 +133,13 @@ impl Store {
         self.look(|db| db.value("SELECT epoch FROM hub_rooms WHERE room = ?1", [room.as_str()]))
     }
 
+    /// The room with the longest snapshot.
+    pub(crate) fn largest_room(&self) -> Result<Option<RoomUri>, StoreError> {
+        let question = "SELECT room FROM hub_snapshots ORDER BY LENGTH(snapshot) DESC LIMIT 1";
+        let room: Option<String> = self.look(|db| db.value(question, [0_i64; 0]))?;
+        room.map(|room| parsed(&room, "room")).transpose()
+    }
+
     /// The epoch of a room, how many times proposals were added in it, and how often the room has gone back to an earlier one.
     /// Where other processes write to the database, what this one has of a room is worth something only if it is the same
     /// there.
@@ -227,7 +234,9 @@ impl Store {
             }
             let peers = put_in_outbox(db, room, position, record.outbox, record.accepted)?;
             let mut devices = put_in_inboxes(db, room, &body)?;
-            for client in record.removed {
+            // Whoever comes in again takes its own earlier leaf away, and is there.
+            let here = record.joined.as_ref().map(|joined| joined.client);
+            for client in record.removed.iter().filter(|client| here != Some(*client)) {
                 part(db, room, client)?;
             }
             devices.extend(welcome(db, record)?);

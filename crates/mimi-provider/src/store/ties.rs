@@ -128,5 +128,5 @@ fn insert_detached(db: Db<'_>, pseudonym: &UserUri, device: &NewDevice) -> Resul
         "INSERT INTO pseudonyms (pseudonym, account, request) VALUES (?1, ?2, NULL)",
         (pseudonym.as_str(), account.0),
     )?;
-    insert_device(db, account, device)
+    insert_device(db, account, device).map(drop)
 }

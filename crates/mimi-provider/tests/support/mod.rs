@@ -34,6 +34,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject
 use tokio::{net::TcpStream, sync::oneshot};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+pub mod people;
 pub mod postgres;
 pub mod proxy;
 pub mod sites;

@@ -38,6 +38,12 @@ pub enum InboxBody {
         /// The account or pseudonym.
         user: UserUri,
     },
+    /// Another device of the account has KeyPackages for a pseudonym under which this one is in a room, and is not in that
+    /// room itself.
+    SiblingReady {
+        /// The pseudonym.
+        user: UserUri,
+    },
 }
 
 impl Wire for InboxBody {
@@ -54,6 +60,7 @@ impl Wire for InboxBody {
             3 => Ok(Self::RoomDestroyed { room: Wire::read(reader)? }),
             4 => Ok(Self::Consent { entry: Wire::read(reader)? }),
             9 => Ok(Self::KeyPackagesLow { user: Wire::read(reader)? }),
+            10 => Ok(Self::SiblingReady { user: Wire::read(reader)? }),
             value => Err(DecodeError::Value { field: "inbox_body", value: value.into() }),
         }
     }
@@ -79,6 +86,10 @@ impl Wire for InboxBody {
             }
             Self::KeyPackagesLow { user } => {
                 writer.u8(9);
+                user.write(writer);
+            }
+            Self::SiblingReady { user } => {
+                writer.u8(10);
                 user.write(writer);
             }
         }

@@ -582,11 +582,12 @@ sample! {
         SetProfile { entries }
     };
     ConsentSettings: |from| ConsentSettings { initial_connections: from.below(2) == 1 };
-    InboxBody: |from| match from.below(5) {
+    InboxBody: |from| match from.below(6) {
         0 => InboxBody::Fanout { room: any(from), message: any(from) },
         1 => InboxBody::PseudonymsAssigned { pseudonyms: from.many(1, 3, pseudonym) },
         2 => InboxBody::RoomDestroyed { room: any(from) },
         3 => InboxBody::KeyPackagesLow { user: any(from) },
+        4 => InboxBody::SiblingReady { user: any(from) },
         _ => InboxBody::Consent { entry: any(from) },
     };
     InboxEvent: |from| InboxEvent { sequence: from.u64(), body: any(from) };

@@ -112,7 +112,7 @@ fn read(verb: &str, arguments: &[String]) -> Result<Command> {
                 discoverable: true,
             },
         },
-        "create-link" => Command::CreateLink { room: room()?, uses: Some(1), lifetime: None },
+        "create-link" => Command::CreateLink { room: room()?, role: None, uses: Some(1), lifetime: None },
         "create-knock-room" => Command::CreateKnockRoom {
             target: room()?,
             disclosure: DisclosurePolicy::new(
