@@ -39,7 +39,7 @@ fn rows(store: &Store) -> Vec<(String, i64)> {
         "consents",
         "consent_requests",
         "room_clients",
-        "inbox",
+        "mail_rooms",
         "audience_users",
         "tie_quota",
         "tie_counted",
