@@ -144,7 +144,10 @@ async fn one_against_the_other(
     until_there(people, &room, 3).await?;
     talk(people, &room, A1, "nobody has lost the room").await?;
     let said = other.follow().await?;
-    ensure!(said.iter().any(|text| text.contains("nobody has lost the room")), "the other one does not hear Alice: {said:?}");
+    ensure!(
+        said.iter().any(|text| text.contains("nobody has lost the room")),
+        "the other one does not hear Alice: {said:?}"
+    );
     report.steps.push("in a room of two, who is accused falsely loses a commit, and comes in again by itself".into());
     // Whom a commit removes has no say in it.
     people.command(A1, Command::Moderate { room: room.clone(), user: other.user().clone(), action: Action::Kick })?;

@@ -1,6 +1,6 @@
 //! Going back behind a commit that the members of a room refuse: `docs/profile-recovery.md`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use mimi_mls::{HubRoom, PastRoom};
 use mimi_pseudonym::{ClientUri, RoomUri};
@@ -42,7 +42,14 @@ pub(crate) async fn report(
             return if domains.contains(requester.domain(inner)) { Ok(()) } else { Err(Problem::UnknownRoom.into()) };
         };
         let user = past.verify(report).map_err(|_| Problem::SignatureInvalid)?;
-        let reporters = inner.store.add_report(&room, &hash, &user)?;
+        // Who has been removed since need not go along with anything: or it would have its own removal taken back, by a report
+        // of something that came before.
+        let here: BTreeSet<_> = hub.clients().into_iter().map(|(user, _)| user).collect();
+        if !here.contains(&user) {
+            return Err(Problem::SignatureInvalid.into());
+        }
+        let mut reporters = inner.store.add_report(&room, &hash, &user)?;
+        reporters.retain(|user| here.contains(user));
         if !past.is_refused_by(&reporters) {
             return Ok(());
         }
