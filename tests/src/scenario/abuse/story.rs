@@ -208,7 +208,7 @@ async fn room(alice: &mut Player) -> Result<RoomLink> {
     alice.client.command(Command::CreateRoom { room })?;
     let made = alice.until(|event| matches!(event, Event::RoomCreated { .. })).await?;
     let Event::RoomCreated { room, .. } = made else { anyhow::bail!("a room") };
-    alice.client.command(Command::CreateLink { room, uses: None, lifetime: None })?;
+    alice.client.command(Command::CreateLink { room, role: None, uses: None, lifetime: None })?;
     let made = alice.until(|event| matches!(event, Event::LinkCreated { .. })).await?;
     let Event::LinkCreated { link, .. } = made else { anyhow::bail!("a link") };
     Ok(link.parse()?)
