@@ -8,7 +8,7 @@ use http::Method;
 use mimi_abuse::remedy::HomeRemedy;
 use mimi_mls::{HpkeKeyPair, Opened, Room, Wanted};
 use mimi_provider::{Config, OsEntropy, operate::Operator};
-use mimi_pseudonym::{Content, RoomUri, UserUri};
+use mimi_pseudonym::{RoomUri, UserUri};
 use mimi_room::{
     BaseRoomPolicy, ComponentId, ComponentUpdate, How, ParticipantListUpdate, RichDescription, Role, RoleAssignment,
     RoomMetadata, RoomState,

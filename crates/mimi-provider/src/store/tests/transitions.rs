@@ -206,7 +206,7 @@ fn back(store: &Store, from: u64, last: i64, clients: &[ClientUri], closed: bool
         last,
         waiting: 1,
         proposals: Some(b"removal"),
-        out: &ClientUri::pseudonym(&domain("b.example"), [66; 16]),
+        out: Some(&ClientUri::pseudonym(&domain("b.example"), [66; 16])),
         closed,
         clients,
         outbox: &[(domain("b.example"), b"back".to_vec())],
