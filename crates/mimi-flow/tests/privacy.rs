@@ -79,7 +79,10 @@ fn errors_name_no_one() {
         assert_eq!(error.to_string(), format!("an entry of kind {kind} is damaged"));
         kinds.insert(kind);
     }
-    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["batch", "device", "ends", "held", "key-package", "room"]);
+    assert_eq!(
+        kinds.into_iter().collect::<Vec<_>>(),
+        ["batch", "device", "ends", "held", "key-package", "room", "rooms"]
+    );
     let unknown = Entry { key: "mimi://a.example/u/alice".into(), value: Vec::new() };
     let error = Device::restore(saved.into_iter().chain([unknown])).unwrap_err();
     assert_eq!(error, RestoreError::Damaged("unknown"));

@@ -243,11 +243,11 @@ mod tests {
         let log = files(&[], "one two\nthree\n", vec![]);
         assert!(log.log_ties(&one("one"), &one("two")) && !log.log_ties(&one("one"), &one("three")));
         let mut asked = line(1, true, "client:01020304", "/client/v1/pseudonyms", 200, b"");
-        asked.response = b"..pseudonym".to_vec();
+        asked.response = b"..canary".to_vec();
         let exchange = files(&[], "", vec![asked]);
-        assert!(exchange.exchange_ties(&one("client:01020304"), &one("pseudonym")));
-        assert!(!exchange.exchange_ties(&one("client:01020305"), &one("pseudonym")));
-        assert!(!exchange.have(&["pseudonym"]), "it was the provider's own answer");
+        assert!(exchange.exchange_ties(&one("client:01020304"), &one("canary")));
+        assert!(!exchange.exchange_ties(&one("client:01020305"), &one("canary")));
+        assert!(!exchange.have(&["canary"]), "it was the provider's own answer");
     }
 
     #[test]
