@@ -284,6 +284,13 @@ mod tests {
         assert_eq!(error, "/nowhere/mimi-provider cannot be started");
     }
 
+    /// Waits until a process has used more than this much of a processor, where that can be seen.
+    async fn worked(process: &ProviderProcess, seconds: f64) {
+        while Path::new("/proc/self/stat").exists() && process.usage().cpu_seconds <= seconds {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     #[tokio::test]
     async fn a_process_is_killed_and_asked_to_end_and_its_time_is_kept() {
         let fixture = Fixture::create("kill", &["a.example"], Keep::No).unwrap();
@@ -291,12 +298,12 @@ mod tests {
         let spawn = |launch: &Launch| Command::new(&launch.binary).spawn().unwrap();
         let child = spawn(&launch);
         let mut process = ProviderProcess { child: Some(child), launch, spent: Usage::default() };
-        sleep(Duration::from_millis(300)).await;
+        worked(&process, 0.0).await;
         process.kill().unwrap();
         let killed = process.usage();
         assert!(process.stop().await.is_err(), "it is not running");
         process.child = Some(spawn(&process.launch));
-        sleep(Duration::from_millis(300)).await;
+        worked(&process, killed.cpu_seconds).await;
         process.stop().await.unwrap();
         if Path::new("/proc/self/stat").exists() {
             assert!(killed.cpu_seconds > 0.0 && killed.peak_kib > 0, "{killed:?}");
