@@ -1,7 +1,9 @@
 //! Rooms: their components as they come in a group's dictionary, and changes to the rooms of the presets.
 
 use mimi_pseudonym::{ClientUri, Reader, RoomUri, Timestamp, UserUri, Wire};
-use mimi_room::{Actor, Change, ClientRef, ComponentUpdate, How, JoinLinkPolicy, Members, ParticipantListUpdate, RoomState};
+use mimi_room::{
+    Actor, Change, ClientRef, ComponentUpdate, How, JoinLinkPolicy, Members, ParticipantListUpdate, RoomState,
+};
 
 use crate::world::ROOM;
 
