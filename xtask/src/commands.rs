@@ -1,4 +1,8 @@
-use std::{fs, path::PathBuf, time::Instant};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -6,6 +10,7 @@ use serde_json::Value;
 use crate::{
     shell::{cargo, stage},
     tidy,
+    workspace::Workspace,
 };
 
 /// Packages that are not published.
@@ -118,6 +123,11 @@ fn executable(said: &str) -> Option<PathBuf> {
 /// of one workspace find each other meanwhile. A package does not know the workspace's profile: given here once more, the
 /// builds share what has been compiled for the tests, and the whole takes an eighth of the time.
 pub fn package() -> Result<u8> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
+    if let Some(home) = home {
+        let packages = Workspace::load()?.packages;
+        forget_packed(&home, packages.iter().map(|package| format!("{}-{}", package.name, package.version)))?;
+    }
     let mut command = cargo();
     command.args(["package", "--workspace", "--allow-dirty", "--quiet"]);
     for name in UNPUBLISHED {
@@ -127,6 +137,20 @@ pub fn package() -> Result<u8> {
         command.args(["--config", setting]);
     }
     stage("package", &mut command)
+}
+
+/// Throws away what cargo has unpacked of these packages in an earlier run: it takes a version that it knows for
+/// unchanged, as versions on a registry are. What came from the workspace lies in folders without a host in their names.
+fn forget_packed(cargo_home: &Path, packages: impl Iterator<Item = String>) -> Result<()> {
+    let Ok(registries) = fs::read_dir(cargo_home.join("registry").join("src")) else { return Ok(()) };
+    let local = |name: &str| name.starts_with('-');
+    let local: Vec<_> = registries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(local)).collect();
+    for package in packages {
+        for unpacked in local.iter().map(|registry| registry.path().join(&package)).filter(|path| path.is_dir()) {
+            fs::remove_dir_all(&unpacked).with_context(|| format!("{} cannot be removed", unpacked.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives back the exit code of what it ran.
@@ -178,6 +202,19 @@ fn documentation() -> Result<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_earlier_run_has_unpacked_is_thrown_away_and_nothing_else() {
+        let home = env::temp_dir().join(format!("xtask-unpacked-{}", std::process::id()));
+        let folder = |path: &str| home.join("registry/src").join(path);
+        let all = ["-0123/ours-0.1.0", "-0123/other-0.1.0", "registry.example-4567/ours-0.1.0"];
+        all.iter().for_each(|path| fs::create_dir_all(folder(path).join("src")).unwrap());
+        forget_packed(&home, ["ours-0.1.0".to_owned(), "none-0.1.0".to_owned()].into_iter()).unwrap();
+        let left = all.map(|path| folder(path).is_dir());
+        fs::remove_dir_all(&home).unwrap();
+        assert_eq!(left, [false, true, true]);
+        forget_packed(&home, ["ours-0.1.0".to_owned()].into_iter()).unwrap();
+    }
 
     #[test]
     fn the_program_is_the_last_one_that_cargo_names() {
