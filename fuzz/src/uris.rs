@@ -60,7 +60,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let hub = mimi_link::HubFingerprint::from_bytes([5; 32]);
     let room: RoomUri = "mimi://hub.example/r/clubhouse".parse().expect("a room");
     let code = mimi_link::JoinCode::from_bytes(vec![6; 16]).expect("a code");
-    let join = mimi_link::JoinLink { room: room.clone(), code, hub };
+    let join = mimi_link::JoinLink { room: room.clone(), code, hub, role: None };
+    let with_role = mimi_link::JoinLink { role: Some(3), ..join.clone() };
     let knock = mimi_link::KnockLink { room, hub };
     let directory = Directory::with_base("https://hub.example/mimi").expect("a directory");
     let texts = [
@@ -72,6 +73,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "mimi://a.example".to_owned(),
         "xn--mller-kva.example".to_owned(),
         join.reveal(),
+        with_role.reveal(),
         knock.to_string(),
         directory.to_json(),
         mimi_wire::Problem::MethodNotAllowed.document().to_json(),
