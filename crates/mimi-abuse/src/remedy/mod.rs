@@ -5,6 +5,7 @@ mod home;
 mod removal;
 mod request;
 mod schedule;
+mod signed;
 
 pub use home::{HomeDecision, HomePolicy, HomeRemedy, PeerPolicy, PolicyError, Received};
 pub use removal::{RemovalRefusal, RemovalRequest, RemovalRequestError, RemovalRequestTbs, UnverifiedRemovalRequest};

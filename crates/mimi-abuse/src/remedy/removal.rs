@@ -1,14 +1,13 @@
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use mimi_pseudonym::{
     CipherSuite, DecodeError, Domain, PublicKey, Reader, RoomUri, SignError, Signer, Timestamp, UserUri, Wire, Writer,
 };
-use mimi_wire::label::{sign_with_label, verify_with_label};
+
+use super::signed::{Signed, SignedError, is_stale};
 
 /// Label of the signature over [`RemovalRequestTbs`].
 const LABEL: &str = "MimiRemovalRequestTBS";
-/// How far a request's time may be from the present.
-const AGE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 /// What a home provider says to a hub, before it is signed: one of its users is to leave one room. It says nothing of why,
 /// and of no other user.
@@ -63,22 +62,18 @@ impl fmt::Debug for RemovalRequestTbs {
 /// A request as it came in: nothing in it is believed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnverifiedRemovalRequest {
-    tbs: RemovalRequestTbs,
-    suite: CipherSuite,
-    signature: Vec<u8>,
+    signed: Signed<RemovalRequestTbs>,
 }
 
 impl Wire for UnverifiedRemovalRequest {
-    const MAX_LEN: usize = RemovalRequestTbs::MAX_LEN + 1024;
+    const MAX_LEN: usize = Signed::<RemovalRequestTbs>::MAX_LEN;
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { tbs: Wire::read(reader)?, suite: Wire::read(reader)?, signature: reader.vector()?.to_vec() })
+        Ok(Self { signed: Wire::read(reader)? })
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.tbs.write(writer);
-        self.suite.write(writer);
-        writer.vector(&self.signature);
+        self.signed.write(writer);
     }
 }
 
@@ -98,6 +93,15 @@ pub enum RemovalRequestError {
     /// The key cannot be used.
     #[error(transparent)]
     Sign(#[from] SignError),
+}
+
+impl From<SignedError> for RemovalRequestError {
+    fn from(error: SignedError) -> Self {
+        match error {
+            SignedError::Key => Self::Key,
+            SignedError::Sign(error) => Self::Sign(error),
+        }
+    }
 }
 
 /// Why a request is refused. None of the reasons depends on whether the user is in the room, or the room there.
@@ -121,7 +125,7 @@ pub enum RemovalRefusal {
 impl UnverifiedRemovalRequest {
     /// The suite that the request is signed in: it says which of the provider's keys verifies it.
     pub fn suite(&self) -> CipherSuite {
-        self.suite
+        self.signed.suite
     }
 
     /// Believes the request, if it holds. `key` is the key of the provider `from`, which sent it, for
@@ -136,19 +140,17 @@ impl UnverifiedRemovalRequest {
         room: &RoomUri,
         now: Timestamp,
     ) -> Result<RemovalRequest, RemovalRefusal> {
-        let RemovalRequestTbs { home, subject, room: of, made_at, .. } = &self.tbs;
+        let RemovalRequestTbs { home, subject, room: of, made_at, .. } = &self.signed.tbs;
         if home != from || subject.domain() != from {
             return Err(RemovalRefusal::ForeignUser);
         }
         if of != room {
             return Err(RemovalRefusal::OtherRoom);
         }
-        if now.since(*made_at).max(made_at.since(now)) > AGE_MAX {
+        if is_stale(*made_at, now) {
             return Err(RemovalRefusal::Stale);
         }
-        if key.scheme() != self.suite.signature_scheme()
-            || verify_with_label(key, LABEL, &signed(&self.tbs, self.suite), &self.signature).is_err()
-        {
+        if !self.signed.is_by(LABEL, key) {
             return Err(RemovalRefusal::Signature);
         }
         Ok(RemovalRequest { unverified: self })
@@ -161,28 +163,17 @@ impl RemovalRequest {
     /// # Errors
     /// [`RemovalRequestError`]
     pub fn sign(tbs: RemovalRequestTbs, suite: CipherSuite, signer: &dyn Signer) -> Result<Self, RemovalRequestError> {
-        if signer.public_key().scheme() != suite.signature_scheme() {
-            return Err(RemovalRequestError::Key);
-        }
-        let signature = sign_with_label(signer, LABEL, &signed(&tbs, suite))?;
-        Ok(Self { unverified: UnverifiedRemovalRequest { tbs, suite, signature } })
+        let signed = Signed::sign(LABEL, tbs, suite, signer)?;
+        Ok(Self { unverified: UnverifiedRemovalRequest { signed } })
     }
 
     /// What the provider says.
     pub fn tbs(&self) -> &RemovalRequestTbs {
-        &self.unverified.tbs
+        &self.unverified.signed.tbs
     }
 
     /// The encoding, to be sent and to be kept: it can be verified again.
     pub fn encode(&self) -> Vec<u8> {
         self.unverified.encode()
     }
-}
-
-/// The suite is signed as well.
-fn signed(tbs: &RemovalRequestTbs, suite: CipherSuite) -> Vec<u8> {
-    let mut writer = Writer::default();
-    tbs.write(&mut writer);
-    suite.write(&mut writer);
-    writer.into_octets()
 }

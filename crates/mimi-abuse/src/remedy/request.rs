@@ -1,13 +1,11 @@
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use mimi_pseudonym::{
     CipherSuite, DecodeError, Domain, PublicKey, Reader, SignError, Signer, Timestamp, UserUri, Wire, Writer,
 };
-use mimi_wire::{
-    AbusiveMessage,
-    label::{sign_with_label, verify_with_label},
-};
+use mimi_wire::AbusiveMessage;
 
+use super::signed::{Signed, SignedError, is_stale};
 use crate::franking::{Committed, UncommittedError};
 
 /// Label of the signature over [`RemedyRequestTbs`].
@@ -16,8 +14,6 @@ const LABEL: &str = "MimiRemedyRequestTBS";
 const EVIDENCE_MAX: usize = 16;
 /// Octets of a note.
 const NOTE_MAX: usize = 1024;
-/// How far a request's time may be from the present.
-const AGE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 /// What a hub asks a user's provider for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -121,22 +117,18 @@ impl fmt::Debug for RemedyRequestTbs {
 /// A request as it came in: nothing in it is believed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnverifiedRemedyRequest {
-    tbs: RemedyRequestTbs,
-    suite: CipherSuite,
-    signature: Vec<u8>,
+    signed: Signed<RemedyRequestTbs>,
 }
 
 impl Wire for UnverifiedRemedyRequest {
-    const MAX_LEN: usize = RemedyRequestTbs::MAX_LEN + 1024;
+    const MAX_LEN: usize = Signed::<RemedyRequestTbs>::MAX_LEN;
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { tbs: Wire::read(reader)?, suite: Wire::read(reader)?, signature: reader.vector()?.to_vec() })
+        Ok(Self { signed: Wire::read(reader)? })
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.tbs.write(writer);
-        self.suite.write(writer);
-        writer.vector(&self.signature);
+        self.signed.write(writer);
     }
 }
 
@@ -159,6 +151,15 @@ pub enum RemedyRequestError {
     /// The key cannot be used.
     #[error(transparent)]
     Sign(#[from] SignError),
+}
+
+impl From<SignedError> for RemedyRequestError {
+    fn from(error: SignedError) -> Self {
+        match error {
+            SignedError::Key => Self::Key,
+            SignedError::Sign(error) => Self::Sign(error),
+        }
+    }
 }
 
 /// Why a request is refused. None of the reasons depends on whether there is such a user.
@@ -193,7 +194,7 @@ pub enum RemedyRefusal {
 impl UnverifiedRemedyRequest {
     /// The suite that the request is signed in: it says which of the hub's keys verifies it.
     pub fn suite(&self) -> CipherSuite {
-        self.suite
+        self.signed.suite
     }
 
     /// Believes the request, if it holds. `key` is the hub's key for [`UnverifiedRemedyRequest::suite`], `from` the provider
@@ -211,19 +212,17 @@ impl UnverifiedRemedyRequest {
         home: &Domain,
         now: Timestamp,
     ) -> Result<RemedyRequest, RemedyRefusal> {
-        let RemedyRequestTbs { hub, subject, made_at, evidence, .. } = &self.tbs;
+        let RemedyRequestTbs { hub, subject, made_at, evidence, .. } = &self.signed.tbs;
         if hub != from {
             return Err(RemedyRefusal::OtherHub);
         }
         if subject.domain() != home {
             return Err(RemedyRefusal::ForeignUser);
         }
-        if now.since(*made_at).max(made_at.since(now)) > AGE_MAX {
+        if is_stale(*made_at, now) {
             return Err(RemedyRefusal::Stale);
         }
-        if key.scheme() != self.suite.signature_scheme()
-            || verify_with_label(key, LABEL, &signed(&self.tbs, self.suite), &self.signature).is_err()
-        {
+        if !self.signed.is_by(LABEL, key) {
             return Err(RemedyRefusal::Signature);
         }
         for (at, shown) in evidence.iter().enumerate() {
@@ -243,32 +242,21 @@ impl RemedyRequest {
     /// # Errors
     /// [`RemedyRequestError`]
     pub fn sign(tbs: RemedyRequestTbs, suite: CipherSuite, signer: &dyn Signer) -> Result<Self, RemedyRequestError> {
-        if signer.public_key().scheme() != suite.signature_scheme() {
-            return Err(RemedyRequestError::Key);
-        }
+        let signed = Signed::sign(LABEL, tbs, suite, signer)?;
         // What would not be read is not sent.
-        RemedyRequestTbs::decode(&tbs.encode())?;
-        let signature = sign_with_label(signer, LABEL, &signed(&tbs, suite))?;
-        Ok(Self { unverified: UnverifiedRemedyRequest { tbs, suite, signature } })
+        RemedyRequestTbs::decode(&signed.tbs.encode())?;
+        Ok(Self { unverified: UnverifiedRemedyRequest { signed } })
     }
 
     /// What the hub says.
     pub fn tbs(&self) -> &RemedyRequestTbs {
-        &self.unverified.tbs
+        &self.unverified.signed.tbs
     }
 
     /// The encoding, to be sent and to be kept: it can be verified again.
     pub fn encode(&self) -> Vec<u8> {
         self.unverified.encode()
     }
-}
-
-/// The suite is signed as well.
-fn signed(tbs: &RemedyRequestTbs, suite: CipherSuite) -> Vec<u8> {
-    let mut writer = Writer::default();
-    tbs.write(&mut writer);
-    suite.write(&mut writer);
-    writer.into_octets()
 }
 
 /// The answer to every request that was taken, whatever will come of it: 17 octets that say nothing about any user.
