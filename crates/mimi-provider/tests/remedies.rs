@@ -8,52 +8,21 @@ mod support;
 use std::time::Duration;
 
 use http::Method;
-use mimi_abuse::{
-    franking::commit,
-    remedy::{HomeRemedy, RemedyReceipt, RemedyRequest, RemedyRequestTbs, RemovalRequest, RemovalRequestTbs, Wanted},
+use mimi_abuse::remedy::{
+    HomeRemedy, RemedyReceipt, RemedyRequest, RemedyRequestTbs, RemovalRequest, RemovalRequestTbs, Wanted,
 };
-use mimi_content::{Disposition, MimiContent, Part, Salt};
 use mimi_provider::OsEntropy;
-use mimi_pseudonym::{Entropy, SigningKey, Timestamp, UserUri};
+use mimi_pseudonym::{Entropy, SigningKey, UserUri};
 use mimi_wire::{
-    AbusiveMessage, Frank, Problem, Wire,
+    Problem, Wire,
     local::{self, *},
 };
-use support::{SUITE, Shown, World, domain, problem};
+use support::{
+    SUITE, Shown, World, domain, problem,
+    remedy::{key_of_b, shown, tbs},
+};
 
 const PATH: &str = "/mimi/v1/requestRemedy/a.example";
-
-fn shown(sender: &UserUri) -> AbusiveMessage {
-    let body = Part::single(Disposition::Render, "text/plain", "spam");
-    let room = "mimi://b.example/r/club".parse().unwrap();
-    let content = MimiContent::new(Salt::generate(&mut OsEntropy), sender.clone(), room, body).unwrap();
-    AbusiveMessage {
-        message_content: commit(&content).0.encode(),
-        frank: Frank { server_frank: [3; 32], cipher_suite: SUITE, integrity_signature: vec![4; 64] },
-        accepted: Timestamp::from_secs(1),
-    }
-}
-
-fn tbs(world: &World, about: &UserUri, wanted: Wanted) -> RemedyRequestTbs {
-    RemedyRequestTbs {
-        id: OsEntropy.bits128(),
-        hub: domain("b.example"),
-        subject: about.clone(),
-        wanted,
-        related: false,
-        made_at: world.present(),
-        note: String::new(),
-        evidence: if wanted == Wanted::Reversal { vec![] } else { vec![shown(about)] },
-    }
-}
-
-/// The key that b.example signs with as a hub: read from its files, as the hub itself does.
-fn key_of_b(world: &World) -> SigningKey {
-    let db = rusqlite::Connection::open(world.folder.join("b.example/data/provider.sqlite")).unwrap();
-    let secret: Vec<u8> =
-        db.query_row("SELECT secret FROM hub_keys WHERE suite = ?1", [SUITE.code()], |row| row.get(0)).unwrap();
-    SigningKey::from_secret(SUITE.signature_scheme(), &secret.try_into().unwrap()).unwrap()
-}
 
 async fn send(world: &World, request: &RemedyRequest) -> Result<Vec<u8>, Problem> {
     let (status, body) = world.send(world.peer_b(), Method::POST, PATH, request.encode()).await;

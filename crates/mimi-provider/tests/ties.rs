@@ -6,11 +6,7 @@
 mod support;
 
 use http::Method;
-use mimi_abuse::{
-    franking::commit,
-    remedy::{HomeRemedy, RemedyRequest, RemedyRequestTbs, Wanted},
-};
-use mimi_content::{Disposition, MimiContent, Part, Salt};
+use mimi_abuse::remedy::{HomeRemedy, RemedyRequest, Wanted};
 use mimi_provider::{OsEntropy, operate};
 use mimi_pseudonym::{DisclosureFormat, Entropy, Signer, SigningKey, Timestamp, UserUri, Wire};
 use mimi_tie::{
@@ -21,10 +17,13 @@ use mimi_tie::{
     score::CohortSize,
 };
 use mimi_wire::{
-    AbusiveMessage, Frank, Problem,
+    Problem,
     local::{self, *},
 };
-use support::{SUITE, Shown, World, domain};
+use support::{
+    SUITE, Shown, World, domain,
+    remedy::{key_of_b, tbs},
+};
 
 impl World {
     async fn start_tied(name: &str, ties: &str) -> Self {
@@ -387,32 +386,9 @@ async fn a_key_that_is_none_is_named() {
     assert_eq!(refused, "ties: this way needs a key");
 }
 
-/// The key that b.example signs with as a hub: read from its files, as the hub itself does.
-fn key_of_b(world: &World) -> SigningKey {
-    let db = rusqlite::Connection::open(world.folder.join("b.example/data/provider.sqlite")).unwrap();
-    let secret: Vec<u8> =
-        db.query_row("SELECT secret FROM hub_keys WHERE suite = ?1", [SUITE.code()], |row| row.get(0)).unwrap();
-    SigningKey::from_secret(SUITE.signature_scheme(), &secret.try_into().unwrap()).unwrap()
-}
-
 /// As b.example, asks a.example for a remedy, with evidence; the octets of the answer that are not the request's own.
 async fn ask_for(world: &World, key: &SigningKey, about: &UserUri, wanted: Wanted) -> Vec<u8> {
-    let body = Part::single(Disposition::Render, "text/plain", "spam");
-    let room = "mimi://b.example/r/club".parse().unwrap();
-    let content = MimiContent::new(Salt::generate(&mut OsEntropy), about.clone(), room, body).unwrap();
-    let frank = Frank { server_frank: [3; 32], cipher_suite: SUITE, integrity_signature: vec![4; 64] };
-    let shown =
-        AbusiveMessage { message_content: commit(&content).0.encode(), frank, accepted: Timestamp::from_secs(1) };
-    let tbs = RemedyRequestTbs {
-        id: OsEntropy.bits128(),
-        hub: domain("b.example"),
-        subject: about.clone(),
-        wanted,
-        related: false,
-        made_at: world.present(),
-        note: String::new(),
-        evidence: if wanted == Wanted::Reversal { vec![] } else { vec![shown] },
-    };
+    let tbs = tbs(world, about, wanted);
     let id = tbs.id;
     let request = RemedyRequest::sign(tbs, SUITE, key).unwrap();
     let path = "/mimi/v1/requestRemedy/a.example";

@@ -380,6 +380,29 @@ fn try_commit(
     commit_with(store, name, epoch, snapshot, added, &[])
 }
 
+/// A commit that leads the room to this epoch and changes nothing.
+fn empty_commit<'a>(room: &'a RoomUri, epoch: u64, commit: &'a InboxBody) -> CommitRecord<'a> {
+    CommitRecord {
+        room,
+        hash: [9; 32],
+        accepted: NOW,
+        epoch,
+        log_entry: b"entry",
+        snapshot: None,
+        outbox: &[],
+        commit,
+        welcome: None,
+        added: &[],
+        reusable: &[],
+        removed: &[],
+        waiting: 0,
+        again: None,
+        joined: None,
+        gone: &[],
+        facts: &[],
+    }
+}
+
 fn commit_with(
     store: &Store,
     name: &str,
@@ -393,23 +416,13 @@ fn commit_with(
     let hash = [u8::try_from(epoch).unwrap() + 100; 32];
     let outbox = [(domain("b.example"), format!("commit {epoch}").into_bytes())];
     let record = CommitRecord {
-        room: &room,
         hash,
-        accepted: NOW,
-        epoch,
-        log_entry: b"entry",
         snapshot: snapshot.then_some(b"snapshot".as_slice()),
         outbox: &outbox,
-        commit: &body,
         welcome: Some(&body),
         added,
         reusable,
-        removed: &[],
-        waiting: 0,
-        again: None,
-        joined: None,
-        gone: &[],
-        facts: &[],
+        ..empty_commit(&room, epoch, &body)
     };
     store.accept_commit(&record)
 }

@@ -37,6 +37,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 pub mod people;
 pub mod postgres;
 pub mod proxy;
+pub mod remedy;
 pub mod sites;
 
 pub const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;

@@ -209,28 +209,7 @@ fn what_a_commit_says_of_users_is_stored_with_it(place: &Place) {
     assert!(create(&store, &alice(&store), "club"));
     let club = room("club");
     let body = InboxBody::RoomDestroyed { room: club.clone() };
-    let accept = |epoch| {
-        let record = CommitRecord {
-            room: &club,
-            hash: [9; 32],
-            accepted: NOW,
-            epoch,
-            log_entry: b"entry",
-            snapshot: None,
-            outbox: &[],
-            commit: &body,
-            welcome: None,
-            added: &[],
-            reusable: &[],
-            removed: &[],
-            waiting: 0,
-            again: None,
-            joined: None,
-            gone: &[],
-            facts: &facts,
-        };
-        store.accept_commit(&record)
-    };
+    let accept = |epoch| store.accept_commit(&CommitRecord { facts: &facts, ..empty_commit(&club, epoch, &body) });
     assert!(accept(5).is_err(), "what is not accepted says nothing");
     assert_eq!(store.facts(&user("bob")).unwrap(), []);
     accept(1).unwrap();

@@ -73,23 +73,9 @@ fn joins(
     let client = ClientUri::pseudonym(who.domain(), [u8::try_from(epoch).unwrap(); 16]);
     let joined = JoinRecord { user: who, client: &client, key_hash: &[9; 32], code_hash: code, is_guest: guest };
     let record = CommitRecord {
-        room: &room,
         hash: [u8::try_from(epoch).unwrap() + 100; 32],
-        accepted: NOW,
-        epoch,
-        log_entry: b"entry",
-        snapshot: None,
-        outbox: &[],
-        commit: &body,
-        welcome: None,
-        added: &[],
-        reusable: &[],
-        removed: &[],
-        waiting: 0,
-        again: None,
         joined: Some(joined),
-        gone: &[],
-        facts: &[],
+        ..empty_commit(&room, epoch, &body)
     };
     store.accept_commit(&record)
 }
