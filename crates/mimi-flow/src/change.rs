@@ -228,9 +228,8 @@ impl Device {
         let key_packages = || flow.key_packages.iter().filter_map(|octets| KeyPackage::decode(octets).ok());
         let wanted = match &flow.what {
             What::AddOwn => {
-                let present = room.clients();
                 let offered = self.verified(key_packages(), room.identity().user(), cx).unwrap_or_default();
-                let absent = |client: &ClientUri| present.iter().all(|(_, other)| other != client);
+                let absent = |client: &ClientUri| room.members().user_of(client).is_none();
                 let add: Vec<_> = offered.into_iter().filter(|kp| absent(kp.client())).collect();
                 (!add.is_empty()).then(|| Wanted { add, ..Wanted::default() })
             }

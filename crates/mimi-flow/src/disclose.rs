@@ -87,11 +87,10 @@ impl Device {
             return Vec::new();
         }
         // Whoever is banned, or listed and not there yet, has no client to disclose with.
-        let users: BTreeSet<_> = open.clients().into_iter().map(|(user, _)| user).collect();
         let nothing = BTreeSet::new();
         let known = |user: &UserUri| self.disclosures.verified.get(room).and_then(|users| users.get(user));
         let missing = |user: &UserUri| policy.required().difference(known(user).unwrap_or(&nothing)).copied().collect();
-        let all = users.into_iter().map(|user| (missing(&user), user));
+        let all = open.members().users().map(|user| (missing(user), user.clone()));
         all.filter(|(missing, _): &(Vec<_>, _)| !missing.is_empty()).map(|(missing, user)| (user, missing)).collect()
     }
 

@@ -181,7 +181,7 @@ impl Device {
             }
             // Where the other side is in the room already, the room has its use.
             Remains::Room(room) => {
-                if self.rooms.get(&room).is_some_and(|room| room.clients().len() < 2) {
+                if self.rooms.get(&room).is_some_and(|room| room.members().len() < 2) {
                     self.give_up(&room);
                 }
             }
@@ -214,7 +214,7 @@ impl Device {
                 if let Some(ending) = flow.ending() {
                     let others = self.rooms.get_mut(&room).is_some_and(|room| {
                         room.commit_refused();
-                        room.clients().len() > 1
+                        room.members().len() > 1
                     });
                     if others && self.connect_step(id, Box::new(ending), cx).is_ok() {
                         return;

@@ -77,14 +77,14 @@ pub(crate) fn moderation(room: &Room, user: &UserUri, action: Action) -> Option<
         updates.push(ComponentUpdate::update(ComponentId::TEMPORARY_BANS, bans.encode()));
     }
     let goes = to == Role::NONE || to == Role::BANNED;
-    let clients = room.clients().into_iter().filter(|(of, _)| goes && of == user);
-    let remove: Vec<_> = clients.map(|(_, client)| client).collect();
+    let clients = room.members().of(user).filter(|_| goes);
+    let remove: Vec<_> = clients.cloned().collect();
     (!updates.is_empty() || !remove.is_empty()).then(|| Wanted { updates, add: Vec::new(), remove })
 }
 
 /// The client in the room and its user.
 pub(crate) fn client_of(room: &Room, client: &ClientUri) -> Option<(UserUri, ClientUri)> {
-    room.clients().into_iter().find(|(_, other)| other == client)
+    room.members().user_of(client).map(|user| (user.clone(), client.clone()))
 }
 
 /// Whether a participant keeps order: brings others in, and out again.

@@ -1,12 +1,10 @@
 //! Rules that hold in every state, whoever made it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use mimi_pseudonym::{ClientUri, PseudonymUse, UserUri};
 
 use crate::{Capability, Constraint, Members, Refusal, Role, RoomPurpose, RoomState};
-
-type Member<'a> = (&'a UserUri, &'a ClientUri);
 
 impl RoomState {
     /// Whether the state and the clients in its group keep every rule of the room: for a hub that is asked to create
@@ -16,12 +14,9 @@ impl RoomState {
     /// [`Refusal`] names a rule that is broken.
     pub fn check(&self, members: &Members) -> Result<(), Refusal> {
         self.check_structure()?;
-        let members: Vec<Member<'_>> = members.iter().collect();
-        for (user, client) in &members {
-            self.check_client(user, client)?;
-        }
-        self.check_base(&members)?;
-        self.check_roles(&members)
+        members.iter().try_for_each(|(user, client)| self.check_client(user, client))?;
+        self.check_base(members)?;
+        self.check_roles(members)
     }
 
     /// What concerns the components alone.
@@ -106,19 +101,18 @@ impl RoomState {
     }
 
     /// The base policy's limits.
-    pub(crate) fn check_base(&self, members: &[Member<'_>]) -> Result<(), Refusal> {
+    pub(crate) fn check_base(&self, members: &Members) -> Result<(), Refusal> {
         self.check_users()?;
         self.check_clients(members.len())?;
-        let mut users = HashSet::new();
-        if !self.base.multi_device && members.iter().any(|(user, _)| !users.insert(user)) {
+        if !self.base.multi_device && members.users().any(|user| members.count(user) > 1) {
             return Err(Refusal::SingleDevice);
         }
         Ok(())
     }
 
     /// The limits of all roles.
-    pub(crate) fn check_roles(&self, members: &[Member<'_>]) -> Result<(), Refusal> {
-        let active = self.active(members.iter().map(|(user, _)| *user));
+    pub(crate) fn check_roles(&self, members: &Members) -> Result<(), Refusal> {
+        let active = self.active(members);
         for role in self.roles.iter().filter(|role| role.index != Role::NONE) {
             let count = self.participants.count(role.index);
             let active = active.get(&role.index).copied().unwrap_or_default();
@@ -131,13 +125,10 @@ impl RoomState {
     }
 
     /// How many participants of each role have clients in the group.
-    pub(crate) fn active<'a>(&self, users: impl Iterator<Item = &'a UserUri>) -> HashMap<u32, u32> {
-        let mut seen = HashSet::new();
+    pub(crate) fn active(&self, members: &Members) -> HashMap<u32, u32> {
         let mut counts = HashMap::new();
-        for user in users.filter(|user| seen.insert(*user)) {
-            if let Some(role) = self.participants.role_of(user) {
-                *counts.entry(role).or_default() += 1;
-            }
+        for role in members.users().filter_map(|user| self.participants.role_of(user)) {
+            *counts.entry(role).or_default() += 1;
         }
         counts
     }

@@ -156,7 +156,7 @@ impl<'a> Effects<'a> {
             if active == 0 || (role.max_active.is_none() && role.min_active == 0) {
                 continue;
             }
-            let counted = counted.get_or_insert_with(|| self.before.active(self.members.users()));
+            let counted = counted.get_or_insert_with(|| self.before.active(self.members));
             let before = counted.get(&index).copied().unwrap_or_default();
             let count = u32::try_from(i64::from(before) + active).unwrap_or_default();
             if active > 0 { role.allows_more_active(count)? } else { role.allows_fewer_active(count)? }
@@ -164,9 +164,15 @@ impl<'a> Effects<'a> {
         Ok(())
     }
 
-    fn members_after(&self) -> Vec<(&'a UserUri, &'a ClientUri)> {
-        let stay = self.members.iter();
-        let new = self.steps.iter().flat_map(|step| &step.change.added).map(|new| (&new.user, &new.client));
-        stay.filter(|member| !self.removed.contains(member)).chain(new).collect()
+    /// Who is in the group then; what is added has been checked to be new.
+    fn members_after(&self) -> Members {
+        let mut members = self.members.clone();
+        for (_, client) in &self.removed {
+            members.remove(client);
+        }
+        for new in self.steps.iter().flat_map(|step| &step.change.added) {
+            members.insert(new.user.clone(), new.client.clone());
+        }
+        members
     }
 }

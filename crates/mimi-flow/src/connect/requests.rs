@@ -59,8 +59,8 @@ impl Device {
         let participants = room.state().participants();
         let others = participants.iter().filter(|(user, _)| *user != own.user());
         let removed: Vec<_> = others.filter_map(|(user, _)| participants.index_of(user)).collect();
-        let clients = room.clients().into_iter().map(|(_, client)| client);
-        let remove = clients.filter(|client| client != own.client()).collect();
+        let clients = room.members().iter().map(|(_, client)| client);
+        let remove = clients.filter(|client| *client != own.client()).cloned().collect();
         let updates = match removed.is_empty() {
             true => Vec::new(),
             false => {

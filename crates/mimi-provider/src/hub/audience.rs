@@ -12,10 +12,10 @@ use crate::provider::Inner;
 
 /// The clients that get application messages, if not all in the room do.
 pub(super) fn receivers(hub: &HubRoom) -> Option<Vec<ClientUri>> {
-    let clients = hub.clients();
-    let heard = clients.iter().filter(|(user, _)| hears(hub, user));
-    let receivers: Vec<_> = heard.map(|(_, client)| client.clone()).collect();
-    (receivers.len() < clients.len()).then_some(receivers)
+    let members = hub.members();
+    let heard = members.users().filter(|user| hears(hub, user));
+    let receivers: Vec<_> = heard.flat_map(|user| members.of(user)).cloned().collect();
+    (receivers.len() < members.len()).then_some(receivers)
 }
 
 /// The providers that get application messages.
@@ -31,10 +31,10 @@ pub(super) type Audience = BTreeMap<Domain, Option<BTreeSet<UserUri>>>;
 
 pub(super) fn audience(hub: &HubRoom) -> Audience {
     let mut heard: BTreeMap<Domain, (BTreeSet<UserUri>, bool)> = BTreeMap::new();
-    for (user, client) in hub.clients() {
+    for (user, client) in hub.members().iter() {
         let (users, all) = heard.entry(client.domain().clone()).or_insert((BTreeSet::new(), true));
-        if hears(hub, &user) {
-            users.insert(user);
+        if hears(hub, user) {
+            users.insert(user.clone());
         } else {
             *all = false;
         }

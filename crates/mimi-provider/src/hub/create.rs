@@ -72,9 +72,9 @@ async fn show_knock_room(inner: &Arc<Inner>, maker: Device, room: RoomUri, targe
     }
     rooms::with(inner, target.clone(), move |inner, slot| {
         let Some(hub) = slot.as_ref() else { return Ok(()) };
-        for (user, client) in hub.clients() {
-            let keeps_order = hub.state().may(&user, Capability::Kick).is_ok();
-            if keeps_order && inner.store.is_client_of(&maker, &client)? {
+        for (user, client) in hub.members().iter() {
+            let keeps_order = hub.state().may(user, Capability::Kick).is_ok();
+            if keeps_order && inner.store.is_client_of(&maker, client)? {
                 return Ok(inner.store.add_knock_room(&room, &target)?);
             }
         }
@@ -105,9 +105,9 @@ pub(crate) async fn destroy(inner: &Arc<Inner>, device: Device, room: RoomUri) -
             return Err(Problem::UnknownRoom.into());
         }
         let mut allowed = false;
-        for (user, client) in hub.clients() {
-            let may = hub.state().may_destroy(&user).is_ok();
-            allowed |= may && inner.store.is_client_of(&device, &client)?;
+        for (user, client) in hub.members().iter() {
+            let may = hub.state().may_destroy(user).is_ok();
+            allowed |= may && inner.store.is_client_of(&device, client)?;
         }
         if !allowed {
             return Err(Problem::Forbidden.into());

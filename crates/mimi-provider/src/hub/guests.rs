@@ -3,7 +3,6 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use mimi_mls::HubRoom;
-use mimi_pseudonym::ClientUri;
 use tokio::time::sleep;
 
 use super::{propose::by_hub, rooms};
@@ -56,8 +55,7 @@ async fn look(inner: &Arc<Inner>) -> Result<(), Fail> {
 /// again before a while has passed.
 fn remove(inner: &Inner, slot: &mut Option<HubRoom>, guest: &Guest) -> Result<(), Fail> {
     let Some(hub) = slot.as_mut() else { return Ok(inner.store.forget_guest(guest)?) };
-    let clients = hub.clients().into_iter().filter(|(user, _)| *user == guest.user);
-    let clients: Vec<ClientUri> = clients.map(|(_, client)| client).collect();
+    let clients: Vec<_> = hub.members().of(&guest.user).cloned().collect();
     if clients.is_empty() || hub.state().message_limit(&guest.user).is_none() {
         return Ok(inner.store.forget_guest(guest)?);
     }

@@ -63,7 +63,7 @@ fn check(hub: &HubRoom, request: &JoinLinksRequest) -> Result<(), Problem> {
         }
         JoinLinkOperation::Revoke { .. } => state.may_delete_link(user).is_ok(),
     };
-    let present = hub.clients().iter().any(|(of, _)| of == user) && !hub.is_user_leaving(user);
+    let present = hub.members().count(user) > 0 && !hub.is_user_leaving(user);
     if allowed && present { Ok(()) } else { Err(Problem::Forbidden) }
 }
 

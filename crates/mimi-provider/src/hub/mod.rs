@@ -78,7 +78,7 @@ pub(crate) async fn check_both_in(inner: &Arc<Inner>, room: RoomUri, from: Domai
 
 /// Whether a user has a client in a room of this hub.
 pub(crate) async fn is_inside(inner: &Arc<Inner>, room: RoomUri, user: UserUri) -> Result<bool, Fail> {
-    let inside = move |hub: &mimi_mls::HubRoom| hub.clients().iter().any(|(of, _)| *of == user);
+    let inside = move |hub: &mimi_mls::HubRoom| hub.members().count(&user) > 0;
     rooms::with(inner, room, move |_, slot| Ok(slot.as_ref().is_some_and(inside))).await
 }
 
@@ -86,8 +86,7 @@ pub(crate) async fn is_inside(inner: &Arc<Inner>, room: RoomUri, user: UserUri) 
 pub(crate) async fn remove_user(inner: &Arc<Inner>, room: RoomUri, user: UserUri) -> Result<(), Fail> {
     rooms::with(inner, room, move |inner, slot| {
         let Some(hub) = slot.as_mut() else { return Ok(()) };
-        let clients = hub.clients().into_iter().filter(|(of, _)| *of == user).map(|(_, client)| client);
-        let clients: Vec<_> = clients.collect();
+        let clients: Vec<_> = hub.members().of(&user).cloned().collect();
         let done = propose::by_hub(inner, hub, &clients);
         if done.is_err() {
             // The room in memory may be ahead of the one in the store.

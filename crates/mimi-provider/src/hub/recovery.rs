@@ -1,6 +1,6 @@
 //! Going back behind a commit that the members of a room refuse: `docs/profile-recovery.md`.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use mimi_mls::{HubRoom, PastRoom};
 use mimi_pseudonym::{ClientUri, RoomUri};
@@ -44,12 +44,11 @@ pub(crate) async fn report(
         let user = past.verify(report).map_err(|_| Problem::SignatureInvalid)?;
         // Who has been removed since need not go along with anything: or it would have its own removal taken back, by a report
         // of something that came before.
-        let here: BTreeSet<_> = hub.clients().into_iter().map(|(user, _)| user).collect();
-        if !here.contains(&user) {
+        if hub.members().count(&user) == 0 {
             return Err(Problem::SignatureInvalid.into());
         }
         let mut reporters = inner.store.add_report(&room, &hash, &user)?;
-        reporters.retain(|user| here.contains(user));
+        reporters.retain(|user| hub.members().count(user) > 0);
         if !past.is_refused_by(&reporters) {
             return Ok(());
         }
@@ -90,7 +89,7 @@ fn go_back(inner: &Inner, hub: &HubRoom, past: PastRoom, hash: [u8; 32], last: i
     }
     outbox.extend(changes(inner, &heard, &room, now));
     let bodies: Vec<_> = messages.into_iter().map(|message| for_inbox(&uri, message)).collect();
-    let clients: Vec<ClientUri> = room.clients().into_iter().map(|(_, client)| client).collect();
+    let clients: Vec<ClientUri> = room.members().iter().map(|(_, client)| client.clone()).collect();
     let record = RollbackRecord {
         room: &uri,
         now,

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use mimi_mls::HubRoom;
-use mimi_pseudonym::{ClientUri, RoomUri, UserUri};
+use mimi_pseudonym::{RoomUri, UserUri};
 use mimi_wire::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -99,8 +99,8 @@ fn lifted(there: bool) -> Result<(), Fail> {
 }
 
 fn remove(inner: &Inner, hub: &mut HubRoom, user: &UserUri) -> Result<(), Fail> {
-    let clients = hub.clients().into_iter().filter(|(of, _)| of == user).map(|(_, client)| client);
-    by_hub(inner, hub, &clients.collect::<Vec<ClientUri>>())
+    let clients: Vec<_> = hub.members().of(user).cloned().collect();
+    by_hub(inner, hub, &clients)
 }
 
 #[cfg(test)]

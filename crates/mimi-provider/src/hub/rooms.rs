@@ -1,11 +1,11 @@
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use mimi_mls::HubRoom;
-use mimi_pseudonym::{ClientUri, Domain, RoomUri, UserUri};
+use mimi_pseudonym::{ClientUri, Domain, RoomUri};
 use mimi_wire::Problem;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
@@ -31,8 +31,6 @@ pub(super) struct Known {
     pub(super) hearing: BTreeSet<Domain>,
     /// The clients that get application messages, if not all in the room do.
     pub(super) receivers: Option<Vec<ClientUri>>,
-    /// The users who have a client in the room.
-    pub(super) users: HashSet<UserUri>,
 }
 
 impl Held {
@@ -46,7 +44,6 @@ impl Held {
             domains: room.domains(),
             hearing: domains(room),
             receivers: receivers(room),
-            users: room.clients().into_iter().map(|(user, _)| user).collect(),
         });
         Some((room, self.known.insert(known)))
     }

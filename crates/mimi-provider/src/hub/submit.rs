@@ -40,7 +40,8 @@ pub(crate) async fn submit(
     let hash = hash(&[b"message", sender.as_str().as_bytes(), message.as_bytes()]);
     let epoch = hub.epoch();
     let fits = in_group(message, &room) && message.epoch() == Some(epoch);
-    let may = known.users.contains(&sender) && hub.state().may_send(&sender).is_ok() && !hub.is_user_leaving(&sender);
+    let may =
+        hub.members().count(&sender) > 0 && hub.state().may_send(&sender).is_ok() && !hub.is_user_leaving(&sender);
     let Some(stamp) = stamp.as_ref().filter(|_| fits && may).cloned() else {
         let old = message.epoch().is_some_and(|of| of < epoch) && in_group(message, &room);
         drop(held);

@@ -1,8 +1,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use mimi_mls::{AcceptedCommit, Admission, CommitBundle, CommitRefusal, HubProposals, HubRoom};
-use mimi_pseudonym::{ClientUri, Domain, PublicKey, RoomUri, Timestamp, UserUri, Wire};
-use mimi_room::RoomPurpose;
+use mimi_pseudonym::{Domain, PublicKey, RoomUri, Timestamp, Wire};
+use mimi_room::{Members, RoomPurpose};
 use mimi_wire::{
     CommitMessage, FanoutEvent, FanoutMessage, GroupInfoOption, Problem, RatchetTree, RatchetTreeOption,
     RatchetTreePresence, UpdateOutcome, UpdateRequest, UpdateRoomResponse, Welcome,
@@ -72,7 +72,7 @@ pub(crate) async fn update(
         if !references.is_empty() && inner.store.were_used(references, now)? {
             return Ok(refused("a KeyPackage was used before"));
         }
-        let before = Before { waiting: hub.additions(), clients: hub.clients(), audience: audience(hub) };
+        let before = Before { waiting: hub.additions(), members: hub.members().clone(), audience: audience(hub) };
         let accepted = match &arrival {
             Some(_) if guests::is_full(inner, hub) => return Ok(refused("the room is full")),
             Some(arrival) => {
@@ -154,9 +154,8 @@ fn arrival(inner: &Inner, hub: &HubRoom, room: &RoomUri, request: &UpdateRequest
 
 /// Whether a client has come in whose user is banned, or itself is.
 fn brings_a_banned(inner: &Inner, hub: &HubRoom, before: &Before) -> Result<bool, Fail> {
-    let known: BTreeSet<_> = before.clients.iter().map(|(_, client)| client).collect();
-    for (user, client) in hub.clients() {
-        if !known.contains(&client) && abuse::is_banned(inner, hub.uri(), &user, &client)? {
+    for (user, client) in hub.members().iter() {
+        if before.members.user_of(client).is_none() && abuse::is_banned(inner, hub.uri(), user, client)? {
             return Ok(true);
         }
     }
@@ -166,7 +165,7 @@ fn brings_a_banned(inner: &Inner, hub: &HubRoom, before: &Before) -> Result<bool
 /// The room before a commit.
 struct Before {
     waiting: u64,
-    clients: Vec<(UserUri, ClientUri)>,
+    members: Members,
     audience: Audience,
 }
 
@@ -252,11 +251,8 @@ fn store(inner: &Inner, hub: &HubRoom, taken: Taken<'_>) -> Result<(), Fail> {
         outbox.extend(for_peers(inner, &providers_of_added(inner, accepted)?, welcome));
     }
     outbox.extend(changes(inner, &before.audience, hub, now));
-    let present: BTreeSet<_> = hub.clients().into_iter().map(|(user, _)| user).collect();
-    let mut gone: Vec<_> = before.clients.into_iter().map(|(user, _)| user).collect();
-    gone.retain(|user| !present.contains(user));
-    gone.sort();
-    gone.dedup();
+    let gone = before.members.users().filter(|user| hub.members().count(user) == 0);
+    let gone: Vec<_> = gone.cloned().collect();
     let joined = accepted.joined.as_ref().zip(arrival.as_ref()).map(|(joined, arrival)| JoinRecord {
         user: &joined.user,
         client: &joined.client,
