@@ -117,6 +117,7 @@ contract! {
 }
 
 mod deletion;
+mod questions;
 mod remedies;
 
 const ANY: Draw = Draw { period: 0, allowed: None };

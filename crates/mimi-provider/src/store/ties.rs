@@ -8,6 +8,7 @@ use super::{
     accounts::{insert_account, insert_device, profile},
     database::Db,
     next_number, parsed,
+    questions::granted,
 };
 use crate::fail::Fail;
 
@@ -102,15 +103,16 @@ impl Store {
     }
 }
 
-/// Counts what an account draws, if it stays within what is allowed. A pseudonym that has a device of its own draws
+/// Counts what an account draws, if it stays within what is allowed, and what it gets by its reputation. A pseudonym that has a device of its own draws
 /// nothing: it would be a way around the quota.
 pub(super) fn draw(db: Db<'_>, account: AccountId, count: u32, draw: Draw) -> Result<(), Fail> {
     if profile(db, account)?.user.is_pseudonym() {
         return Err(Problem::Forbidden.into());
     }
     let Some(allowed) = draw.allowed else { return Ok(()) };
+    let allowed = i64::from(allowed).saturating_add(granted(db, account)?);
     db.execute("DELETE FROM tie_quota WHERE account = ?1 AND period < ?2", (account.0, draw.period))?;
-    if count > allowed {
+    if i64::from(count) > allowed {
         return Err(Problem::OverQuota.into());
     }
     let counted = db.execute(

@@ -14,7 +14,9 @@ impl Ties {
     /// Reads the key, or makes it where it is this provider's alone.
     pub(crate) fn load(config: &TiesConfig, domain: &Domain) -> Result<Self, KeyFileError> {
         let quota = config.quota();
-        let Some(path) = &config.key else { return Ok(Self { tie: Tie::Direct, quota, tokens: None }) };
+        let Some(path) = &config.key else {
+            return Ok(Self { tie: Tie::Direct, quota, tokens: None, reputation: None });
+        };
         let unusable = || KeyFileError::Tie(path.clone());
         let operators = |purpose: Purpose| {
             let key = OperatorsKey::decode(&read(path)?).map_err(|_| unusable())?;
@@ -35,7 +37,7 @@ impl Ties {
             Way::BreakGlass => (Tie::BreakGlass(operators(Purpose::Opening)?), None),
             Way::Score => (Tie::Score(operators(Purpose::Scores)?, config.cohort().ok_or_else(unusable)?), None),
         };
-        Ok(Self { tie, quota, tokens })
+        Ok(Self { tie, quota, tokens, reputation: config.reputation() })
     }
 }
 
