@@ -44,7 +44,7 @@ use std::{
 use mimi_pseudonym::{ClientUri, Domain, Entropy, Timestamp};
 
 use crate::Config;
-pub(crate) use abuse::{Decided, Evidence};
+pub(crate) use abuse::{Asks, Decided, Evidence, Judge, Verdict};
 pub(crate) use accounts::{AccountProfile, NewDevice};
 pub(crate) use consents::{Consent, Gone};
 use database::{Database, Db, Isolation, Job, Work};
@@ -54,7 +54,7 @@ pub use error::StoreError;
 pub(crate) use key_packages::{Claim, ClaimedClient, Kind, Others, StoredKeyPackage};
 pub(crate) use links::{JoinLink, Visitor};
 pub(crate) use live::{Ear, Heard, Live};
-pub(crate) use messages::{MessageRecord, Submitted};
+pub(crate) use messages::{MessageRecord, Submitted, TooOften};
 pub(crate) use operation::Counts;
 pub(crate) use outbox::Parcel;
 pub(crate) use postgres::{Address, News};

@@ -116,6 +116,7 @@ contract! {
     an_event_goes_when_all_have_taken_it,
 }
 
+mod abuse;
 mod deletion;
 mod questions;
 mod remedies;
@@ -362,6 +363,7 @@ fn message(store: &Store, name: &str, epoch: u64, number: u16) -> Result<Submitt
         body,
         receivers,
         limit,
+        too_often: TooOften::default(),
     };
     store.submit_now(&record)
 }
@@ -401,6 +403,7 @@ fn empty_commit<'a>(room: &'a RoomUri, epoch: u64, commit: &'a InboxBody) -> Com
         joined: None,
         gone: &[],
         facts: &[],
+        judge: &|_, _| None,
     }
 }
 
@@ -425,7 +428,7 @@ fn commit_with(
         reusable,
         ..empty_commit(&room, epoch, &body)
     };
-    store.accept_commit(&record)
+    store.accept_commit(&record).map(|(wake, _)| wake)
 }
 
 fn a_commit_is_stored_whole_and_survives_a_restart(place: &Place) {
@@ -586,7 +589,7 @@ fn a_room_goes_on_once_from_each_epoch(place: &Place) {
 /// Not accepted before, not even at the same moment.
 fn is_new(submitted: Result<Submitted, StoreError>) -> bool {
     match submitted {
-        Ok(Submitted::Accepted(_)) => true,
+        Ok(Submitted::Accepted(..)) => true,
         Ok(Submitted::Before(NOW)) => false,
         Err(error) if error.is_stale() => false,
         other => panic!("{other:?}"),

@@ -10,14 +10,20 @@
 
 mod entry;
 mod log;
+#[cfg(feature = "threshold")]
 mod opening;
+#[cfg(feature = "threshold")]
 mod request;
+#[cfg(feature = "threshold")]
 mod seal;
 mod witness;
 
 pub use entry::{Entry, EntryError, OwnerMark, Subject};
 pub use log::{Checkpoint, Evidence, Log, LogError};
+#[cfg(feature = "threshold")]
 pub use opening::{GrantError, OpenError, OpeningShare, open};
+#[cfg(feature = "threshold")]
 pub use request::OpeningRequest;
+#[cfg(feature = "threshold")]
 pub use seal::{CheckedSeal, SealError, SealedAccount};
 pub use witness::{LoggedEntry, Witness, WitnessError};
