@@ -1,5 +1,6 @@
 //! What an operator does with a provider besides running it.
 
+mod ceremony;
 mod check;
 mod init;
 mod openings;
@@ -13,6 +14,7 @@ use std::path::Path;
 
 use mimi_pseudonym::{Entropy, UserUri};
 
+pub use ceremony::{begin_ceremony, check_ceremony, finish_ceremony, reveal_contribution, tell_secrets};
 pub use check::{Finding, check};
 pub use init::{Init, InitError};
 pub use openings::{OpeningNote, deal_key, give_share};
