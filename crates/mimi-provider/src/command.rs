@@ -1,5 +1,7 @@
 //! What the arguments of the program ask for.
 
+mod names;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use lexopt::prelude::*;
@@ -9,6 +11,8 @@ use mimi_provider::{
     operate::{Init, NewPeer, Order},
 };
 use mimi_pseudonym::{Domain, RoomUri, UserUri};
+
+pub use names::Names;
 
 pub const HELP: &str = "\
 A MIMI provider: hub of rooms and local provider of clients.
@@ -47,6 +51,15 @@ Usage: mimi-provider COMMAND [options]
   remedy lift NAME          takes back what the operator has decided
   remedy relate NAME NAME…  what is asked for about one account, with related ones, is done to all of these
   remedy unrelate NAME
+  names request NAME REQUESTER REASON
+                            writes an entry about an account into the log of openings: operators are to find its
+                            pseudonyms together; prints its position
+  names ask NAME POSITION SEEN REQUEST
+                            writes what an operator is given who has seen SEEN entries of the log
+  names share OPERATOR WITNESS REQUEST SHARES
+                            as an operator, without a configuration: writes its shares
+  names act REQUEST suspend|remove|delete|lift SHARES…
+                            decides that about the account and all its pseudonyms, from as many shares as are needed
   appeal list               what users say against what was decided about their accounts
   appeal grant NAME | appeal refuse NAME
   tie deal opening|scores NEEDED OPERATORS FOLDER
@@ -95,6 +108,7 @@ pub enum Command {
     Blind { operator: PathBuf, round: PathBuf, blinded: PathBuf },
     Read { operator: PathBuf, round: PathBuf, shares: PathBuf },
     Share { operator: PathBuf, witness: PathBuf, request: PathBuf, share: PathBuf },
+    ListShares { operator: PathBuf, witness: PathBuf, request: PathBuf, shares: PathBuf },
     With { config: Option<PathBuf>, settings: Vec<(Setting, String, String)>, task: Task },
 }
 
@@ -119,6 +133,7 @@ pub enum Task {
     SetRemedy(String, Option<HomeRemedy>),
     Relate(Vec<String>),
     Unrelate(String),
+    Names(Names),
     Appeals,
     AnswerAppeal { name: String, granted: bool },
     Openings,
@@ -230,6 +245,12 @@ impl Words {
                     share: (*share).into(),
                 });
             }
+            ["names", "share", operator, witness, request, shares] => {
+                self.nothing_else()?;
+                let [operator, witness, request, shares] = [operator, witness, request, shares].map(PathBuf::from);
+                return Ok(Command::ListShares { operator, witness, request, shares });
+            }
+            ["names", words @ ..] => Task::Names(Names::parse(words)?),
             ["run"] => Task::Run {
                 clock_offset: self.clock_offset.take().unwrap_or_default(),
                 quiet: std::mem::take(&mut self.quiet),
@@ -465,6 +486,8 @@ mod tests {
             "remedy set bob",
             "remedy set bob forgive",
             "remedy relate bob",
+            "names act file",
+            "names share a b c",
             "appeal grant",
             "tie deal opening 1 300 a",
             "tie request nobody a b",

@@ -2,6 +2,7 @@
 
 mod check;
 mod init;
+mod names;
 mod openings;
 mod order;
 mod peer;
@@ -15,6 +16,7 @@ use mimi_pseudonym::{Entropy, UserUri};
 
 pub use check::{Finding, check};
 pub use init::{Init, InitError};
+pub use names::give_list_shares;
 pub use openings::{OpeningNote, deal_key, give_share};
 pub use order::{OrderError, order};
 pub use peer::NewPeer;
