@@ -22,7 +22,7 @@ pub use order::{OrderError, order};
 pub use peer::NewPeer;
 pub use ready::ready;
 pub use remedy::AccountNote;
-pub use scores::{blind_question, read_question};
+pub use scores::{Asked, QuestionNote, blind_question, prove_question, read_proved_question, read_question};
 
 pub use crate::hub::Order;
 use crate::{Config, OsEntropy, StartError, hash, hex, provider::make_private_folder, store};

@@ -76,6 +76,7 @@ pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
 fn decide(inner: &Inner, before: Timestamp) -> Result<(), Fail> {
     let (store, ties) = (&inner.store, &inner.ties);
     ties.add_up(store, &inner.abuse.home, before)?;
+    ties.count_conduct(store, before)?;
     let mut heads = BTreeSet::new();
     for account in store.accounts_asked_about(before)? {
         heads.insert(ties.acted_on(store, account)?);

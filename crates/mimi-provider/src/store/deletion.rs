@@ -23,7 +23,7 @@ pub(crate) struct Deleted {
 }
 
 /// Statements that take an account's number.
-const OF_ACCOUNT: [&str; 13] = [
+const OF_ACCOUNT: [&str; 16] = [
     "DELETE FROM profile_fields WHERE account = ?1",
     "DELETE FROM enrolments WHERE account = ?1",
     "DELETE FROM consent_requests WHERE account = ?1",
@@ -32,6 +32,9 @@ const OF_ACCOUNT: [&str; 13] = [
     "DELETE FROM tie_seats WHERE account = ?1",
     "DELETE FROM tie_lists WHERE account = ?1",
     "DELETE FROM tie_list_marks WHERE account = ?1",
+    "DELETE FROM tie_questions WHERE account = ?1",
+    "DELETE FROM tie_waiting WHERE account = ?1",
+    "DELETE FROM tie_granted WHERE account = ?1",
     "DELETE FROM account_decisions WHERE account = ?1",
     "DELETE FROM related_accounts WHERE account = ?1",
     "DELETE FROM appeals WHERE account = ?1",

@@ -118,6 +118,7 @@ contract! {
 
 mod abuse;
 mod deletion;
+mod questions;
 mod remedies;
 
 const ANY: Draw = Draw { period: 0, allowed: None };

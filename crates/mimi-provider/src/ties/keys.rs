@@ -14,7 +14,9 @@ impl Ties {
     /// Reads the key, or makes it where it is this provider's alone.
     pub(crate) fn load(config: &TiesConfig, domain: &Domain) -> Result<Self, KeyFileError> {
         let quota = config.quota();
-        let Some(path) = &config.key else { return Ok(Self { tie: Tie::Direct, quota, lists: None, tokens: None }) };
+        let Some(path) = &config.key else {
+            return Ok(Self { tie: Tie::Direct, quota, lists: None, tokens: None, reputation: None });
+        };
         let unusable = || KeyFileError::Tie(path.clone());
         let operators = |purpose: Purpose| operators(path, purpose);
         let (tie, tokens) = match config.way {
@@ -37,7 +39,7 @@ impl Ties {
             (_, Some(path)) => Some(self::operators(path, Purpose::Opening)?),
             (_, None) => None,
         };
-        Ok(Self { tie, quota, lists, tokens })
+        Ok(Self { tie, quota, lists, tokens, reputation: config.reputation() })
     }
 }
 

@@ -3,6 +3,7 @@
 //! account, and beside it what the chosen way leaves of the tie.
 
 mod act;
+mod conduct;
 mod config;
 mod keys;
 mod lists;
@@ -45,6 +46,8 @@ pub(crate) struct Ties {
     pub(crate) lists: Option<OperatorsKey>,
     /// Of the blind way alone.
     tokens: Option<(Issuer, TokenChallenge)>,
+    /// Of the way score alone: the reputation that lets an account have more than the quota.
+    reputation: Option<u16>,
 }
 
 impl Ties {
@@ -147,7 +150,14 @@ pub(crate) async fn detach(
                 None => {
                     let pseudonym = UserUri::pseudonym(inner.domain(), OsEntropy.bits128());
                     let entry = bind(inner, &device, &pseudonym)?;
-                    inner.store.detach(device.account, &pseudonym, &own, &entry, inner.ties.draw(inner))?;
+                    let detached = inner.store.detach(device.account, &pseudonym, &own, &entry, inner.ties.draw(inner));
+                    if let Err(Fail::Problem(Problem::OverQuota)) = &detached
+                        && inner.ties.reputation.is_some()
+                    {
+                        // The answer is the same, whatever the reputation is, and whether it was asked about.
+                        inner.store.wants_more(device.account)?;
+                    }
+                    detached?;
                     (pseudonym, own.client)
                 }
             };
