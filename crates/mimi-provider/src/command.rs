@@ -1,5 +1,6 @@
 //! What the arguments of the program ask for.
 
+mod names;
 pub mod tie;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -12,6 +13,8 @@ use mimi_provider::{
 };
 use mimi_pseudonym::{Domain, RoomUri, UserUri};
 use tie::{OfOperator, OfProvider, Tie};
+
+pub use names::Names;
 
 pub const HELP: &str = "\
 A MIMI provider: hub of rooms and local provider of clients.
@@ -50,6 +53,15 @@ Usage: mimi-provider COMMAND [options]
   remedy lift NAME          takes back what the operator has decided
   remedy relate NAME NAME…  what is asked for about one account, with related ones, is done to all of these
   remedy unrelate NAME
+  names request NAME REQUESTER REASON
+                            writes an entry about an account into the log of openings: operators are to find its
+                            pseudonyms together; prints its position
+  names ask NAME POSITION SEEN REQUEST
+                            writes what an operator is given who has seen SEEN entries of the log
+  names share OPERATOR WITNESS REQUEST SHARES
+                            as an operator, without a configuration: writes its shares
+  names act REQUEST suspend|remove|delete|lift SHARES…
+                            decides that about the account and all its pseudonyms, from as many shares as are needed
   appeal list               what users say against what was decided about their accounts
   appeal grant NAME | appeal refuse NAME
   tie …                     keys that operators share, openings of sealed accounts, questions about scores: see tie --help
@@ -76,6 +88,7 @@ pub enum Command {
     Help,
     Version,
     Init(Init),
+    ListShares { operator: PathBuf, witness: PathBuf, request: PathBuf, shares: PathBuf },
     TieHelp,
     Tie(OfOperator),
     With { config: Option<PathBuf>, settings: Vec<(Setting, String, String)>, task: Task },
@@ -102,6 +115,7 @@ pub enum Task {
     SetRemedy(String, Option<HomeRemedy>),
     Relate(Vec<String>),
     Unrelate(String),
+    Names(Names),
     Appeals,
     AnswerAppeal { name: String, granted: bool },
     Tie(OfProvider),
@@ -183,6 +197,12 @@ impl Words {
         let task = match values.as_slice() {
             [] => return Err("a command is missing; see --help".into()),
             ["init"] => return self.init(),
+            ["names", "share", operator, witness, request, shares] => {
+                self.nothing_else()?;
+                let [operator, witness, request, shares] = [operator, witness, request, shares].map(PathBuf::from);
+                return Ok(Command::ListShares { operator, witness, request, shares });
+            }
+            ["names", words @ ..] => Task::Names(Names::parse(words)?),
             ["tie", rest @ ..] => match tie::parse(rest)? {
                 Tie::OfOperator(command) => {
                     self.nothing_else()?;
@@ -402,6 +422,8 @@ mod tests {
             "remedy set bob",
             "remedy set bob forgive",
             "remedy relate bob",
+            "names act file",
+            "names share a b c",
             "appeal grant",
             "tie deal opening 1 300 a",
             "tie request nobody a b",

@@ -4,7 +4,7 @@ mod command;
 
 use std::{io::Write, path::Path, path::PathBuf, process::ExitCode, sync::Arc};
 
-use command::{Command, HELP, Task};
+use command::{Command, HELP, Names, Task};
 use mimi_abuse::remedy::HomeRemedy;
 use mimi_provider::{
     Config, ConfigError, OffsetClock, Options, Provider, Setting, StartError,
@@ -50,6 +50,9 @@ fn main() -> ExitCode {
         Command::Init(init) => {
             init.write()?;
             Ok(writeln!(std::io::stdout(), "{}", init.folder.join("provider.toml").display())?)
+        }
+        Command::ListShares { operator, witness, request, shares } => {
+            Ok(operate::give_list_shares(&operator, &witness, &request, &shares, OffsetClock::default().now())?)
         }
         Command::TieHelp => Ok(std::io::stdout().write_all(command::tie::HELP.as_bytes())?),
         Command::Tie(command) => command.run(&mut std::io::stdout().lock()),
@@ -144,6 +147,7 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
         Task::SetRemedy(name, remedy) => operator.set_remedy(&name, remedy, OffsetClock::default().now())?,
         Task::Relate(names) => operator.relate(&names)?,
         Task::Unrelate(name) => operator.unrelate(&name)?,
+        Task::Names(task) => names(operator, task, out)?,
         Task::Tie(task) => task.run(operator, out)?,
         Task::AnswerAppeal { name, granted } => operator.answer_appeal(&name, granted)?,
         Task::Run { .. }
@@ -154,6 +158,21 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
         | Task::AddPeer(_)
         | Task::Explain(_)
         | Task::Pardon(_) => {}
+    }
+    Ok(())
+}
+
+fn names(operator: &Operator, task: Names, out: &mut impl Write) -> Result<(), Failure> {
+    let now = OffsetClock::default().now();
+    match task {
+        Names::Request { name, requester, reason } => {
+            writeln!(out, "{}", operator.log_list_opening(&name, &requester, &reason, now)?)?;
+        }
+        Names::Ask { name, position, seen, file } => operator.ask_for_list(&name, position, seen, &file)?,
+        Names::Act { request, remedy, shares } => {
+            let shares: Vec<&Path> = shares.iter().map(PathBuf::as_path).collect();
+            writeln!(out, "{} pseudonyms", operator.act_on_list(&request, remedy, &shares, now)?)?;
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod ceremony;
 mod check;
 mod init;
+mod names;
 mod openings;
 mod order;
 mod peer;
@@ -17,6 +18,7 @@ use mimi_pseudonym::{Entropy, UserUri};
 pub use ceremony::{begin_ceremony, check_ceremony, finish_ceremony, reveal_contribution, tell_secrets};
 pub use check::{Finding, check};
 pub use init::{Init, InitError};
+pub use names::give_list_shares;
 pub use openings::{OpeningNote, deal_key, give_share};
 pub use order::{OrderError, order};
 pub use peer::NewPeer;

@@ -728,3 +728,106 @@ async fn what_nobody_complained_about_counts_and_what_somebody_did_does_not() {
     }
     b.end().await;
 }
+
+/// Alice has pseudonyms with devices of their own. Two of three operators find them together, and the provider acts on all.
+async fn acted_on_with_all_pseudonyms(name: &str, ties: &str, shares_in: &str) {
+    let mut world = World::start(name).await;
+    let folder = world.folder.join("a.example");
+    std::fs::create_dir_all(folder.join("opening")).unwrap();
+    operate::deal_key(false, 2, 3, &folder.join("opening")).unwrap();
+    operate::deal_key(true, 2, 3, &folder).unwrap();
+    world.configure(&format!("[ties]\n{ties}\n")).await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let mut hers = Vec::new();
+    for _ in 0..3 {
+        hers.push(world.detach(&alice.device_token, None).await.unwrap());
+    }
+    let his = world.detach(&bob.device_token, None).await.unwrap();
+    assert!(hers.iter().all(|one| one.account_mark == hers[0].account_mark && one.account_mark.len() == 16));
+    assert_ne!(his.account_mark, hers[0].account_mark);
+    let (operator, now) = (operator_of(&world), world.present());
+    let at = |name: &str| folder.join(name);
+    let share = |number: u8, request: &str, shares: &str| {
+        let holder = folder.join(shares_in).join(format!("operator-{number}.share"));
+        operate::give_list_shares(&holder, &at(&format!("{number}.seen")), &at(request), &at(shares), now)
+    };
+    let act = |request: &str, remedy, shares: &[&str]| {
+        let shares: Vec<_> = shares.iter().map(|name| at(name)).collect();
+        let shares: Vec<_> = shares.iter().map(std::path::PathBuf::as_path).collect();
+        operator.act_on_list(&at(request), remedy, &shares, now).map_err(|error| error.to_string())
+    };
+    // By the account's name alone its pseudonyms go on.
+    operator.set_remedy("alice", Some(HomeRemedy::Suspend), now).unwrap();
+    assert_eq!(silenced(&world), [alice.user.to_string()]);
+    operator.set_remedy("alice", None, now).unwrap();
+    // Without an entry, with one about somebody else, or with one share nothing is found.
+    assert_eq!(operator.ask_for_list("alice", 0, 0, &at("none")).unwrap_err().to_string(), "no entry at this position");
+    assert_eq!(operator.log_list_opening("bob", "abuse desk", "spam", now).unwrap(), 0);
+    operator.ask_for_list("alice", 0, 0, &at("bobs")).unwrap();
+    assert_eq!(share(0, "bobs", "s").unwrap_err().to_string(), "the entry is about another pseudonym");
+    assert_eq!(operator.log_list_opening("alice", "abuse desk", "spam", now).unwrap(), 1);
+    operator.ask_for_list("alice", 1, 1, &at("request-0")).unwrap();
+    operator.ask_for_list("alice", 1, 0, &at("request-1")).unwrap();
+    share(0, "request-0", "share-0").unwrap();
+    share(1, "request-1", "share-1").unwrap();
+    assert_eq!(act("request-1", Some(HomeRemedy::Remove), &["share-0"]), Err("1 shares, 2 are needed".into()));
+    // She draws one more meanwhile: it would be left out. Whoever is suspended draws none.
+    hers.push(world.detach(&alice.device_token, None).await.unwrap());
+    let since = act("request-1", Some(HomeRemedy::Remove), &["share-0", "share-1"]).unwrap_err();
+    assert!(since.starts_with("the account has drawn pseudonyms since"), "{since}");
+    assert!(silenced(&world).is_empty());
+    operator.set_remedy("alice", Some(HomeRemedy::Suspend), now).unwrap();
+    assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::Forbidden));
+    for number in [0, 1] {
+        operator.ask_for_list("alice", 1, 2, &at(&format!("again-{number}"))).unwrap();
+        share(number, &format!("again-{number}"), &format!("final-{number}")).unwrap();
+    }
+    let all = ["final-0", "final-1"];
+    assert_eq!(
+        act("again-0", Some(HomeRemedy::Remove), &["share-0", "final-1"]),
+        Err("shares are for another list".into())
+    );
+    assert_eq!(act("again-0", Some(HomeRemedy::Remove), &all), Ok(4));
+    let mut wanted: Vec<_> = hers.iter().map(|one| one.registered.user.to_string()).collect();
+    wanted.push(alice.user.to_string());
+    wanted.sort();
+    assert_eq!(silenced(&world), wanted, "each at a moment of its own; and nobody else's");
+    // Their devices get nothing any more by which a pseudonym goes on, and see why.
+    for one in &hers {
+        let shown = device(&one.registered.device_token);
+        let none = CredentialsRequest { items: vec![] };
+        let refused: Result<CredentialsResponse, _> = world.post(shown, local::CREDENTIALS_PATH, &none).await;
+        assert_eq!(refused.unwrap_err(), Problem::Forbidden);
+        let (_, body) = world.send(shown, Method::GET, local::APPEAL_PATH, vec![]).await;
+        assert_eq!(Standing::decode(&body).unwrap().remedy, StandingRemedy::Removed);
+        world.assert_untied_names(&alice.user, &one.registered.user);
+    }
+    let dated = "SELECT COUNT(*) FROM account_decisions WHERE decided_at % 86400000 <> 0";
+    assert_eq!(world.db().query_row(dated, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "by the day alone");
+    // She sees that her list was opened, and Bob that his was asked for.
+    let entries: Vec<_> = {
+        let (_, body) = world.send(Shown::default(), Method::GET, local::OPENINGS_PATH, vec![]).await;
+        let shown = OpeningsResponse::decode(&body).unwrap();
+        shown.entries.iter().map(|entry| Entry::decode(entry).unwrap()).collect()
+    };
+    for (of, user) in [(&hers[0], &alice.user), (&his, &bob.user)] {
+        let mark = OwnerMark::restore(of.account_mark.clone().try_into().unwrap(), user.clone());
+        assert_eq!(mark.openings(&entries).len(), 1);
+    }
+    // With the same shares it is taken back.
+    assert_eq!(act("again-0", None, &all), Ok(4));
+    assert!(silenced(&world).is_empty());
+    assert!(world.detach(&alice.device_token, None).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_behind_broken_glass_is_acted_on_with_all_its_pseudonyms() {
+    let ties = "way = \"break-glass\"\nkey = \"opening/operators.key\"";
+    acted_on_with_all_pseudonyms("glass-names", ties, "opening").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_with_a_score_is_acted_on_with_all_its_pseudonyms() {
+    let ties = "way = \"score\"\nkey = \"operators.key\"\ncohort = 2\nlists = \"opening/operators.key\"";
+    acted_on_with_all_pseudonyms("score-names", ties, "opening").await;
+}

@@ -772,7 +772,7 @@ fn a_token_is_spent_once_whoever_asks(place: &Place) {
 fn a_pseudonym_with_its_own_device_draws_nothing(place: &Place) {
     let store = place.open();
     let alice = alice(&store);
-    let entry = TieEntry { found_by: vec![1; 32], tie: vec![2; 9] };
+    let entry = TieEntry { found_by: vec![1; 32], tie: vec![2; 9], listed: None };
     let draw = Draw { period: 1, allowed: Some(1) };
     assert_eq!(refused(store.detach(alice.account, &pseudonym(2), &new_device(2), &entry, draw)), None);
     assert_eq!(store.tie(&[1; 32]).unwrap(), Some(vec![2; 9]));
@@ -783,7 +783,7 @@ fn a_pseudonym_with_its_own_device_draws_nothing(place: &Place) {
     assert!(!store.owns(alice.account, &pseudonym(2)).unwrap());
     assert_eq!(refused(store.draw_tokens(&detached, 1, &[1; 32], ANY)), Some(Problem::Forbidden));
     assert_eq!(refused(store.assign_pseudonyms(&detached, &[pseudonym(3)], None, ANY)), Some(Problem::Forbidden));
-    let other = TieEntry { found_by: vec![3; 32], tie: vec![] };
+    let other = TieEntry { found_by: vec![3; 32], tie: vec![], listed: None };
     let over = store.detach(alice.account, &pseudonym(4), &new_device(4), &other, draw);
     assert_eq!(refused(over), Some(Problem::OverQuota));
     assert!(store.device_by_token(&[4; 32]).unwrap().is_none(), "nothing of it was stored");

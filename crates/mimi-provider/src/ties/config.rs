@@ -18,6 +18,9 @@ pub(crate) struct TiesConfig {
     pub(crate) key: Option<PathBuf>,
     /// Accounts in a cohort, for `score`.
     cohort: u16,
+    /// The file with the operators' public key for openings to which the lists of accounts' pseudonyms are sealed, for `score`;
+    /// with `break-glass` they are sealed to `key`.
+    pub(crate) lists: Option<PathBuf>,
     /// For `score`: how much good conduct lets an account have more pseudonyms than the quota: one for each of its pseudonyms
     /// and each period in which nobody complained about it. From 1 to 1,000.
     reputation: Option<u16>,
@@ -27,7 +30,16 @@ pub(crate) struct TiesConfig {
 
 impl Default for TiesConfig {
     fn default() -> Self {
-        Self { way: Way::Direct, pseudonyms: None, period_days: 30, key: None, cohort: 64, reputation: None, more: 1 }
+        Self {
+            way: Way::Direct,
+            pseudonyms: None,
+            period_days: 30,
+            key: None,
+            cohort: 64,
+            lists: None,
+            reputation: None,
+            more: 1,
+        }
     }
 }
 
@@ -42,6 +54,9 @@ impl TiesConfig {
             (Way::Direct, Some(_)) => return Some("the way direct has no key"),
             (Way::Direct, None) | (_, Some(_)) => {}
             (_, None) => return Some("this way needs a key"),
+        }
+        if self.lists.is_some() && self.way != Way::Score {
+            return Some("lists is for the way score");
         }
         if CohortSize::new(self.cohort).is_err() {
             return Some("cohort is from 2 to 256");
@@ -92,6 +107,7 @@ mod tests {
             ("key = 'k'", "the way direct has no key"),
             ("way = 'blind'", "this way needs a key"),
             ("cohort = 1", "cohort is from 2 to 256"),
+            ("way = 'blind'\nkey = 'k'\nlists = 'l'", "lists is for the way score"),
             ("pseudonyms = 0", "pseudonyms and period_days must not be 0"),
             ("pseudonyms = 1\nperiod_days = 0", "pseudonyms and period_days must not be 0"),
             (

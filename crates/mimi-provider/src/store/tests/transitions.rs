@@ -315,7 +315,9 @@ fn what_is_decided_about_an_account_shows_in_each_name_at_its_moment(place: &Pla
     let moments = [(names[0].clone(), after(10)), (user("alice"), after(20))];
     let decide = |moments: &[(UserUri, Timestamp)]| {
         let (remedy, explanation) = (HomeRemedy::Suspend, "because".to_owned());
-        let decision = crate::store::Decision { account, remedy, explanation, moments: moments.to_vec() };
+        let moments =
+            |names: Vec<UserUri>| moments.iter().filter(|(name, _)| names.contains(name)).cloned().collect::<Vec<_>>();
+        let decision = crate::store::Decision { account, remedy, explanation, moments: &moments };
         store.decide_about(crate::store::Cause::Asked(account), &[decision], NOW).unwrap();
     };
     decide(&moments);
