@@ -29,11 +29,31 @@ pub(crate) async fn submit(
     if request.sending_user.domain() != requester.domain(inner) {
         return Err(Problem::ForeignUser.into());
     }
+    if inner.store.is_shared() {
+        // Mostly the room is as it is in memory. If it is not, the database says so, and it is looked up.
+        let first = attempt(inner, &requester, device.clone(), room.clone(), request.clone(), false);
+        if let Some(response) = first.await? {
+            return Ok(response);
+        }
+    }
+    let answer = attempt(inner, &requester, device, room, request, true).await?;
+    answer.ok_or(Fail::Fault("a message was not judged"))
+}
+
+/// None if what is in memory of the room may be out of date, and whether the message is taken hangs on that.
+async fn attempt(
+    inner: &Arc<Inner>,
+    requester: &Requester,
+    device: Option<Device>,
+    room: RoomUri,
+    request: SubmitMessageRequest,
+    now: bool,
+) -> Result<Option<SubmitMessageResponse>, Fail> {
     let sender = request.sending_user.clone();
-    let mut held = rooms::hold(inner, &room).await?;
+    let (mut held, sure) = rooms::hold(inner, &room, now).await?;
     let (hub, known) = held.known().ok_or(Problem::UnknownRoom)?;
     if !known.domains.contains(requester.domain(inner)) {
-        return Err(Problem::UnknownRoom.into());
+        return if sure { Err(Problem::UnknownRoom.into()) } else { Ok(None) };
     }
     let stamp = Stamp::new(hub, &request);
     let message = request.message.message();
@@ -43,21 +63,25 @@ pub(crate) async fn submit(
     let may =
         hub.members().count(&sender) > 0 && hub.state().may_send(&sender).is_ok() && !hub.is_user_leaving(&sender);
     let Some(stamp) = stamp.as_ref().filter(|_| fits && may).cloned() else {
+        if !sure {
+            return Ok(None);
+        }
         let old = message.epoch().is_some_and(|of| of < epoch) && in_group(message, &room);
         drop(held);
         let refused = Refused { room, sender, device, hash, stamp, current: old.then_some(epoch) };
-        return inner.blocking(move |inner| refused.answer(inner)).await;
+        return inner.blocking(move |inner| refused.answer(inner)).await.map(Some);
     };
     let accepted = inner.now();
     let frank = stamp.at(inner, accepted)?;
     let limit = hub.state().message_limit(&sender);
+    let version = rooms::version(inner, hub);
     let event = FanoutEvent::Application { message: request.message, frank: frank.clone() };
     let fanout = FanoutMessage { timestamp: accepted, event };
     let outbox = for_peers(inner, &known.hearing, &fanout);
     let receivers = known.receivers.clone();
     let body = for_inbox(&room, fanout).encode();
     let of = (room.clone(), sender.clone());
-    let record = MessageRecord { room, sender, device, hash, accepted, epoch, outbox, body, receivers, limit };
+    let record = MessageRecord { room, sender, device, hash, accepted, epoch, outbox, body, receivers, limit, version };
     let judge = {
         let inner = Arc::clone(inner);
         Box::new(move |facts: &[_]| abuse::is_clear(&inner, facts, accepted))
@@ -69,20 +93,20 @@ pub(crate) async fn submit(
     match stored {
         Ok(Submitted::Accepted(wake)) => inner.wake(&wake),
         Ok(Submitted::Before(accepted)) => {
-            return Ok(SubmitMessageResponse::Accepted { accepted, frank: stamp.at(inner, accepted)? });
+            return Ok(Some(SubmitMessageResponse::Accepted { accepted, frank: stamp.at(inner, accepted)? }));
         }
-        Ok(Submitted::NotAllowed) => return Ok(SubmitMessageResponse::NotAllowed),
+        Ok(Submitted::NotAllowed) => return Ok(Some(SubmitMessageResponse::NotAllowed)),
         Ok(refused) => return Err(problem(&refused).into()),
         Err(error) if error.is_stale() => {
             drop(held);
             rooms::forget(inner, &room).await;
-            return overtaken(inner, room, hash, stamp).await;
+            return if sure { overtaken(inner, room, hash, stamp).await.map(Some) } else { Ok(None) };
         }
         Err(error) => return Err(error.into()),
     }
     drop(held);
     abuse::sent(inner, &room, &sender, accepted).await?;
-    Ok(SubmitMessageResponse::Accepted { accepted, frank })
+    Ok(Some(SubmitMessageResponse::Accepted { accepted, frank }))
 }
 
 fn in_group(message: &MlsMessage, room: &RoomUri) -> bool {

@@ -48,7 +48,7 @@ pub(crate) use accounts::{AccountProfile, NewDevice};
 pub(crate) use consents::{Consent, Gone};
 use database::{Database, Db, Isolation, Job, Work};
 pub(crate) use decisions::{AboutAccount, Cause, Decision};
-pub(crate) use delivery::{Notification, NotificationKind, NotifyOutcome};
+pub(crate) use delivery::{Notification, NotificationKind, NotifyOutcome, OLDEST};
 pub use error::StoreError;
 pub(crate) use key_packages::{Claim, ClaimedClient, Kind, Others, StoredKeyPackage};
 pub(crate) use links::{JoinLink, Visitor};

@@ -3,10 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use fallible_iterator::FallibleIterator;
-use postgres::Client;
-
-use super::{Address, pool::apart};
+use super::{Address, pool::apart, session::Session};
 use crate::store::{DeviceId, StoreError, Wake};
 
 /// The name under which processes tell each other.
@@ -18,7 +15,7 @@ const DEVICES: usize = 300;
 pub(crate) struct News {
     address: Address,
     courier: i64,
-    client: Option<Client>,
+    client: Option<Session>,
     listens: bool,
 }
 
@@ -30,7 +27,7 @@ impl News {
     /// Tells other processes who has something new.
     pub(crate) fn tell(&mut self, wake: &Wake) -> Result<(), StoreError> {
         for text in texts(self.courier, wake) {
-            let result = self.client()?.execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &text]);
+            let result = self.client()?.command(&format!("NOTIFY {CHANNEL}, '{}'", text.replace('\'', "''")));
             self.kept(result)?;
         }
         Ok(())
@@ -40,30 +37,32 @@ impl News {
     /// is a new one: anybody may have something new that this process has not heard of.
     pub(crate) fn hear(&mut self, patience: Duration) -> Result<Option<Wake>, StoreError> {
         if !self.listens {
-            let result = self.client()?.batch_execute(&format!("LISTEN {CHANNEL}"));
+            let result = self.client()?.command(&format!("LISTEN {CHANNEL}"));
             self.kept(result)?;
             self.listens = true;
             return Ok(None);
         }
         let mut wake = Wake::default();
-        let heard = heard(self.courier, self.client()?, patience, &mut wake);
-        self.kept(heard)?;
+        let heard = self.client()?.notifications(patience);
+        for notification in self.kept(heard)? {
+            read(notification.payload(), self.courier, &mut wake);
+        }
         Ok(Some(wake))
     }
 
-    fn client(&mut self) -> Result<&mut Client, StoreError> {
+    fn client(&mut self) -> Result<&mut Session, StoreError> {
         match &mut self.client {
             Some(client) if !client.is_closed() => {}
             other => {
                 self.listens = false;
-                *other = Some(self.address.client()?);
+                *other = Some(Session::open(&self.address)?);
             }
         }
         self.client.as_mut().ok_or_else(|| StoreError::unreachable("no connection"))
     }
 
     /// A connection on which something went wrong is not used again.
-    fn kept<T>(&mut self, result: Result<T, postgres::Error>) -> Result<T, StoreError> {
+    fn kept<T>(&mut self, result: Result<T, tokio_postgres::Error>) -> Result<T, StoreError> {
         if result.is_err() {
             self.client = None;
             self.listens = false;
@@ -76,18 +75,6 @@ impl Drop for News {
     fn drop(&mut self) {
         apart(self.client.take());
     }
-}
-
-/// Waits for a notification, and takes those besides that are there already.
-fn heard(own: i64, client: &mut Client, patience: Duration, wake: &mut Wake) -> Result<(), postgres::Error> {
-    let mut notifications = client.notifications();
-    let Some(first) = notifications.timeout_iter(patience).next()? else { return Ok(()) };
-    read(first.payload(), own, wake);
-    let mut there = notifications.iter();
-    while let Some(next) = there.next()? {
-        read(next.payload(), own, wake);
-    }
-    Ok(())
 }
 
 /// Who tells, then numbers of devices and domains of peers.
