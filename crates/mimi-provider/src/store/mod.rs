@@ -56,7 +56,7 @@ pub(crate) use live::{Ear, Heard, Live};
 pub(crate) use messages::{MessageRecord, Submitted};
 pub(crate) use operation::Counts;
 pub(crate) use outbox::Parcel;
-pub(crate) use postgres::{Address, News};
+pub(crate) use postgres::{Address, News, Told};
 pub(crate) use recovery::{Remedy, RollbackRecord};
 pub(crate) use remedies::{Asked, Taken};
 pub(crate) use removals::Removal;

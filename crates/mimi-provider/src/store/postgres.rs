@@ -20,7 +20,7 @@ use pool::Pool;
 use tls::Tls;
 
 pub(super) use connection::is_broken;
-pub(crate) use news::News;
+pub(crate) use news::{News, Told};
 
 /// How often a transaction is begun again that got in the way of others.
 const ATTEMPTS: u32 = 60;
