@@ -43,6 +43,9 @@ pub enum ClientError {
     /// The provider shows another key for tokens than before: perhaps one for this account alone.
     #[error("the provider shows another key for tokens than before")]
     TokenKey,
+    /// The provider shows another log of openings than before, one that has become shorter, or one that does not fit its root.
+    #[error("the provider's log of openings does not go on from the one that was seen before")]
+    OpeningsLog,
 }
 
 /// What a client needs from its surroundings.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod client;
+mod detach;
 mod register;
 mod store;
 mod system;
@@ -9,6 +10,7 @@ mod tokens;
 mod transport;
 
 pub use client::{Client, ClientError, Surroundings};
+pub use detach::Opening;
 pub use register::Account;
 pub use store::{DatabaseError, StoreError, StoreKey};
 pub use system::{SystemClock, SystemEntropy};

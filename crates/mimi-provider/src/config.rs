@@ -355,6 +355,7 @@ impl Config {
             .into_iter()
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
             .chain(&mut ties.key)
+            .chain(&mut ties.lists)
             .chain(database)
             .chain(operator_token.as_mut())
             .chain(&mut abuse.signals)

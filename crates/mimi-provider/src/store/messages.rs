@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use mimi_abuse::signal::Fact;
+use mimi_abuse::signal::{Fact, Remedy as StepRemedy};
 use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, UserUri};
 
 use super::{
     AccountId, Device, Hash, Store, StoreError, Wake,
-    abuse::{decided_about, facts},
-    accounts::owner,
+    abuse::{Judge, decided_about, facts, note, note_and_decide},
+    accounts::{owner, profile},
     database::{Answer, Db, Isolation, Statement},
     delivery::WAITS,
     live::Mail,
@@ -40,13 +40,24 @@ pub(crate) struct MessageRecord {
     /// How many times proposals were added in the epoch, and how often the room has gone back, if it has to be the same still:
     /// where other processes write, too.
     pub(crate) version: Option<(i64, i64)>,
+    /// What it says about users that there is one message more.
+    pub(crate) too_often: TooOften,
+}
+
+/// That users send faster than people do: noted with the message by which they do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TooOften {
+    /// Against the sender, as the rooms of this hub know it.
+    pub(crate) sender: Option<Fact>,
+    /// Against the account of the device that sends it.
+    pub(crate) account: Option<Fact>,
 }
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Submitted {
-    /// It is stored.
-    Accepted(Wake),
+    /// It is stored; and perhaps it was decided to do something about its sender.
+    Accepted(Wake, Option<StepRemedy>),
     /// It was accepted before, at that time.
     Before(Timestamp),
     /// The device is not in the room.
@@ -59,9 +70,6 @@ pub(crate) enum Submitted {
     NotAllowed,
 }
 
-/// Says of what speaks against a user whether it may send nevertheless.
-pub(crate) type Judge = Box<dyn Fn(&[Fact]) -> bool + Send>;
-
 impl Store {
     /// Stores an application message that a hub takes, if what is known of its sender does not stand against it. Handed over
     /// before this returns.
@@ -72,9 +80,12 @@ impl Store {
     pub(crate) fn submit(
         &self,
         record: MessageRecord,
-        judge: Judge,
+        judge: Box<Judge<'static>>,
     ) -> impl Future<Output = Result<Submitted, StoreError>> + Send + 'static {
-        self.soon(Isolation::Locking, move |db| submit(db, &record, &judge))
+        // The message alone holds what it depends on. From what is said of users is decided as if nothing else went on.
+        let alone = record.too_often.sender.is_some();
+        let isolation = if alone { Isolation::Serializable } else { Isolation::Locking };
+        self.soon(isolation, move |db| submit(db, &record, &*judge))
     }
 
     /// What stands against it that a device of ours sends something to a room of another hub.
@@ -95,7 +106,7 @@ impl Store {
 
     #[cfg(test)]
     pub(crate) fn submit_now(&self, record: &MessageRecord) -> Result<Submitted, StoreError> {
-        self.write_holding(|db| submit(db, record, &|_: &[Fact]| true))
+        self.write_holding(|db| submit(db, record, &|_: &UserUri, _: &[Fact]| None))
     }
 }
 
@@ -123,7 +134,7 @@ fn against(device: &Device, answers: &[Answer]) -> Result<Option<Submitted>, Sto
     })
 }
 
-fn submit(db: Db<'_>, record: &MessageRecord, judge: &dyn Fn(&[Fact]) -> bool) -> Result<Submitted, StoreError> {
+fn submit(db: Db<'_>, record: &MessageRecord, judge: &Judge<'_>) -> Result<Submitted, StoreError> {
     let MessageRecord { room, sender, accepted, .. } = record;
     // A remedy mutes or bans: both keep the user from sending.
     let question = "SELECT (SELECT accepted_at FROM hub_seen WHERE room = ?1 AND hash = ?2), \
@@ -147,7 +158,7 @@ fn submit(db: Db<'_>, record: &MessageRecord, judge: &dyn Fn(&[Fact]) -> bool) -
     }
     if row.get::<i64>(2)? > 0
         && let Some(until) = decided_about(db, sender, room)?
-        && (*accepted < until || !judge(&facts(db, sender)?))
+        && (*accepted < until || judge(sender, &facts(db, sender)?).is_some())
     {
         return Ok(Submitted::NotAllowed);
     }
@@ -157,7 +168,15 @@ fn submit(db: Db<'_>, record: &MessageRecord, judge: &dyn Fn(&[Fact]) -> bool) -
         }
         count_message(db, room, sender, limit)?;
     }
-    store(db, record).map(Submitted::Accepted).map_err(|error| {
+    let TooOften { sender: against_sender, account: against_account } = &record.too_often;
+    let decided = match against_sender {
+        Some(fact) => note_and_decide(db, sender, room, fact, judge)?,
+        None => None,
+    };
+    if let (Some(device), Some(fact)) = (&record.device, against_account) {
+        note(db, &profile(db, device.account)?.user, fact)?;
+    }
+    store(db, record).map(|wake| Submitted::Accepted(wake, decided)).map_err(|error| {
         // What [`place`] leaves to the table.
         if error.is_of_a_constraint() { StoreError::stale() } else { error }
     })

@@ -5,7 +5,7 @@ use super::{
 };
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are only ever added.
-pub(super) const MIGRATIONS: [&str; 11] = [
+pub(super) const MIGRATIONS: [&str; 13] = [
     include_str!("schema_1.sql"),
     include_str!("schema_abuse.sql"),
     include_str!("schema_rooms.sql"),
@@ -16,6 +16,8 @@ pub(super) const MIGRATIONS: [&str; 11] = [
     include_str!("schema_accounts.sql"),
     include_str!("schema_mail.sql"),
     include_str!("schema_siblings.sql"),
+    include_str!("schema_questions.sql"),
+    include_str!("schema_lists.sql"),
     include_str!("schema_memory.sql"),
 ];
 
