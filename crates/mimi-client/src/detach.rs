@@ -16,10 +16,10 @@ const MARKS: &str = "owner-marks";
 /// The entry of the log of openings as it was read the last time: a checkpoint.
 const LOG_SEEN: &str = "openings-seen";
 
-/// An entry in the provider's log of openings about a pseudonym of this account.
+/// An entry in the provider's log of openings about this account or a pseudonym of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
-    /// The pseudonym whose account was to be opened.
+    /// The pseudonym whose account was to be opened; or this account, the list of whose pseudonyms was.
     pub pseudonym: UserUri,
     /// Who asked for it.
     pub requester: String,
@@ -49,10 +49,15 @@ impl Client {
         let (store, secret) = Self::begin(path, &mut surroundings)?;
         // A name for the device would be the same for all of them.
         let request = DetachRequest { device_name: String::new() };
-        let DetachResponse { registered, mark } = self.transport.enrol(DETACH_PATH, &secret, &request).await?;
+        let DetachResponse { registered, mark, account_mark } =
+            self.transport.enrol(DETACH_PATH, &secret, &request).await?;
         // Before the device is kept: a pseudonym whose mark was lost would be opened unseen.
         if let Ok(mark) = <[u8; 16]>::try_from(mark) {
             self.keep_mark(&OwnerMark::restore(mark, registered.user.clone()))?;
+        }
+        if let Ok(mark) = <[u8; 16]>::try_from(account_mark) {
+            let account = self.device().profile().user.clone();
+            self.keep_mark(&OwnerMark::restore(mark, account))?;
         }
         Self::keep(store, registered, suite, delays, surroundings).await
     }

@@ -367,6 +367,7 @@ impl Config {
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
             .chain(assets.iter_mut().filter_map(|entry| entry.roots.as_mut()))
             .chain(&mut ties.key)
+            .chain(&mut ties.lists)
             .chain(database)
             .chain(operator_token.as_mut())
             .chain(&mut abuse.signals)

@@ -124,7 +124,11 @@ async fn for_device(
         DeviceRoute::CreateRoom => hub::create(inner, device, Wire::decode(body)?).await,
         DeviceRoute::DestroyRoom(room) => hub::destroy(inner, device, room).await,
         DeviceRoute::KeyMaterial => key_material::from_device(inner, device, Wire::decode(body)?).await,
-        DeviceRoute::Update(room) => local::update(inner, device, room, Wire::decode(body)?).await,
+        DeviceRoute::Update(room) => {
+            let request = Wire::decode(body)?;
+            abuse::check_change(inner, &device, &room, &request).await?;
+            local::update(inner, device, room, request).await
+        }
         DeviceRoute::SubmitMessage(room) => local::submit(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::GroupInfo(room) => local::group_info(inner, device, room, Wire::decode(body)?).await,
         DeviceRoute::JoinLinks(room) => local::links(inner, device, room, Wire::decode(body)?).await,

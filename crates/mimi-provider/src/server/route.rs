@@ -260,8 +260,9 @@ impl Route {
         matches!(self, Self::Device(DeviceRoute::Inbox { .. }))
     }
 
-    /// Whether a device is refused this while something was decided about its account. What reads, acknowledges, leaves and
-    /// reports is not; what is sent has a moment of its own (docs/profile-remedy.md).
+    /// Whether a device is refused this while something was decided about its account. What reads, acknowledges and reports
+    /// is not; what is sent has a moment of its own (docs/profile-remedy.md); and of changes of rooms only those are let
+    /// through by which it leaves, once they have been read.
     pub(super) fn is_closed_to_the_suspended(&self) -> bool {
         let Self::Device(route) = self else { return false };
         matches!(
@@ -271,9 +272,12 @@ impl Route {
                 | DeviceRoute::Tokens
                 | DeviceRoute::Credentials
                 | DeviceRoute::KeyPackages
+                | DeviceRoute::KeyPackageBatch
+                | DeviceRoute::ClaimOwn
                 | DeviceRoute::CreateRoom
                 | DeviceRoute::KeyMaterial
-                | DeviceRoute::Update(_)
+                | DeviceRoute::GroupInfo(_)
+                | DeviceRoute::JoinLinks(_)
                 | DeviceRoute::Consent
         )
     }
