@@ -2,13 +2,15 @@
 //! provider by itself; no library of the workspace helps it to do what it must not.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use mimi_abuse::franking::commit;
 use mimi_client::{SystemClock, SystemEntropy};
+use mimi_content::{Disposition, MimiContent, Part, Salt};
 use mimi_credential::{CertificateChain, TrustStore};
 use mimi_link::RoomLink;
 use mimi_mls::{
-    CommitBundle, HpkeKeyPair, Identity, Opened, Room, RoomPreview, UnverifiedRoom, Wanted, open_with_label,
+    CommitBundle, HpkeKeyPair, Identity, Opened, Room, RoomPreview, SealError, UnverifiedRoom, Wanted, open_with_label,
 };
-use mimi_pseudonym::{CipherSuite, Clock as _, Content, DisclosureFormat, RoomUri, Signer as _, SigningKey, UserUri};
+use mimi_pseudonym::{CipherSuite, Clock as _, DisclosureFormat, RoomUri, Signer as _, SigningKey, UserUri};
 use mimi_room::How;
 use mimi_wire::{
     CommitReportTbs, Credential, FanoutEvent, GROUP_INFO_ENCRYPTION_LABEL, GroupInfo, GroupInfoOption,
@@ -197,9 +199,11 @@ impl Faulty {
     /// # Errors
     /// If the hub does not answer.
     pub async fn say(&mut self, text: &str) -> Result<bool> {
-        let content = Content { media_type: "text/plain".to_owned(), body: text.as_bytes().to_vec() };
+        let (salt, body) = (Salt::generate(&mut self.entropy), Part::single(Disposition::Render, "text/plain", text));
         let room = self.room.as_mut().context("it is in no room")?;
-        let message = room.seal(&content)?.try_into().map_err(|_| anyhow!("it is no message"))?;
+        let content = MimiContent::new(salt, room.identity().user().clone(), room.uri().clone(), body)?;
+        let message = room.seal_franked(|_| Ok::<_, SealError>(commit(&content)))?;
+        let message = message.try_into().map_err(|_| anyhow!("it is no message"))?;
         let (uri, request) = (room.uri().clone(), SubmitMessageRequest { message, sending_user: self.user().clone() });
         let answer: SubmitMessageResponse = self.post(local::SUBMIT_MESSAGE_PATH, Some(&uri), &request).await?;
         Ok(matches!(answer, SubmitMessageResponse::Accepted { .. }))

@@ -143,14 +143,29 @@ fn names_lead_back_to_their_kinds() {
 }
 
 #[test]
-fn too_often_is_said_once_in_each_window() {
+fn too_often_is_said_in_each_window_until_it_is_known() {
     let user: UserUri = "mimi://a.example/u/alice".parse().unwrap();
     let mut meter = RateMeter::new(2, HOUR);
     let said: Vec<bool> = (0..5).map(|_| meter.note(&user, NOW)).collect();
-    assert_eq!(said, [false, false, true, false, false]);
+    assert_eq!(said, [false, false, true, true, true]);
+    meter.known(&user);
+    assert!(!meter.note(&user, NOW), "it is known");
     assert!(!meter.note(&"mimi://a.example/u/bob".parse().unwrap(), NOW));
     let later: Vec<bool> = (0..3).map(|_| meter.note(&user, NOW.after(HOUR))).collect();
     assert_eq!(later, [false, false, true]);
+    // What did not happen is not counted, and nobody knows of it.
+    let mut meter = RateMeter::new(2, HOUR);
+    for _ in 0..5 {
+        assert!(!meter.note(&user, NOW) && !meter.note(&user, NOW));
+        assert!(meter.note(&user, NOW));
+        meter.take_back(&user);
+        meter.take_back(&user);
+        meter.take_back(&user);
+    }
+    meter.known(&user);
+    meter.note(&user, NOW);
+    meter.note(&user, NOW);
+    assert!(meter.note(&user, NOW), "known was that it is not too often");
 }
 
 proptest! {

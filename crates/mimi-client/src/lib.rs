@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod client;
+mod detach;
+mod download;
 mod register;
 mod store;
 mod system;
@@ -9,6 +11,7 @@ mod tokens;
 mod transport;
 
 pub use client::{Client, ClientError, Surroundings};
+pub use detach::Opening;
 pub use register::Account;
 pub use store::{DatabaseError, StoreError, StoreKey};
 pub use system::{SystemClock, SystemEntropy};

@@ -78,11 +78,22 @@ impl Client {
         delays: Delays,
         mut surroundings: Surroundings,
     ) -> Result<(Self, EnrolmentCode), ClientError> {
+        let (store, secret) = Self::begin(path, &mut surroundings)?;
+        let anonymous = Transport::new(&surroundings.provider, None)?;
+        let registered: RegisterResponse = anonymous.enrol(endpoint, &secret, request).await?;
+        let code = registered.enrolment_code.clone();
+        Ok((Self::keep(store, registered, suite, delays, surroundings).await?, code))
+    }
+
+    /// Opens a new store, in which the secret of an attempt to enrol stays until there is a token.
+    pub(crate) fn begin(
+        path: &Path,
+        surroundings: &mut Surroundings,
+    ) -> Result<(Store, Zeroizing<Vec<u8>>), ClientError> {
         let mut store = Store::open(path, &surroundings.store_key, surroundings.entropy.as_mut())?;
         if store.read(TOKEN)?.is_some() {
             return Err(ClientError::DeviceExists);
         }
-        let anonymous = Transport::new(&surroundings.provider, None)?;
         let secret = match store.read(ENROLMENT)? {
             Some(secret) => secret,
             None => {
@@ -91,9 +102,7 @@ impl Client {
                 secret
             }
         };
-        let registered: RegisterResponse = anonymous.enrol(endpoint, &secret, request).await?;
-        let code = registered.enrolment_code.clone();
-        Ok((Self::keep(store, registered, suite, delays, surroundings).await?, code))
+        Ok((store, secret))
     }
 
     /// The code that came with this device and lets the next one in, unless it has been forgotten. Whether it has been used is
@@ -133,7 +142,7 @@ impl Client {
         Self::keep(store, registered, suite, delays, surroundings).await
     }
 
-    async fn keep(
+    pub(crate) async fn keep(
         mut store: Store,
         registered: RegisterResponse,
         suite: CipherSuite,

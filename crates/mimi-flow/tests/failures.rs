@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use common::{A1, A2, ALL, B1, B2, DAY, World, text};
 use mimi_flow::{Answer, Command, Device, Entry, Event, FailureReason, FlowId};
-use mimi_pseudonym::{CipherSuite, UserUri, Wire};
+use mimi_pseudonym::{CipherSuite, UserUri};
 use mimi_room::RoomPurpose;
 use mimi_wire::Problem;
 

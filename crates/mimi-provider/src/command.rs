@@ -1,5 +1,8 @@
 //! What the arguments of the program ask for.
 
+mod names;
+pub mod tie;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use lexopt::prelude::*;
@@ -9,6 +12,9 @@ use mimi_provider::{
     operate::{Init, NewPeer, Order},
 };
 use mimi_pseudonym::{Domain, RoomUri, UserUri};
+use tie::{OfOperator, OfProvider, Tie};
+
+pub use names::Names;
 
 pub const HELP: &str = "\
 A MIMI provider: hub of rooms and local provider of clients.
@@ -47,27 +53,18 @@ Usage: mimi-provider COMMAND [options]
   remedy lift NAME          takes back what the operator has decided
   remedy relate NAME NAME…  what is asked for about one account, with related ones, is done to all of these
   remedy unrelate NAME
+  names request NAME REQUESTER REASON
+                            writes an entry about an account into the log of openings: operators are to find its
+                            pseudonyms together; prints its position
+  names ask NAME POSITION SEEN REQUEST
+                            writes what an operator is given who has seen SEEN entries of the log
+  names share OPERATOR WITNESS REQUEST SHARES
+                            as an operator, without a configuration: writes its shares
+  names act REQUEST suspend|remove|delete|lift SHARES…
+                            decides that about the account and all its pseudonyms, from as many shares as are needed
   appeal list               what users say against what was decided about their accounts
   appeal grant NAME | appeal refuse NAME
-  tie deal opening|scores NEEDED OPERATORS FOLDER
-                            makes a key that operators share, all in one place: for trials
-  tie log                   the log of openings of sealed accounts
-  tie request PSEUDONYM REQUESTER REASON
-                            writes an entry into that log and prints its position
-  tie ask PSEUDONYM POSITION SEEN FILE
-                            writes what an operator is given who has seen SEEN entries of the log
-  tie share OPERATOR WITNESS REQUEST SHARE
-                            as an operator, without a configuration: reads its file, what it has seen of the log, and
-                            what it was given, and writes its share
-  tie open PSEUDONYM SHARE…
-                            prints the account behind a pseudonym, from as many shares as are needed
-  tie score NAME THRESHOLD FILE
-                            writes the question whether the score of an account has reached a threshold
-  tie blind OPERATOR FILE BLINDED | tie read OPERATOR BLINDED SHARES
-                            as an operator, without a configuration: first each of as many as are needed blinds the question,
-                            one after the other, then each reads what the last has blinded
-  tie answer BLINDED SHARES…
-                            prints whether it is reached
+  tie …                     keys that operators share, openings of sealed accounts, questions about scores: see tie --help
   backup FILE               a copy of the database (SQLite), while the provider goes on
 
 Options of all commands but init:
@@ -91,10 +88,9 @@ pub enum Command {
     Help,
     Version,
     Init(Init),
-    Deal { scores: bool, needed: u8, operators: u8, folder: PathBuf },
-    Blind { operator: PathBuf, round: PathBuf, blinded: PathBuf },
-    Read { operator: PathBuf, round: PathBuf, shares: PathBuf },
-    Share { operator: PathBuf, witness: PathBuf, request: PathBuf, share: PathBuf },
+    ListShares { operator: PathBuf, witness: PathBuf, request: PathBuf, shares: PathBuf },
+    TieHelp,
+    Tie(OfOperator),
     With { config: Option<PathBuf>, settings: Vec<(Setting, String, String)>, task: Task },
 }
 
@@ -119,14 +115,10 @@ pub enum Task {
     SetRemedy(String, Option<HomeRemedy>),
     Relate(Vec<String>),
     Unrelate(String),
+    Names(Names),
     Appeals,
     AnswerAppeal { name: String, granted: bool },
-    Openings,
-    LogOpening { pseudonym: UserUri, requester: String, reason: String },
-    AskForShare { pseudonym: UserUri, position: u64, seen: u64, file: PathBuf },
-    Open { pseudonym: UserUri, shares: Vec<PathBuf> },
-    AskScore { name: String, threshold: u16, file: PathBuf },
-    Answer { round: PathBuf, shares: Vec<PathBuf> },
+    Tie(OfProvider),
 }
 
 /// Everything that may stand on a command line.
@@ -155,6 +147,9 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let mut words = Words::default();
     while let Some(argument) = parser.next()? {
         match argument {
+            Short('h') | Long("help") if words.values.first().is_some_and(|word| word == "tie") => {
+                return Ok(Command::TieHelp);
+            }
             Short('h') | Long("help") => return Ok(Command::Help),
             Short('V') | Long("version") => return Ok(Command::Version),
             Long("config") => words.config = Some(parser.value()?.into()),
@@ -202,34 +197,19 @@ impl Words {
         let task = match values.as_slice() {
             [] => return Err("a command is missing; see --help".into()),
             ["init"] => return self.init(),
-            ["tie", "deal", purpose @ ("opening" | "scores"), needed, operators, folder] => {
+            ["names", "share", operator, witness, request, shares] => {
                 self.nothing_else()?;
-                return Ok(Command::Deal {
-                    scores: *purpose == "scores",
-                    needed: needed.parse().map_err(|_| format!("{needed}: no number of operators"))?,
-                    operators: operators.parse().map_err(|_| format!("{operators}: no number of operators"))?,
-                    folder: (*folder).into(),
-                });
+                let [operator, witness, request, shares] = [operator, witness, request, shares].map(PathBuf::from);
+                return Ok(Command::ListShares { operator, witness, request, shares });
             }
-            ["tie", "blind", operator, round, blinded] => {
-                self.nothing_else()?;
-                let [operator, round, blinded] = [operator, round, blinded].map(PathBuf::from);
-                return Ok(Command::Blind { operator, round, blinded });
-            }
-            ["tie", "read", operator, round, shares] => {
-                self.nothing_else()?;
-                let [operator, round, shares] = [operator, round, shares].map(PathBuf::from);
-                return Ok(Command::Read { operator, round, shares });
-            }
-            ["tie", "share", operator, witness, request, share] => {
-                self.nothing_else()?;
-                return Ok(Command::Share {
-                    operator: (*operator).into(),
-                    witness: (*witness).into(),
-                    request: (*request).into(),
-                    share: (*share).into(),
-                });
-            }
+            ["names", words @ ..] => Task::Names(Names::parse(words)?),
+            ["tie", rest @ ..] => match tie::parse(rest)? {
+                Tie::OfOperator(command) => {
+                    self.nothing_else()?;
+                    return Ok(Command::Tie(command));
+                }
+                Tie::OfProvider(task) => Task::Tie(task),
+            },
             ["run"] => Task::Run {
                 clock_offset: self.clock_offset.take().unwrap_or_default(),
                 quiet: std::mem::take(&mut self.quiet),
@@ -276,29 +256,6 @@ impl Words {
             ["appeal", "list"] => Task::Appeals,
             ["appeal", "grant", name] => Task::AnswerAppeal { name: (*name).to_owned(), granted: true },
             ["appeal", "refuse", name] => Task::AnswerAppeal { name: (*name).to_owned(), granted: false },
-            ["tie", "score", name, threshold, file] => Task::AskScore {
-                name: (*name).to_owned(),
-                threshold: threshold.parse().map_err(|_| format!("{threshold}: no threshold"))?,
-                file: (*file).into(),
-            },
-            ["tie", "answer", round, shares @ ..] if !shares.is_empty() => {
-                Task::Answer { round: (*round).into(), shares: shares.iter().map(PathBuf::from).collect() }
-            }
-            ["tie", "log"] => Task::Openings,
-            ["tie", "request", pseudonym, requester, reason] => Task::LogOpening {
-                pseudonym: user(pseudonym)?,
-                requester: (*requester).to_owned(),
-                reason: (*reason).to_owned(),
-            },
-            ["tie", "ask", pseudonym, position, seen, file] => Task::AskForShare {
-                pseudonym: user(pseudonym)?,
-                position: position.parse().map_err(|_| format!("{position}: no position"))?,
-                seen: seen.parse().map_err(|_| format!("{seen}: no number of entries"))?,
-                file: (*file).into(),
-            },
-            ["tie", "open", pseudonym, shares @ ..] if !shares.is_empty() => {
-                Task::Open { pseudonym: user(pseudonym)?, shares: shares.iter().map(PathBuf::from).collect() }
-            }
             ["backup", file] => Task::Backup((*file).into()),
             other => return Err(format!("no such command: {}; see --help", other.join(" ")).into()),
         };
@@ -465,6 +422,8 @@ mod tests {
             "remedy set bob",
             "remedy set bob forgive",
             "remedy relate bob",
+            "names act file",
+            "names share a b c",
             "appeal grant",
             "tie deal opening 1 300 a",
             "tie request nobody a b",

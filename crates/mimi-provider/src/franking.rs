@@ -121,10 +121,19 @@ pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
     }
 }
 
+/// Why a message is not taken in its room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// Every member would refuse it.
+    Framing,
+    /// The room's messages are stamped, and its sender has committed to nothing: what it says could not be reported.
+    Uncommitted,
+}
+
 /// What is stamped on a message once the time is known at which it is accepted.
 #[derive(Clone)]
 pub(crate) struct Stamp {
-    /// What the sender has committed to, and who stamps; none if the sender wants no stamp, or nobody gives any.
+    /// What the sender has committed to, and who stamps; none if nobody does in this room.
     wanted: Option<(FrankAad, FrankingAgentData)>,
     suite: CipherSuite,
     sender: UserUri,
@@ -132,11 +141,17 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// `None` for a message that every member would refuse.
-    pub(crate) fn new(hub: &HubRoom, request: &SubmitMessageRequest) -> Option<Self> {
-        let frank_aad = hub.frank_aad(request.message.message()).ok()?;
+    /// The stamp of a message for a room. Who names an agent in the room wants to be able to report what is said there, so in
+    /// such a room a message without a commitment is unfit.
+    pub(crate) fn new(hub: &HubRoom, request: &SubmitMessageRequest) -> Result<Self, Unfit> {
+        let frank_aad = hub.frank_aad(request.message.message()).map_err(|_| Unfit::Framing)?;
+        let wanted = match (frank_aad, hub.franking_agent()) {
+            (Some(frank_aad), Some(agent)) => Some((frank_aad, agent)),
+            (None, Some(_)) => return Err(Unfit::Uncommitted),
+            (_, None) => None,
+        };
         let (sender, room) = (request.sending_user.clone(), hub.uri().clone());
-        Some(Self { wanted: frank_aad.zip(hub.franking_agent()), suite: hub.suite(), sender, room })
+        Ok(Self { wanted, suite: hub.suite(), sender, room })
     }
 
     /// The stamp of a time: the same for the same time.

@@ -290,18 +290,21 @@ pub(crate) async fn submit(
     room: RoomUri,
     request: SubmitMessageRequest,
 ) -> Result<Reply, Fail> {
-    let account = device.account;
     let response: SubmitMessageResponse = if room.domain() == inner.domain() {
         hub::submit(inner, Requester::Own, Some(device), room, request).await?
     } else {
+        let account = device.account;
         let (of, sender) = (room.clone(), request.sending_user.clone());
         let refused = inner.blocking(move |inner| Ok(inner.store.may_speak(&device, &of, &sender, inner.now())?));
         if let Some(refused) = refused.await? {
             return Err(hub::problem(&refused).into());
         }
-        forward(inner, Endpoint::SubmitMessage, &room, request.encode()).await?
+        let response = forward(inner, Endpoint::SubmitMessage, &room, request.encode()).await?;
+        if matches!(response, SubmitMessageResponse::Accepted { .. }) {
+            abuse::own_did(inner, account, SignalKind::MessageRate).await?;
+        }
+        response
     };
-    abuse::own_did(inner, account, SignalKind::MessageRate).await?;
     Ok(Reply::message(&response))
 }
 

@@ -4,11 +4,11 @@ mod command;
 
 use std::{io::Write, path::Path, path::PathBuf, process::ExitCode, sync::Arc};
 
-use command::{Command, HELP, Task};
+use command::{Command, HELP, Names, Task};
 use mimi_abuse::remedy::HomeRemedy;
 use mimi_provider::{
     Config, ConfigError, OffsetClock, Options, Provider, Setting, StartError,
-    operate::{self, AccountNote, InitError, OpeningNote, OperateError, Operator, OrderError},
+    operate::{self, AccountNote, InitError, OperateError, Operator, OrderError},
 };
 use mimi_pseudonym::Clock;
 
@@ -51,14 +51,11 @@ fn main() -> ExitCode {
             init.write()?;
             Ok(writeln!(std::io::stdout(), "{}", init.folder.join("provider.toml").display())?)
         }
-        Command::Deal { scores, needed, operators, folder } => {
-            Ok(operate::deal_key(scores, needed, operators, &folder)?)
+        Command::ListShares { operator, witness, request, shares } => {
+            Ok(operate::give_list_shares(&operator, &witness, &request, &shares, OffsetClock::default().now())?)
         }
-        Command::Blind { operator, round, blinded } => Ok(operate::blind_question(&operator, &round, &blinded)?),
-        Command::Read { operator, round, shares } => Ok(operate::read_question(&operator, &round, &shares)?),
-        Command::Share { operator, witness, request, share } => {
-            Ok(operate::give_share(&operator, &witness, &request, &share, OffsetClock::default().now())?)
-        }
+        Command::TieHelp => Ok(std::io::stdout().write_all(command::tie::HELP.as_bytes())?),
+        Command::Tie(command) => command.run(&mut std::io::stdout().lock()),
         Command::With { config, settings, task } => with(config, &settings, task),
     });
     match result {
@@ -150,27 +147,8 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
         Task::SetRemedy(name, remedy) => operator.set_remedy(&name, remedy, OffsetClock::default().now())?,
         Task::Relate(names) => operator.relate(&names)?,
         Task::Unrelate(name) => operator.unrelate(&name)?,
-        Task::Openings => {
-            for OpeningNote { position, requester, reason, at, .. } in operator.openings()? {
-                writeln!(out, "{position} {} {} {}", at.as_secs(), one_line(&requester), one_line(&reason))?;
-            }
-        }
-        Task::LogOpening { pseudonym, requester, reason } => {
-            let now = OffsetClock::default().now();
-            writeln!(out, "{}", operator.log_opening(&pseudonym, &requester, &reason, now)?)?;
-        }
-        Task::AskForShare { pseudonym, position, seen, file } => {
-            operator.ask_for_share(&pseudonym, position, seen, &file)?;
-        }
-        Task::Open { pseudonym, shares } => {
-            let shares: Vec<&Path> = shares.iter().map(PathBuf::as_path).collect();
-            writeln!(out, "{}", operator.open_account_behind(&pseudonym, &shares)?)?;
-        }
-        Task::AskScore { name, threshold, file } => operator.ask_score(&name, threshold, &file)?,
-        Task::Answer { round, shares } => {
-            let shares: Vec<&Path> = shares.iter().map(PathBuf::as_path).collect();
-            writeln!(out, "{}", if operator.score_reached(&round, &shares)? { "reached" } else { "below" })?;
-        }
+        Task::Names(task) => names(operator, task, out)?,
+        Task::Tie(task) => task.run(operator, out)?,
         Task::AnswerAppeal { name, granted } => operator.answer_appeal(&name, granted)?,
         Task::Run { .. }
         | Task::Order { .. }
@@ -180,6 +158,21 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
         | Task::AddPeer(_)
         | Task::Explain(_)
         | Task::Pardon(_) => {}
+    }
+    Ok(())
+}
+
+fn names(operator: &Operator, task: Names, out: &mut impl Write) -> Result<(), Failure> {
+    let now = OffsetClock::default().now();
+    match task {
+        Names::Request { name, requester, reason } => {
+            writeln!(out, "{}", operator.log_list_opening(&name, &requester, &reason, now)?)?;
+        }
+        Names::Ask { name, position, seen, file } => operator.ask_for_list(&name, position, seen, &file)?,
+        Names::Act { request, remedy, shares } => {
+            let shares: Vec<&Path> = shares.iter().map(PathBuf::as_path).collect();
+            writeln!(out, "{} pseudonyms", operator.act_on_list(&request, remedy, &shares, now)?)?;
+        }
     }
     Ok(())
 }

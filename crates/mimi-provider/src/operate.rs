@@ -2,6 +2,7 @@
 
 mod check;
 mod init;
+mod names;
 mod openings;
 mod order;
 mod peer;
@@ -15,12 +16,13 @@ use mimi_pseudonym::{Entropy, UserUri};
 
 pub use check::{Finding, check};
 pub use init::{Init, InitError};
+pub use names::give_list_shares;
 pub use openings::{OpeningNote, deal_key, give_share};
 pub use order::{OrderError, order};
 pub use peer::NewPeer;
 pub use ready::ready;
 pub use remedy::AccountNote;
-pub use scores::{blind_question, read_question};
+pub use scores::{Asked, QuestionNote, blind_question, prove_question, read_proved_question, read_question};
 
 pub use crate::hub::Order;
 use crate::{Config, OsEntropy, StartError, hash, hex, provider::make_private_folder, store};

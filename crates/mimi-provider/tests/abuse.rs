@@ -93,9 +93,24 @@ impl Member {
     }
 
     async fn submit(&self, world: &World, message: MlsMessage, user: UserUri) -> SubmitMessageResponse {
+        self.try_submit(world, message, user).await.unwrap()
+    }
+
+    async fn try_submit(
+        &self,
+        world: &World,
+        message: MlsMessage,
+        user: UserUri,
+    ) -> Result<SubmitMessageResponse, Problem> {
         let submit = SubmitMessageRequest { message: message.try_into().unwrap(), sending_user: user };
         let path = with_room(local::SUBMIT_MESSAGE_PATH, self.room.uri());
-        world.post(self.shown(), &path, &submit).await.unwrap()
+        world.post(self.shown(), &path, &submit).await
+    }
+
+    async fn update(&self, world: &World, update: &UpdateRequest) -> UpdateOutcome {
+        let path = with_room(local::UPDATE_PATH, self.room.uri());
+        let answer: UpdateRoomResponse = world.post(self.shown(), &path, update).await.unwrap();
+        answer.outcome
     }
 
     fn content(&self, text: &str) -> MimiContent {
@@ -280,6 +295,53 @@ async fn a_message_is_stamped_received_reported_and_weighed() {
     // A word without evidence is kept, and weighs nothing.
     bob.report(&world, &report(&alice.user(), vec![])).await.unwrap();
     assert!(explain(&config, &alice.user(), world.now).unwrap().starts_with("nothing: score 1.00\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_reported_is_not_taken_and_handshakes_are() {
+    let world = World::start("unfranked").await;
+    let _b = world.run_b().await;
+    let (mut alice, mut bob) = alice_and_bob(&world).await;
+    // Alice is of the hub's provider, Bob of another: both are told what is missing.
+    let left = |world: &World| {
+        let tables = ["hub_", "events:", "outbox", "abuse_", "guests:"];
+        let rows = world.dump().into_iter();
+        rows.filter(|row| tables.iter().any(|table| row.starts_with(table))).collect::<Vec<_>>()
+    };
+    // What has come of the commit that let Bob in is under way to him yet.
+    world.wait_for(|rows| !rows.iter().any(|row| row.starts_with("outbox:"))).await;
+    let before = left(&world);
+    for member in [&mut alice, &mut bob] {
+        let content = commit(&member.content("deny it")).0;
+        let bare = member.room.seal(&content).unwrap();
+        let user = member.user();
+        for _ in 0..2 {
+            let answer = member.try_submit(&world, bare.clone(), user.clone()).await;
+            assert_eq!(answer, Err(Problem::Unfranked));
+        }
+    }
+    assert_eq!(left(&world), before, "nothing is stored, counted or sent");
+    // Whoever may not send at all is told no more than that.
+    let bare = bob.room.seal(&commit(&bob.content("deny it")).0).unwrap();
+    let stranger = "mimi://b.example/u/nobody".parse().unwrap();
+    let answer = bob.try_submit(&world, bare, stranger).await;
+    assert!(matches!(answer, Err(Problem::ForeignUser) | Ok(SubmitMessageResponse::NotAllowed)), "{answer:?}");
+    // With a commitment both are heard, and what the room itself is changed by needs none.
+    bob.say(&world, "hello").await;
+    alice.receive(&world).await.unwrap();
+    let bundle = alice.room.commit(Wanted::default()).unwrap();
+    let update = UpdateRequest::Commit {
+        commit: bundle.commit.clone().try_into().unwrap(),
+        welcome: None,
+        group_info: GroupInfoOption::Full(bundle.group_info),
+        ratchet_tree: RatchetTreeOption::DistributionService,
+    };
+    assert!(matches!(alice.update(&world, &update).await, UpdateOutcome::Accepted { .. }));
+    alice.room.commit_accepted(&world.trust, world.now).unwrap();
+    bob.room.open(&bundle.commit, &world.trust, world.now).unwrap();
+    let mut leave = bob.room.leave().unwrap().into_iter().map(|proposal| proposal.try_into().unwrap());
+    let leave = UpdateRequest::Proposal { proposal: leave.next().unwrap(), more: leave.collect() };
+    assert!(matches!(bob.update(&world, &leave).await, UpdateOutcome::Accepted { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

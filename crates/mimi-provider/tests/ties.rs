@@ -609,11 +609,11 @@ async fn requests_add_up_at_an_account_and_operators_say_whether_it_is_enough() 
     }
     decided(&mut world).await;
     world.restart().await;
-    let operator = operator_of(&world);
+    let (operator, now) = (operator_of(&world), world.present());
     let at = |name: String| folder.join(name);
     let reached = |name: &str, threshold: u16| {
         let file = |step: &str| at(format!("{name}-{threshold}-{step}"));
-        operator.ask_score(name, threshold, &file("question")).unwrap();
+        let number = operator.ask_score(name, threshold, &file("question"), now).unwrap();
         let share = |number: u8| at(format!("operator-{number}.share"));
         operate::blind_question(&share(0), &file("question"), &file("half")).unwrap();
         let early = operate::read_question(&share(0), &file("half"), &file("early")).unwrap_err().to_string();
@@ -623,11 +623,45 @@ async fn requests_add_up_at_an_account_and_operators_say_whether_it_is_enough() 
         operate::read_question(&share(2), &file("blinded"), &file("2")).unwrap();
         let too_few = operator.score_reached(&file("blinded"), &[&file("0")]).unwrap_err().to_string();
         assert_eq!(too_few, "1 shares, 2 are needed");
-        operator.score_reached(&file("blinded"), &[&file("0"), &file("2")]).unwrap()
+        let first = operator.score_reached(&file("blinded"), &[&file("0"), &file("2")]).unwrap();
+        // In the second round two others take part.
+        operator.confirm_question(number, &file("begun")).unwrap();
+        let one = operate::prove_question(&share(1), &file("begun"), &file("once")).unwrap();
+        let early = operate::read_proved_question(&share(1), &file("once"), &file("early")).unwrap_err().to_string();
+        assert_eq!(early, "as many operators as are needed blind before any gives its shares");
+        let twice = operate::prove_question(&share(1), &file("once"), &file("early")).unwrap_err().to_string();
+        assert_eq!(twice, "operator 1 has made its step already, or is no operator");
+        assert_eq!(
+            operate::prove_question(&share(2), &file("once"), &file("proved")).unwrap(),
+            one,
+            "the same question"
+        );
+        assert_eq!(one.threshold, threshold);
+        for number in [1, 2] {
+            let shares = file(&format!("proved-{number}"));
+            assert_eq!(operate::read_proved_question(&share(number), &file("proved"), &shares).unwrap(), one);
+        }
+        let shares = [file("proved-1"), file("proved-2")];
+        let shares = [shares[0].as_path(), shares[1].as_path()];
+        let too_few = operator.question_confirmed(number, &file("proved"), &shares[..1]).unwrap_err().to_string();
+        assert_eq!(too_few, "1 shares, 2 are needed");
+        assert_eq!(operator.question_confirmed(number, &file("proved"), &shares).unwrap(), first);
+        first
     };
     assert!(reached("alice", 12), "three requests of weight four");
     assert!(!reached("alice", 13));
     assert!(!reached("bob", 1), "the same cohort, and nothing of it");
+    // A round of one question is no answer to another.
+    let shares = ["alice-12-proved-1", "alice-12-proved-2"].map(|name| at(name.into()));
+    let shares = [shares[0].as_path(), shares[1].as_path()];
+    let other = operator.question_confirmed(2, &at("alice-12-proved".into()), &shares).unwrap_err().to_string();
+    assert_eq!(other, "the round is of another question");
+    let asked: Vec<_> = operator.questions().unwrap().into_iter().map(|one| (one.threshold, one.reached)).collect();
+    assert_eq!(asked, [(12, Some(true)), (13, Some(false)), (1, Some(false))]);
+    assert_eq!(
+        operator.ask_reputation("alice", &at("none".into()), now).unwrap_err().to_string(),
+        "no reputations are kept"
+    );
     for pseudonym in &pseudonyms[..2] {
         world.assert_untied_names(&alice.user, pseudonym);
     }
@@ -637,4 +671,163 @@ async fn requests_add_up_at_an_account_and_operators_say_whether_it_is_enough() 
     operator.set_remedy("alice", Some(HomeRemedy::Suspend), world.present()).unwrap();
     assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::Forbidden));
     b.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_complained_about_counts_and_what_somebody_did_does_not() {
+    let mut world = World::start("conduct").await;
+    let folder = world.folder.join("a.example");
+    operate::deal_key(true, 1, 1, &folder).unwrap();
+    // A minute before a moment at which conduct is counted.
+    world.offset = 86_340 - i64::try_from(world.now.as_secs() % 86_400).unwrap();
+    let ties = "way = \"score\"\nkey = \"operators.key\"\ncohort = 2\npseudonyms = 3\nperiod_days = 1\nreputation = 3";
+    world.configure(&format!("[ties]\n{ties}\n")).await;
+    let b = world.run_b().await;
+    let key = key_of_b(&world);
+    world
+        .wait_for(|rows| {
+            !rows.iter().any(|row| row.contains("numbers:") && row.contains("conduct") && row.contains("Integer(0)"))
+        })
+        .await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let mut pseudonyms = Vec::new();
+    for account in [&alice, &alice, &alice, &bob, &bob, &bob] {
+        pseudonyms.push(world.detach(&account.device_token, None).await.unwrap().registered.user);
+    }
+    assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::OverQuota));
+    assert_eq!(operator_of(&world).waiting_for_more().unwrap(), [alice.user.clone()]);
+    ask_for(&world, &key, &pseudonyms[4], Wanted::Suspend).await;
+    decided(&mut world).await;
+    world.wait_for(|rows| rows.iter().any(|row| row.starts_with("tie_reputations:"))).await;
+    let (operator, now) = (operator_of(&world), world.present());
+    let reached = |name: &str, round: &str| {
+        let file = |step: &str| folder.join(format!("{name}-{round}-{step}"));
+        let share = folder.join("operator-0.share");
+        let number = operator.ask_reputation(name, &file("question"), now).unwrap();
+        operate::blind_question(&share, &file("question"), &file("blinded")).unwrap();
+        operate::read_question(&share, &file("blinded"), &file("shares")).unwrap();
+        assert!(operator.answer_question(99, &file("blinded"), &[&file("shares")]).is_err(), "no such question");
+        operator.answer_question(number, &file("blinded"), &[&file("shares")]).unwrap()
+    };
+    assert!(reached("alice", "1"), "three pseudonyms, one period");
+    assert!(!reached("bob", "1"), "one of his was complained about");
+    for account in [&alice, &bob] {
+        for _ in 0..3 {
+            assert!(world.detach(&account.device_token, None).await.is_ok());
+        }
+    }
+    assert!(world.detach(&alice.device_token, None).await.is_ok(), "one more");
+    assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::OverQuota));
+    assert_eq!(world.detach(&bob.device_token, None).await, Err(Problem::OverQuota));
+    assert_eq!(operator.waiting_for_more().unwrap(), [bob.user.clone()], "who has more does not wait");
+    // Counted once, however often the provider starts; and what is stored names nobody's account beside a pseudonym.
+    world.restart().await;
+    assert!(!reached("bob", "2"));
+    for (at, pseudonym) in pseudonyms.iter().enumerate() {
+        world.assert_untied_names(if at < 3 { &alice.user } else { &bob.user }, pseudonym);
+    }
+    b.end().await;
+}
+
+/// Alice has pseudonyms with devices of their own. Two of three operators find them together, and the provider acts on all.
+async fn acted_on_with_all_pseudonyms(name: &str, ties: &str, shares_in: &str) {
+    let mut world = World::start(name).await;
+    let folder = world.folder.join("a.example");
+    std::fs::create_dir_all(folder.join("opening")).unwrap();
+    operate::deal_key(false, 2, 3, &folder.join("opening")).unwrap();
+    operate::deal_key(true, 2, 3, &folder).unwrap();
+    world.configure(&format!("[ties]\n{ties}\n")).await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let mut hers = Vec::new();
+    for _ in 0..3 {
+        hers.push(world.detach(&alice.device_token, None).await.unwrap());
+    }
+    let his = world.detach(&bob.device_token, None).await.unwrap();
+    assert!(hers.iter().all(|one| one.account_mark == hers[0].account_mark && one.account_mark.len() == 16));
+    assert_ne!(his.account_mark, hers[0].account_mark);
+    let (operator, now) = (operator_of(&world), world.present());
+    let at = |name: &str| folder.join(name);
+    let share = |number: u8, request: &str, shares: &str| {
+        let holder = folder.join(shares_in).join(format!("operator-{number}.share"));
+        operate::give_list_shares(&holder, &at(&format!("{number}.seen")), &at(request), &at(shares), now)
+    };
+    let act = |request: &str, remedy, shares: &[&str]| {
+        let shares: Vec<_> = shares.iter().map(|name| at(name)).collect();
+        let shares: Vec<_> = shares.iter().map(std::path::PathBuf::as_path).collect();
+        operator.act_on_list(&at(request), remedy, &shares, now).map_err(|error| error.to_string())
+    };
+    // By the account's name alone its pseudonyms go on.
+    operator.set_remedy("alice", Some(HomeRemedy::Suspend), now).unwrap();
+    assert_eq!(silenced(&world), [alice.user.to_string()]);
+    operator.set_remedy("alice", None, now).unwrap();
+    // Without an entry, with one about somebody else, or with one share nothing is found.
+    assert_eq!(operator.ask_for_list("alice", 0, 0, &at("none")).unwrap_err().to_string(), "no entry at this position");
+    assert_eq!(operator.log_list_opening("bob", "abuse desk", "spam", now).unwrap(), 0);
+    operator.ask_for_list("alice", 0, 0, &at("bobs")).unwrap();
+    assert_eq!(share(0, "bobs", "s").unwrap_err().to_string(), "the entry is about another pseudonym");
+    assert_eq!(operator.log_list_opening("alice", "abuse desk", "spam", now).unwrap(), 1);
+    operator.ask_for_list("alice", 1, 1, &at("request-0")).unwrap();
+    operator.ask_for_list("alice", 1, 0, &at("request-1")).unwrap();
+    share(0, "request-0", "share-0").unwrap();
+    share(1, "request-1", "share-1").unwrap();
+    assert_eq!(act("request-1", Some(HomeRemedy::Remove), &["share-0"]), Err("1 shares, 2 are needed".into()));
+    // She draws one more meanwhile: it would be left out. Whoever is suspended draws none.
+    hers.push(world.detach(&alice.device_token, None).await.unwrap());
+    let since = act("request-1", Some(HomeRemedy::Remove), &["share-0", "share-1"]).unwrap_err();
+    assert!(since.starts_with("the account has drawn pseudonyms since"), "{since}");
+    assert!(silenced(&world).is_empty());
+    operator.set_remedy("alice", Some(HomeRemedy::Suspend), now).unwrap();
+    assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::Forbidden));
+    for number in [0, 1] {
+        operator.ask_for_list("alice", 1, 2, &at(&format!("again-{number}"))).unwrap();
+        share(number, &format!("again-{number}"), &format!("final-{number}")).unwrap();
+    }
+    let all = ["final-0", "final-1"];
+    assert_eq!(
+        act("again-0", Some(HomeRemedy::Remove), &["share-0", "final-1"]),
+        Err("shares are for another list".into())
+    );
+    assert_eq!(act("again-0", Some(HomeRemedy::Remove), &all), Ok(4));
+    let mut wanted: Vec<_> = hers.iter().map(|one| one.registered.user.to_string()).collect();
+    wanted.push(alice.user.to_string());
+    wanted.sort();
+    assert_eq!(silenced(&world), wanted, "each at a moment of its own; and nobody else's");
+    // Their devices get nothing any more by which a pseudonym goes on, and see why.
+    for one in &hers {
+        let shown = device(&one.registered.device_token);
+        let none = CredentialsRequest { items: vec![] };
+        let refused: Result<CredentialsResponse, _> = world.post(shown, local::CREDENTIALS_PATH, &none).await;
+        assert_eq!(refused.unwrap_err(), Problem::Forbidden);
+        let (_, body) = world.send(shown, Method::GET, local::APPEAL_PATH, vec![]).await;
+        assert_eq!(Standing::decode(&body).unwrap().remedy, StandingRemedy::Removed);
+        world.assert_untied_names(&alice.user, &one.registered.user);
+    }
+    let dated = "SELECT COUNT(*) FROM account_decisions WHERE decided_at % 86400000 <> 0";
+    assert_eq!(world.db().query_row(dated, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "by the day alone");
+    // She sees that her list was opened, and Bob that his was asked for.
+    let entries: Vec<_> = {
+        let (_, body) = world.send(Shown::default(), Method::GET, local::OPENINGS_PATH, vec![]).await;
+        let shown = OpeningsResponse::decode(&body).unwrap();
+        shown.entries.iter().map(|entry| Entry::decode(entry).unwrap()).collect()
+    };
+    for (of, user) in [(&hers[0], &alice.user), (&his, &bob.user)] {
+        let mark = OwnerMark::restore(of.account_mark.clone().try_into().unwrap(), user.clone());
+        assert_eq!(mark.openings(&entries).len(), 1);
+    }
+    // With the same shares it is taken back.
+    assert_eq!(act("again-0", None, &all), Ok(4));
+    assert!(silenced(&world).is_empty());
+    assert!(world.detach(&alice.device_token, None).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_behind_broken_glass_is_acted_on_with_all_its_pseudonyms() {
+    let ties = "way = \"break-glass\"\nkey = \"opening/operators.key\"";
+    acted_on_with_all_pseudonyms("glass-names", ties, "opening").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_with_a_score_is_acted_on_with_all_its_pseudonyms() {
+    let ties = "way = \"score\"\nkey = \"operators.key\"\ncohort = 2\nlists = \"opening/operators.key\"";
+    acted_on_with_all_pseudonyms("score-names", ties, "opening").await;
 }

@@ -293,7 +293,7 @@ async fn other_paths_methods_and_hosts_are_refused() {
     let peer = world.peer_b();
     for (method, path, expected) in [
         (Method::GET, "/", Problem::NotFound),
-        (Method::POST, "/mimi/v1/proxyDownload/mimi%3A%2F%2Fa.example%2Fr%2Fx", Problem::NotFound),
+        (Method::POST, "/mimi/v1/proxyDownload/https%3A%2F%2Fmedia.example%2F1", Problem::MethodNotAllowed),
         (Method::POST, "/mimi/v1/update/nothing", Problem::Malformed),
         (Method::GET, "/mimi/v1/update/mimi%3A%2F%2Fa.example%2Fr%2Fx", Problem::MethodNotAllowed),
         (Method::POST, DIRECTORY_PATH, Problem::MethodNotAllowed),
@@ -309,7 +309,8 @@ async fn other_paths_methods_and_hosts_are_refused() {
     let directory = mimi_wire::Directory::from_json(&directory).unwrap();
     let update = "https://a.example/mimi/v1/update/{roomId}";
     assert_eq!(directory.template(mimi_wire::Endpoint::Update), Some(update));
-    assert_eq!(directory.template(mimi_wire::Endpoint::ProxyDownload), None);
+    let download = "https://a.example/mimi/v1/proxyDownload/{downloadUrl}";
+    assert_eq!(directory.template(mimi_wire::Endpoint::ProxyDownload), Some(download));
     assert_eq!(world.dump(), before);
 }
 

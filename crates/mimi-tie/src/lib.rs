@@ -9,7 +9,7 @@ mod way;
 
 #[cfg(feature = "blind")]
 pub mod blind;
-#[cfg(feature = "threshold")]
+#[cfg(feature = "log")]
 pub mod break_glass;
 #[cfg(feature = "threshold")]
 pub mod operators;

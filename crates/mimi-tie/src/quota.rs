@@ -50,8 +50,17 @@ impl Quota {
 
     /// The period a point in time falls into.
     pub fn period(self, now: Timestamp) -> Period {
-        let length = u64::try_from(self.period.as_millis()).unwrap_or(u64::MAX).max(1);
-        Period(now.as_millis() / length)
+        Period(now.as_millis() / self.length())
+    }
+
+    /// When the period of a number begins.
+    pub fn begin(self, number: u64) -> Timestamp {
+        Timestamp::from_millis(number.saturating_mul(self.length()))
+    }
+
+    /// Milliseconds of a period.
+    fn length(self) -> u64 {
+        u64::try_from(self.period.as_millis()).unwrap_or(u64::MAX).max(1)
     }
 }
 
@@ -74,6 +83,8 @@ mod tests {
         assert_eq!(day.period(noon.after(Duration::from_secs(43_199))).number(), 100);
         assert_eq!(day.period(noon.after(Duration::from_secs(43_200))).number(), 101);
         assert_eq!(day.allowed(), 3);
+        assert_eq!(day.begin(101), noon.after(Duration::from_secs(43_200)));
+        assert_eq!(day.period(day.begin(101)).number(), 101);
     }
 
     #[test]

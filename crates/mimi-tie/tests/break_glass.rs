@@ -11,8 +11,9 @@ use common::{NOW, entropy, link, operators};
 use mimi_pseudonym::{AccountLink, DecodeError, Wire};
 use mimi_tie::{
     break_glass::{
-        CheckedSeal, Checkpoint, Entry, Evidence, GrantError, Log, LogError, LoggedEntry, OpenError, OpeningShare,
-        SealError, SealedAccount, Witness, WitnessError, open,
+        CheckedSeal, Checkpoint, Entry, Evidence, GrantError, ListRequest, ListShares, Log, LogError, LoggedEntry,
+        OpenError, OpeningShare, OwnerMark, SealError, SealedAccount, SealedPseudonym, Witness, WitnessError, open,
+        open_list,
     },
     operators::{Operator, OperatorsKey, ShareError},
 };
@@ -262,4 +263,74 @@ fn a_key_for_scores_seals_no_accounts() {
     let other = common::operators(1, 1, 1);
     let sealed = SealedAccount::seal(&alice, other[0].key(), &mut entropy(1)).unwrap();
     assert_eq!(sealed.check(alice.pseudonym(), operators[0].key()).err(), Some(SealError::Purpose));
+}
+
+/// The list of an account with three pseudonyms, as it is shown to operators with an entry about it.
+fn list_of(name: &str, mark: [u8; 16], key: &OperatorsKey) -> (Vec<AccountLink>, Vec<SealedPseudonym>) {
+    let links: Vec<_> = (1..=3).map(|bits| link(name, bits)).collect();
+    let list = links.iter().zip(40..).map(|(link, seed)| {
+        let sealed = SealedPseudonym::seal(link, mark, key, &mut entropy(seed)).unwrap();
+        SealedPseudonym::decode(&sealed.encode()).unwrap()
+    });
+    let list = list.collect();
+    (links, list)
+}
+
+#[test]
+fn an_accounts_list_is_opened_for_one_entry_about_the_account() {
+    let operators = operators(2, 3, 1);
+    let key = operators[0].key();
+    let (links, list) = list_of("alice", [9; 16], key);
+    let alice = links[0].account().clone();
+    let owner = OwnerMark::restore([9; 16], alice.clone());
+    let (log, at) = log_with(Entry::new(owner.subject(), "abuse desk", "spam", NOW).unwrap(), 3);
+    let request = ListRequest { account: alice.clone(), list, evidence: log.evidence(at, 0).unwrap() };
+    let request = ListRequest::decode(&request.encode()).unwrap();
+    let seals = request.check(key).unwrap();
+    assert_eq!(seals.len(), 3);
+    let logged = logged(&log, at);
+    let granted = |number: usize, seals: &[CheckedSeal]| {
+        let shares = operators[number].grant_list(seals, &logged, &mut entropy(6)).unwrap();
+        ListShares::decode(&shares.encode()).unwrap()
+    };
+    let shares = [granted(0, &seals), granted(2, &seals)];
+    assert!(open_list(&seals, &shares).unwrap() == links);
+    assert_eq!(owner.openings(log.entries()).len(), 1, "the owner of the account sees it");
+    // One operator alone opens nothing, nor do shares for another list.
+    let too_few = OpenError::Share(ShareError::TooFew { found: 1, needed: 2 });
+    assert_eq!(open_list(&seals, &shares[..1]).err(), Some(too_few));
+    let of_two = [granted(0, &seals[..2]), granted(2, &seals[..2])];
+    assert_eq!(open_list(&seals, &of_two).err(), Some(OpenError::OtherList));
+    // An entry about one of the pseudonyms, or about another account, opens no list.
+    let sealed = seal(&links[0], key);
+    let bob = OwnerMark::restore([9; 16], link("bob", 7).account().clone());
+    for subject in [sealed.owner_mark().subject(), bob.subject()] {
+        let (log, at) = log_with(Entry::new(subject, "abuse desk", "spam", NOW).unwrap(), 1);
+        let refused = operators[0].grant_list(&seals, &self::logged(&log, at), &mut entropy(6));
+        assert_eq!(refused.err(), Some(GrantError::AnothersEntry));
+    }
+}
+
+#[test]
+fn what_is_in_a_list_is_no_sealed_account_and_belongs_to_one_account() {
+    let operators = operators(2, 3, 1);
+    let key = operators[0].key();
+    let (links, list) = list_of("alice", [9; 16], key);
+    assert_eq!(list[0].check(link("bob", 7).account(), key).err(), Some(SealError::NotForThis));
+    assert_eq!(list[0].check(links[0].pseudonym(), key).err(), Some(SealError::NotForThis));
+    let as_account = SealedAccount::decode(&list[0].encode()).unwrap();
+    assert_eq!(as_account.check(links[0].account(), key).err(), Some(SealError::NotForThis), "another label");
+    let account = SealedAccount::seal(&links[0], key, &mut entropy(8)).unwrap();
+    let as_pseudonym = SealedPseudonym::decode(&account.encode()).unwrap();
+    assert_eq!(as_pseudonym.check(links[0].pseudonym(), key).err(), Some(SealError::NotForThis));
+    assert_eq!(
+        list[0].check(links[0].account(), self::operators(2, 3, 77)[0].key()).err(),
+        Some(SealError::NotForThis)
+    );
+    // Nothing in it tells which pseudonym it is, nor what stands beside that.
+    let octets: Vec<Vec<u8>> = list.iter().map(Wire::encode).collect();
+    for link in &links {
+        let name = link.pseudonym().name().as_bytes();
+        assert!(octets.iter().all(|octets| !octets.windows(name.len()).any(|window| window == name)));
+    }
 }

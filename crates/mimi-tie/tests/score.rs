@@ -11,7 +11,7 @@ use mimi_tie::{
     operators::{Operator, OperatorsKey, ShareError},
     score::{
         Answer, AnswerShares, CohortSize, Confirmation, ConfirmationError, ConfirmationStep, HiddenSeat, Question,
-        QuestionError, Round, RoundError, Scores, ScoresError, Seat, UncheckedSeat, Weight,
+        QuestionError, Round, RoundError, Scores, ScoresError, Seat, UncheckedConfirmation, UncheckedSeat, Weight,
     },
 };
 
@@ -158,6 +158,49 @@ fn a_step_that_is_changed_is_not_proved() {
     let again = ConfirmationStep::decode(&octets).unwrap();
     assert_eq!(confirmation.add(again, key), Err(ConfirmationError::Twice(operators[0].index())));
     assert_eq!(operators[0].read_confirmation(&confirmation, &mut entropy(1)).err(), Some(ConfirmationError::Order));
+}
+
+#[test]
+fn a_second_round_goes_from_hand_to_hand_and_is_checked_from_the_question_on() {
+    let operators = score_operators(2, 3, 1);
+    let key = operators[0].key();
+    let question = Question::new(&scores(key), 1, 3).unwrap();
+    let question = Question::decode(&question.encode()).unwrap();
+    assert_eq!((question.threshold(), question.id()), (3, Question::decode(&question.encode()).unwrap().id()));
+    assert_ne!(question.id(), Question::new(&scores(key), 1, 4).unwrap().id());
+    let mut sent = UncheckedConfirmation::from(Confirmation::new(question.clone())).encode();
+    for operator in &operators[1..] {
+        let mut round = UncheckedConfirmation::decode(&sent).unwrap().check(key).unwrap();
+        let step = operator.step(&round, &mut entropy(40 + operator.index().number())).unwrap();
+        round.add(step, key).unwrap();
+        sent = UncheckedConfirmation::from(round).encode();
+    }
+    let round = UncheckedConfirmation::decode(&sent).unwrap().check(key).unwrap();
+    assert_eq!(round.question().id(), question.id());
+    let shares = [1, 2].map(|at: usize| operators[at].read_confirmation(&round, &mut entropy(50)).unwrap());
+    assert_eq!(round.answer(key, &shares), Ok(Answer::Reached));
+    // Under the steps of one question another one, of the same threshold; and one of another threshold.
+    let other = Question::new(&scores(key), 2, 3).unwrap();
+    let mut swapped = sent.clone();
+    swapped[..66].copy_from_slice(&other.encode());
+    let refused = UncheckedConfirmation::decode(&swapped).unwrap().check(key);
+    assert_eq!(refused.err(), Some(ConfirmationError::Proof(operators[1].index())));
+    let mut lower = sent.clone();
+    lower[65] = 2;
+    let refused = UncheckedConfirmation::decode(&lower).unwrap().check(key);
+    assert_eq!(refused.err(), Some(ConfirmationError::Proof(operators[1].index())));
+    // The last octet is one of the last proof.
+    let mut proof = sent.clone();
+    let last = proof.len() - 40;
+    proof[last] ^= 1;
+    let refused = UncheckedConfirmation::decode(&proof).unwrap().check(key);
+    assert_eq!(refused.err(), Some(ConfirmationError::Proof(operators[2].index())));
+    for threshold in [0, 1001_u16] {
+        let mut senseless = sent.clone();
+        senseless[64..66].copy_from_slice(&threshold.to_be_bytes());
+        let refused = UncheckedConfirmation::decode(&senseless);
+        assert!(matches!(refused, Err(DecodeError::Value { field: "threshold", .. })));
+    }
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub use label::{RequestSignError, RequestVerifyError};
 pub use mimi_pseudonym::{DecodeError, Reader, Wire, Writer};
 pub use mls::{
     AppDataDictionary, ApplicationMessage, Capabilities, CommitMessage, ContentType, Credential, Extensions, GroupInfo,
-    KeyPackage, KeyPackageRef, MlsMessage, ProposalMessage, ProposalRef, RatchetTree, RequiredCapabilities,
+    KeyPackage, KeyPackageRef, MlsMessage, ProposalMessage, ProposalRef, Proposed, RatchetTree, RequiredCapabilities,
     SAFE_AAD_COMPONENT, SafeAad, SenderType, Welcome, WireFormat, WrongKind,
 };
 pub use notify::{FanoutEvent, FanoutMessage, FanoutMessages};

@@ -39,6 +39,8 @@ pub enum Problem {
     UnsupportedMediaType,
     /// Credentials of this format are not issued here.
     UnsupportedFormat,
+    /// The room's messages are stamped, and the sender of this one has committed to nothing that could be.
+    Unfranked,
     /// Something went wrong here.
     Internal,
     /// It may work later.
@@ -49,7 +51,7 @@ const PREFIX: &str = "mimi:problem:";
 
 impl Problem {
     /// Every problem there is.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Malformed,
         Self::TooLarge,
         Self::NotFound,
@@ -67,6 +69,7 @@ impl Problem {
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
         Self::UnsupportedFormat,
+        Self::Unfranked,
         Self::Internal,
         Self::Unavailable,
     ];
@@ -91,6 +94,7 @@ impl Problem {
             Self::MethodNotAllowed => ("method-not-allowed", 405, "The path is not for this method"),
             Self::UnsupportedMediaType => ("unsupported-media-type", 415, "The body is of another media type"),
             Self::UnsupportedFormat => ("unsupported-format", 400, "Credentials of this format are not issued here"),
+            Self::Unfranked => ("unfranked", 403, "The room wants messages with a commitment for its franking agent"),
             Self::Internal => ("internal", 500, "Something went wrong here"),
             Self::Unavailable => ("unavailable", 503, "It may work later"),
         }

@@ -127,10 +127,19 @@ fn unknown_codes_of_mls_are_refused() {
 #[test]
 fn proposals_of_the_extensions_draft_are_read() {
     let head = &public_message(&mut Gen::new(1), 4, 2).encode()[..24];
-    for proposal in [&[0, 8, 0, 0x22, 1, 2, 7, 7][..], &[0, 8, 0, 0x22, 2], &[0, 9, 0, 1, 1, 5], &[0, 10]] {
+    let update = Proposed::AppDataUpdate { component: 0x22, update: vec![7, 7] };
+    for (proposal, proposed) in [
+        (&[0, 8, 0, 0x22, 1, 2, 7, 7][..], update),
+        (&[0, 8, 0, 0x22, 2], Proposed::Other),
+        (&[0, 9, 0, 1, 1, 5], Proposed::Other),
+        (&[0, 10], Proposed::SelfRemove),
+        (&[0, 3, 0, 0, 0, 7], Proposed::Remove(7)),
+    ] {
         let message = MlsMessage::decode(&[head, proposal, &[1, 0xee]].concat()).unwrap();
         assert_eq!(message.content_type(), Some(ContentType::Proposal));
+        assert_eq!(message.proposed(), Some(&proposed));
     }
+    assert_eq!(public_message(&mut Gen::new(1), 4, 1).proposed(), None, "no proposal");
 }
 
 #[test]

@@ -3,20 +3,22 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use mimi_abuse::{
-    remedy::{RemedyReceipt, RemedyRequest, RemedyRequestTbs, Wanted},
-    signal::{Decision, Remedy, Step},
+    remedy::{RemedyReceipt, RemedyRequestTbs, Wanted},
+    signal::Remedy,
 };
 use mimi_pseudonym::{CipherSuite, Domain, Entropy, Timestamp, UserUri, Wire};
-use mimi_wire::{AbusiveMessage, Endpoint};
+use mimi_wire::Endpoint;
 
 use crate::{
-    StoreError,
     clock::OsEntropy,
     fail::Fail,
-    keys,
+    keys::HubKey,
     provider::Inner,
-    store::{Asked, Store},
+    store::{Asked, Asks},
 };
+
+/// The suite whose key signs requests.
+const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
 
 /// Messages that a request shows.
 const SHOWN: u16 = 4;
@@ -28,7 +30,7 @@ const TURN: Duration = Duration::from_secs(20);
 const AGAIN: Duration = Duration::from_secs(600);
 
 /// What a hub asks for that wants this.
-fn wanted(remedy: Remedy) -> Option<Wanted> {
+pub(super) fn wanted(remedy: Remedy) -> Option<Wanted> {
     match remedy {
         Remedy::AskSuspend => Some(Wanted::Suspend),
         Remedy::AskRemove => Some(Wanted::Remove),
@@ -37,39 +39,27 @@ fn wanted(remedy: Remedy) -> Option<Wanted> {
     }
 }
 
-/// Asks the user's provider for what was decided, with the messages that show it.
-pub(super) fn ask(inner: &Inner, subject: &UserUri, step: &Step, decision: &Decision) -> Result<(), Fail> {
-    let Some(wanted) = wanted(step.remedy) else { return Ok(()) };
-    let shown = inner.store.evidence(subject, SHOWN)?;
-    let shown = shown.iter().filter_map(|message| AbusiveMessage::decode(message).ok()).collect();
-    let note = format!("score {:.2}", decision.score);
-    let what = What { wanted, related: step.related, note, evidence: shown };
-    Ok(put(&inner.store, inner.domain(), subject, what, inner.now())?)
-}
-
-/// Asks for what was asked for about a user to be reversed.
-pub(super) fn reverse(store: &Store, hub: &Domain, subject: &UserUri, now: Timestamp) -> Result<(), StoreError> {
-    let what = What { wanted: Wanted::Reversal, related: false, note: String::new(), evidence: Vec::new() };
-    put(store, hub, subject, what, now)
-}
-
 /// What is asked for, and why.
-struct What {
-    wanted: Wanted,
-    related: bool,
-    note: String,
-    evidence: Vec<AbusiveMessage>,
+pub(super) struct What {
+    pub(super) wanted: Wanted,
+    pub(super) related: bool,
+    pub(super) note: String,
 }
 
-fn put(store: &Store, hub: &Domain, subject: &UserUri, what: What, now: Timestamp) -> Result<(), StoreError> {
-    let What { wanted, related, note, evidence } = what;
-    let (id, hub, subject) = (OsEntropy.bits128(), hub.clone(), subject.clone());
+/// A request to a user's provider, which is signed when it is stored; none if this hub has no key for it.
+pub(super) fn asks(hub_keys: &[HubKey], hub: &Domain, subject: &UserUri, what: What, now: Timestamp) -> Option<Asks> {
+    let What { wanted, related, note } = what;
+    let key = hub_keys.iter().find(|key| key.suite == SUITE)?.key.clone();
+    let (hub, subject) = (hub.clone(), subject.clone());
+    let (id, evidence) = (OsEntropy.bits128(), Vec::new());
     let tbs = RemedyRequestTbs { id, hub, subject, wanted, related, made_at: now, note, evidence };
-    let suite = CipherSuite::X25519Aes128Ed25519;
-    let own = tbs.subject.domain() == &tbs.hub;
-    let request = RemedyRequest::sign(tbs, suite, &keys::hub_signer(store, suite)?);
-    let request = request.map_err(|_| StoreError::damaged("a request for a remedy"))?;
-    if own { store.requested(&request, u32::MAX, now).map(drop) } else { store.ask(&request, next_tick(now)) }
+    let shows = if wanted == Wanted::Reversal { 0 } else { SHOWN };
+    Some(Asks { tbs, shows, suite: SUITE, key, due_at: next_tick(now) })
+}
+
+/// A request to take back what was asked for about a user.
+pub(super) fn reversal(hub_keys: &[HubKey], hub: &Domain, subject: &UserUri, now: Timestamp) -> Option<Asks> {
+    asks(hub_keys, hub, subject, What { wanted: Wanted::Reversal, related: false, note: String::new() }, now)
 }
 
 fn next_tick(now: Timestamp) -> Timestamp {

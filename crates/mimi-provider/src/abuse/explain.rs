@@ -3,7 +3,7 @@ use std::fmt::Write;
 use mimi_pseudonym::{Timestamp, UserUri};
 
 use super::Abuse;
-use crate::{Config, StartError, store::Store};
+use crate::{Config, KeyFileError, StartError, keys, store::Store};
 
 /// What speaks against a user in this hub's rooms, what would be decided now, and why: computed from the stored facts, one
 /// fact a line. A provider may run on the same database meanwhile.
@@ -40,8 +40,8 @@ pub fn explain(config: &Config, user: &UserUri, now: Timestamp) -> Result<String
 /// [`StartError`] if the database cannot be read or written.
 pub fn pardon(config: &Config, user: &UserUri, now: Timestamp) -> Result<(), StartError> {
     let store = Store::of(config)?;
-    if store.pardon(user)? {
-        super::ask::reverse(&store, config.domain(), user, now)?;
-    }
+    let keys = keys::hub_keys(&store, config.domain())?;
+    let reversal = super::ask::reversal(&keys, config.domain(), user, now).ok_or(KeyFileError::Tls)?;
+    store.pardon(user, &reversal)?;
     Ok(())
 }

@@ -76,11 +76,14 @@ pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
 fn decide(inner: &Inner, before: Timestamp) -> Result<(), Fail> {
     let (store, ties) = (&inner.store, &inner.ties);
     ties.add_up(store, &inner.abuse.home, before)?;
+    ties.count_conduct(store, before)?;
     let mut heads = BTreeSet::new();
     for account in store.accounts_asked_about(before)? {
         heads.insert(ties.acted_on(store, account)?);
     }
     let heads: Vec<_> = heads.into_iter().collect();
+    let plan = inner.abuse.home.plan();
+    let moments = |names| plan.moments(names, before, &mut OsEntropy);
     for (head, members) in ties.together(store, &heads)? {
         let mut requests = Vec::new();
         for member in &members {
@@ -91,18 +94,15 @@ fn decide(inner: &Inner, before: Timestamp) -> Result<(), Fail> {
         let explanation = if ties.tells() { decision.to_string() } else { "asked for by hubs".to_owned() };
         let related = if decision.related { store.related(head)? } else { Vec::new() };
         let decided = |account, explanation: &str| {
-            let made = decision.remedy.map(|remedy| {
-                let moments = inner.abuse.home.plan().moments(store.names_of(account)?, before, &mut OsEntropy);
-                Ok::<_, Fail>(Decision { account, remedy, explanation: explanation.to_owned(), moments })
-            });
-            made.transpose()
+            let explanation = explanation.to_owned();
+            decision.remedy.map(|remedy| Decision { account, remedy, explanation, moments: &moments })
         };
         for member in members {
-            let mut decisions: Vec<_> = decided(member, &explanation)?.into_iter().collect();
+            let mut decisions: Vec<_> = decided(member, &explanation).into_iter().collect();
             if member == head {
                 let explanation = format!("as related: {explanation}");
                 for other in &related {
-                    decisions.extend(decided(*other, &explanation)?);
+                    decisions.extend(decided(*other, &explanation));
                 }
             }
             store.decide_about(Cause::Asked(member), &decisions, before)?;
@@ -111,7 +111,7 @@ fn decide(inner: &Inner, before: Timestamp) -> Result<(), Fail> {
         let explanation = format!("as related: {explanation}");
         for (other, members) in ties.together(store, &related)? {
             for member in members.into_iter().filter(|member| *member != other) {
-                let decisions: Vec<_> = decided(member, &explanation)?.into_iter().collect();
+                let decisions: Vec<_> = decided(member, &explanation).into_iter().collect();
                 store.decide_about(Cause::Asked(member), &decisions, before)?;
             }
         }

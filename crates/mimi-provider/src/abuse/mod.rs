@@ -6,19 +6,20 @@ mod appeal;
 mod ask;
 mod explain;
 mod home;
+mod leave;
 mod remove;
 mod report;
 mod weigh;
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use mimi_abuse::{
     remedy::HomePolicy,
-    signal::{RateMeter, Table},
+    signal::{RateMeter, SignalKind, Table},
 };
 use mimi_pseudonym::{Entropy, Timestamp, UserUri};
 use tokio::sync::Notify;
@@ -26,9 +27,10 @@ use tokio::sync::Notify;
 pub(crate) use appeal::{appeal, standing};
 pub use explain::{explain, pardon};
 pub(crate) use home::{check_account, requested};
+pub(crate) use leave::check_change;
 pub(crate) use remove::removal;
 pub(crate) use report::{from_device, report};
-pub(crate) use weigh::{facts_of, is_banned, is_clear, noted, own_did, sent};
+pub(crate) use weigh::{facts_of, is_banned, joined, judge, own_did, sends, sent, told, verdict};
 
 use crate::{
     Config, StartError,
@@ -43,11 +45,11 @@ pub(crate) struct Abuse {
     table: Table,
     /// From which the tags of own reporters are derived.
     tags: Hash,
-    messages: Mutex<RateMeter>,
-    joins: Mutex<RateMeter>,
+    messages: Meter<UserUri>,
+    joins: Meter<UserUri>,
     /// Of own accounts, under all their pseudonyms.
-    own_messages: Mutex<RateMeter<AccountId>>,
-    own_joins: Mutex<RateMeter<AccountId>>,
+    own_messages: Meter<AccountId>,
+    own_joins: Meter<AccountId>,
     /// Something was decided.
     news: Notify,
     /// How hubs' requests are decided about.
@@ -66,10 +68,10 @@ impl Abuse {
         Ok(Self {
             table,
             tags: store.secret("reporter tags", &OsEntropy.bits256())?,
-            messages: Mutex::new(RateMeter::new(rates.messages_per_minute, minute)),
-            joins: Mutex::new(RateMeter::new(rates.joins_per_hour, hour)),
-            own_messages: Mutex::new(RateMeter::new(rates.messages_per_minute, minute)),
-            own_joins: Mutex::new(RateMeter::new(rates.joins_per_hour, hour)),
+            messages: Meter::new(rates.messages_per_minute, minute),
+            joins: Meter::new(rates.joins_per_hour, hour),
+            own_messages: Meter::new(rates.messages_per_minute, minute),
+            own_joins: Meter::new(rates.joins_per_hour, hour),
             news: Notify::default(),
             home,
         })
@@ -80,25 +82,38 @@ impl Abuse {
         Ok(store.forget_abuse(now.before(self.table.memory()))?)
     }
 
-    fn sends_too_often(&self, user: &UserUri, now: Timestamp) -> bool {
-        too_often(&self.messages, user, now)
-    }
-
-    fn joins_too_often(&self, user: &UserUri, now: Timestamp) -> bool {
-        too_often(&self.joins, user, now)
-    }
-
-    fn own_sends_too_often(&self, account: AccountId, now: Timestamp) -> bool {
-        too_often(&self.own_messages, &account, now)
-    }
-
-    fn own_joins_too_often(&self, account: AccountId, now: Timestamp) -> bool {
-        too_often(&self.own_joins, &account, now)
+    /// What own accounts do.
+    fn own(&self, kind: SignalKind) -> &Meter<AccountId> {
+        if kind == SignalKind::JoinRate { &self.own_joins } else { &self.own_messages }
     }
 }
 
-fn too_often<Who: Clone + Eq + std::hash::Hash>(meter: &Mutex<RateMeter<Who>>, who: &Who, now: Timestamp) -> bool {
-    meter.lock().unwrap_or_else(PoisonError::into_inner).note(who, now)
+/// Counts how often somebody does something.
+struct Meter<Who>(Mutex<RateMeter<Who>>);
+
+impl<Who: Clone + Eq + std::hash::Hash> Meter<Who> {
+    fn new(most: u32, window: Duration) -> Self {
+        Self(Mutex::new(RateMeter::new(most, window)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, RateMeter<Who>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one more; `true` if that is too often and is not known yet.
+    fn note(&self, who: &Who, now: Timestamp) -> bool {
+        self.lock().note(who, now)
+    }
+
+    /// That it is too often was stored.
+    fn known(&self, who: &Who) {
+        self.lock().known(who);
+    }
+
+    /// What was counted last did not happen.
+    fn take_back(&self, who: &Who) {
+        self.lock().take_back(who);
+    }
 }
 
 /// How hubs' requests are weighed.

@@ -7,7 +7,7 @@ use super::{Requester, for_inbox, for_peers, rooms};
 use crate::{
     abuse,
     fail::Fail,
-    franking::Stamp,
+    franking::{Stamp, Unfit},
     hash,
     provider::Inner,
     store::{Device, Hash, MessageRecord, Submitted},
@@ -42,11 +42,16 @@ pub(crate) async fn submit(
     let fits = in_group(message, &room) && message.epoch() == Some(epoch);
     let may =
         hub.members().count(&sender) > 0 && hub.state().may_send(&sender).is_ok() && !hub.is_user_leaving(&sender);
-    let Some(stamp) = stamp.as_ref().filter(|_| fits && may).cloned() else {
-        let old = message.epoch().is_some_and(|of| of < epoch) && in_group(message, &room);
-        drop(held);
-        let refused = Refused { room, sender, device, hash, stamp, current: old.then_some(epoch) };
-        return inner.blocking(move |inner| refused.answer(inner)).await;
+    let stamp = match stamp {
+        Ok(stamp) if fits && may => stamp,
+        stamp => {
+            let old = message.epoch().is_some_and(|of| of < epoch) && in_group(message, &room);
+            drop(held);
+            let unfranked = fits && may && stamp.as_ref().err() == Some(&Unfit::Uncommitted);
+            let (stamp, current) = (stamp.ok(), old.then_some(epoch));
+            let refused = Refused { room, sender, device, hash, stamp, current, unfranked };
+            return inner.blocking(move |inner| refused.answer(inner)).await;
+        }
     };
     let accepted = inner.now();
     let frank = stamp.at(inner, accepted)?;
@@ -57,17 +62,21 @@ pub(crate) async fn submit(
     let receivers = known.receivers.clone();
     let body = for_inbox(&room, fanout).encode();
     let of = (room.clone(), sender.clone());
-    let record = MessageRecord { room, sender, device, hash, accepted, epoch, outbox, body, receivers, limit };
-    let judge = {
-        let inner = Arc::clone(inner);
-        Box::new(move |facts: &[_]| abuse::is_clear(&inner, facts, accepted))
-    };
-    let stored = inner.store.submit(record, judge);
+    let account = device.as_ref().map(|device| device.account);
+    let too_often = abuse::sends(inner, &room, &sender, account, accepted);
+    let known = too_often.clone();
+    let record =
+        MessageRecord { room, sender, device, hash, accepted, epoch, outbox, body, receivers, limit, too_often };
+    let stored = inner.store.submit(record, abuse::judge(inner, accepted));
     let held = if inner.store.is_shared() { Some(held) } else { None };
     let stored = stored.await;
     let (room, sender) = of;
+    abuse::sent(inner, &sender, account, matches!(stored, Ok(Submitted::Accepted(..))).then_some(&known));
     match stored {
-        Ok(Submitted::Accepted(wake)) => inner.wake(&wake),
+        Ok(Submitted::Accepted(wake, decided)) => {
+            inner.wake(&wake);
+            abuse::told(inner, decided);
+        }
         Ok(Submitted::Before(accepted)) => {
             return Ok(SubmitMessageResponse::Accepted { accepted, frank: stamp.at(inner, accepted)? });
         }
@@ -81,7 +90,6 @@ pub(crate) async fn submit(
         Err(error) => return Err(error.into()),
     }
     drop(held);
-    abuse::sent(inner, &room, &sender, accepted).await?;
     Ok(SubmitMessageResponse::Accepted { accepted, frank })
 }
 
@@ -98,11 +106,13 @@ struct Refused {
     stamp: Option<Stamp>,
     /// The room's epoch, if the message is of an earlier one.
     current: Option<u64>,
+    /// Nothing else stands against it than that the room wants a commitment.
+    unfranked: bool,
 }
 
 impl Refused {
     fn answer(self, inner: &Inner) -> Result<SubmitMessageResponse, Fail> {
-        let Self { room, sender, device, hash, stamp, current } = self;
+        let Self { room, sender, device, hash, stamp, current, unfranked } = self;
         if let Some(device) = device
             && let Some(stands_against_it) = inner.store.may_speak(&device, &room, &sender, inner.now())?
         {
@@ -112,6 +122,9 @@ impl Refused {
             && let Some(accepted) = inner.store.accepted_at(&room, &hash)?
         {
             return Ok(SubmitMessageResponse::Accepted { accepted, frank: stamp.at(inner, accepted)? });
+        }
+        if unfranked {
+            return Err(Problem::Unfranked.into());
         }
         Ok(match current {
             Some(current_epoch) => SubmitMessageResponse::EpochTooOld { current_epoch },

@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, sync::Arc};
 
-use mimi_mls::{AcceptedCommit, Admission, CommitBundle, CommitRefusal, HubProposals, HubRoom};
+use mimi_mls::{AcceptedCommit, Admission, CommitBundle, CommitRefusal, HubProposals, HubRoom, Moderated};
 use mimi_pseudonym::{Domain, PublicKey, RoomUri, Timestamp, Wire};
 use mimi_room::{Members, RoomPurpose};
 use mimi_wire::{
@@ -262,11 +262,7 @@ fn store(inner: &Inner, hub: &HubRoom, taken: Taken<'_>) -> Result<(), Fail> {
     });
     let welcome = welcome.map(|welcome| for_inbox(room, welcome));
     let newcomer = joined.as_ref().map(|joined| joined.user);
-    // In a room that connects, or that people knock in, to remove somebody is how it ends, and says nothing against anybody.
-    let moderated = match hub.state().purpose() {
-        RoomPurpose::Ordinary => accepted.moderated.as_slice(),
-        _ => &[],
-    };
+    let moderated = against_somebody(hub.state().purpose(), &accepted.moderated);
     let facts = abuse::facts_of(inner, room, moderated, newcomer, now);
     let record = CommitRecord {
         room,
@@ -286,13 +282,25 @@ fn store(inner: &Inner, hub: &HubRoom, taken: Taken<'_>) -> Result<(), Fail> {
         joined,
         gone: &gone,
         facts: &facts,
+        judge: &|subject, facts| abuse::verdict(inner, subject, facts, now),
     };
-    inner.wake(&inner.store.accept_commit(&record)?);
-    // It is accepted: what is not decided now is decided with the next fact.
-    if let Err(error) = abuse::noted(inner, room, &facts) {
-        inner.log.fault(format_args!("abuse: {error}"));
+    let stored = inner.store.accept_commit(&record);
+    if let Some(user) = newcomer {
+        abuse::joined(inner, user, stored.is_ok());
     }
+    let (wake, decided) = stored?;
+    inner.wake(&wake);
+    abuse::told(inner, decided);
     Ok(())
+}
+
+/// What participants have done to others, where that says something against anybody. In a room that connects, or that people
+/// knock in, to remove somebody is how it ends.
+fn against_somebody(purpose: RoomPurpose, moderated: &[Moderated]) -> &[Moderated] {
+    match purpose {
+        RoomPurpose::Ordinary => moderated,
+        _ => &[],
+    }
 }
 
 fn welcome_message(welcome: Welcome, now: Timestamp, accepted: &AcceptedCommit) -> FanoutMessage {
@@ -358,6 +366,17 @@ mod tests {
             let response = response(&refusal);
             assert_eq!(response.outcome, UpdateOutcome::NotAllowed);
             assert!(!response.description.is_empty() && !response.description.contains("mimi:"));
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_connection_or_of_a_knock_is_no_kick() {
+        let user = |name: &str| format!("mimi://a.example/u/{name}").parse().unwrap();
+        let kick = Moderated { by: user("alice"), of: user("bob"), what: mimi_mls::Moderation::Kick };
+        let moderated = [kick];
+        assert_eq!(against_somebody(RoomPurpose::Ordinary, &moderated), moderated);
+        for purpose in [RoomPurpose::Connection, RoomPurpose::Knock] {
+            assert_eq!(against_somebody(purpose, &moderated), []);
         }
     }
 }

@@ -3,7 +3,10 @@ use std::{fs, path::Path};
 use mimi_pseudonym::{Timestamp, UserUri, Wire};
 use mimi_tie::{
     Tie, TieRow,
-    break_glass::{CheckedSeal, Checkpoint, Entry, OpeningRequest, OpeningShare, SealedAccount, Witness, open},
+    break_glass::{
+        CheckedSeal, Checkpoint, Entry, Evidence, LoggedEntry, OpeningRequest, OpeningShare, SealedAccount, Witness,
+        open,
+    },
     operators::{Operator as KeyHolder, OperatorsKey, Purpose, Threshold, deal},
 };
 
@@ -61,15 +64,21 @@ pub fn give_share(
 ) -> Result<(), OperateError> {
     let holder = read_operator(operator)?;
     let request = OpeningRequest::decode(&read(request)?).map_err(tie)?;
+    let entry = check_entry(witness, &request.evidence, now)?;
+    let seal = request.sealed.check(&request.pseudonym, holder.key()).map_err(tie)?;
+    let given = holder.grant(&seal, &entry, &mut OsEntropy).map_err(tie)?;
+    write(share, &given.encode())
+}
+
+/// Checks the entry against what an operator has seen of the log, and remembers how far that goes.
+pub(super) fn check_entry(witness: &Path, evidence: &Evidence, now: Timestamp) -> Result<LoggedEntry, OperateError> {
     let mut seen = match witness.exists() {
         true => Witness::restore(Checkpoint::decode(&read(witness)?).map_err(tie)?),
         false => Witness::NEW,
     };
-    let entry = seen.check(&request.evidence, now).map_err(tie)?;
+    let entry = seen.check(evidence, now).map_err(tie)?;
     fs::write(witness, format!("{}\n", hex(&seen.seen().encode()))).map_err(|error| file(witness, error))?;
-    let seal = request.sealed.check(&request.pseudonym, holder.key()).map_err(tie)?;
-    let given = holder.grant(&seal, &entry, &mut OsEntropy).map_err(tie)?;
-    write(share, &given.encode())
+    Ok(entry)
 }
 
 impl Operator {

@@ -38,14 +38,23 @@ impl Operator {
     /// # Errors
     /// [`OperateError::Unknown`] if there is none of this name, [`OperateError::Start`].
     pub fn set_remedy(&self, name: &str, remedy: Option<HomeRemedy>, now: Timestamp) -> Result<(), OperateError> {
+        self.decide(&self.together(name)?, remedy, now, now)
+    }
+
+    /// Decides the same about each of these accounts, and dates it.
+    pub(super) fn decide(
+        &self,
+        accounts: &[AccountId],
+        remedy: Option<HomeRemedy>,
+        now: Timestamp,
+        dated: Timestamp,
+    ) -> Result<(), OperateError> {
         let plan = home_policy(&self.config)?.plan();
-        for account in self.together(name)? {
-            let mut decisions = Vec::new();
-            if let Some(remedy) = remedy {
-                let moments = plan.moments(self.store.names_of(account)?, now, &mut OsEntropy);
-                decisions.push(Decision { account, remedy, explanation: "by the operator".into(), moments });
-            }
-            self.store.decide_about(Cause::Operator(account), &decisions, now)?;
+        let moments = |names| plan.moments(names, now, &mut OsEntropy);
+        for account in accounts.iter().copied() {
+            let explanation = "by the operator".to_owned();
+            let decision = remedy.map(|remedy| Decision { account, remedy, explanation, moments: &moments });
+            self.store.decide_about(Cause::Operator(account), &Vec::from_iter(decision), dated)?;
         }
         Ok(())
     }

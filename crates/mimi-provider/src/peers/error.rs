@@ -58,6 +58,7 @@ impl From<PeerError> for Fail {
                 | Problem::UnknownKeyPackageRef
                 | Problem::Forbidden
                 | Problem::SignatureInvalid
+                | Problem::Unfranked
                 | Problem::RateLimited => problem,
                 _ => Problem::Unavailable,
             },

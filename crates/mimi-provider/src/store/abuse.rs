@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
-use mimi_abuse::signal::{Fact, SignalKind, Source, Step};
-use mimi_pseudonym::{RoomUri, Timestamp, UserUri};
+use mimi_abuse::{
+    remedy::{RemedyRequest, RemedyRequestTbs},
+    signal::{Fact, Remedy as StepRemedy, SignalKind, Source, Step},
+};
+use mimi_pseudonym::{CipherSuite, RoomUri, SigningKey, Timestamp, UserUri};
+use mimi_wire::{AbusiveMessage, Wire};
 
 use super::{
     Hash, Store, StoreError,
     database::{Db, Row},
-    parsed, timestamp,
+    parsed,
+    remedies::{ask, requested},
+    timestamp,
 };
 
 /// Messages that are kept of one user as evidence.
@@ -23,6 +29,28 @@ pub(crate) struct Evidence {
     pub(crate) accepted: Timestamp,
 }
 
+/// What is to be decided about a user, by all that speaks against it.
+pub(crate) struct Verdict {
+    pub(crate) step: Step,
+    pub(crate) explanation: String,
+    /// What the user's provider is asked for, if that is part of it.
+    pub(crate) asks: Option<Asks>,
+}
+
+/// Says what is to be decided about a user. It is asked in the transaction in which a fact is stored, perhaps several times.
+pub(crate) type Judge<'a> = dyn Fn(&UserUri, &[Fact]) -> Option<Verdict> + Send + 'a;
+
+/// A request for a remedy that is to be signed, once the messages are known that it shows.
+pub(crate) struct Asks {
+    pub(crate) tbs: RemedyRequestTbs,
+    /// So many messages at most.
+    pub(crate) shows: u16,
+    pub(crate) suite: CipherSuite,
+    pub(crate) key: SigningKey,
+    /// When it goes out.
+    pub(crate) due_at: Timestamp,
+}
+
 /// Something that was decided and waits to be carried out.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Decided {
@@ -33,16 +61,22 @@ pub(crate) struct Decided {
 }
 
 impl Store {
-    /// Adds a fact and the messages that show it, and gives back every fact about the user. A fact of the same kind and
-    /// source takes the place of an earlier one.
-    pub(crate) fn note_fact(
+    /// Adds a fact that nothing is decided from. A fact of the same kind and source takes the place of an earlier one.
+    pub(crate) fn note_fact(&self, subject: &UserUri, fact: &Fact) -> Result<(), StoreError> {
+        self.write(|db| note(db, subject, fact))
+    }
+
+    /// Adds a fact and the messages that show it, and decides in the same transaction from all that speaks against the user: of
+    /// two facts that come at once, one is decided from before the other is known. Gives what was decided that was not before.
+    pub(crate) fn weigh(
         &self,
         subject: &UserUri,
+        room: &RoomUri,
         fact: &Fact,
         evidence: &[Evidence],
-    ) -> Result<Vec<Fact>, StoreError> {
+        judge: &Judge<'_>,
+    ) -> Result<Option<StepRemedy>, StoreError> {
         self.write(|db| {
-            note(db, subject, fact)?;
             for Evidence { reference, room, message, accepted } in evidence {
                 let kept = "SELECT COUNT(*) FROM abuse_evidence WHERE subject = ?1";
                 if db.one(kept, [subject.as_str()])?.get::<i64>(0)? >= EVIDENCE_MAX {
@@ -54,7 +88,7 @@ impl Store {
                     (reference, subject.as_str(), room.as_str(), message, *accepted),
                 )?;
             }
-            facts(db, subject)
+            note_and_decide(db, subject, room, fact, judge)
         })
     }
 
@@ -64,30 +98,9 @@ impl Store {
     }
 
     /// The messages that are kept of a user as evidence, the latest first; at most so many.
+    #[cfg(test)]
     pub(crate) fn evidence(&self, subject: &UserUri, most: u16) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.read(|db| {
-            let latest = "SELECT message FROM abuse_evidence WHERE subject = ?1 ORDER BY at DESC LIMIT ?2";
-            db.column(latest, (subject.as_str(), most))
-        })
-    }
-
-    /// Writes down a decision, once for each user, room and step. Returns whether it is new.
-    pub(crate) fn decide(
-        &self,
-        subject: &UserUri,
-        room: &RoomUri,
-        step: &Step,
-        explanation: &str,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        self.write(|db| {
-            let new = db.execute(
-                "INSERT INTO abuse_decisions (subject, room, remedy, hours, explanation, decided_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (subject, room, remedy, hours) DO NOTHING",
-                (subject.as_str(), room.as_str(), step.remedy.name(), step.hours.unwrap_or_default(), explanation, now),
-            )?;
-            Ok(new > 0)
-        })
+        self.read(|db| evidence(db, subject, most))
     }
 
     /// What was decided and has not been carried out.
@@ -123,13 +136,17 @@ impl Store {
         self.look(|db| Ok(db.row(question, (subject.as_str(), room.as_str()))?.is_some()))
     }
 
-    /// Forgets all that speaks against a user and all that was decided. Returns whether its provider was asked for anything.
-    pub(crate) fn pardon(&self, subject: &UserUri) -> Result<bool, StoreError> {
+    /// Forgets all that speaks against a user and all that was decided. If its provider was asked for anything, it is asked to
+    /// take that back. Returns whether it was.
+    pub(crate) fn pardon(&self, subject: &UserUri, reversal: &Asks) -> Result<bool, StoreError> {
         self.write(|db| {
             let asked = "SELECT 1 FROM abuse_decisions WHERE subject = ?1 AND remedy LIKE 'ask%'";
             let asked = db.row(asked, [subject.as_str()])?.is_some();
             for table in ["abuse_facts", "abuse_evidence", "abuse_decisions"] {
                 db.execute(&format!("DELETE FROM {table} WHERE subject = ?1"), [subject.as_str()])?;
+            }
+            if asked {
+                put(db, reversal)?;
             }
             Ok(asked)
         })
@@ -155,6 +172,48 @@ pub(super) fn decided_about(db: Db<'_>, subject: &UserUri, room: &RoomUri) -> Re
         until = until.max(Some(timestamp(row.get(0)?).after(hours)));
     }
     Ok(until)
+}
+
+/// Adds a fact about a user, in the transaction of what it is about, and decides from all that speaks against the user: each
+/// step once for each user and room. Gives what was decided that was not before.
+pub(super) fn note_and_decide(
+    db: Db<'_>,
+    subject: &UserUri,
+    room: &RoomUri,
+    fact: &Fact,
+    judge: &Judge<'_>,
+) -> Result<Option<StepRemedy>, StoreError> {
+    note(db, subject, fact)?;
+    let Some(Verdict { step, explanation, asks }) = judge(subject, &facts(db, subject)?) else { return Ok(None) };
+    let (remedy, hours) = (step.remedy.name(), step.hours.unwrap_or_default());
+    let new = db.execute(
+        "INSERT INTO abuse_decisions (subject, room, remedy, hours, explanation, decided_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (subject, room, remedy, hours) DO NOTHING",
+        (subject.as_str(), room.as_str(), remedy, hours, &explanation, fact.at),
+    )?;
+    if new == 0 {
+        return Ok(None);
+    }
+    if let Some(asks) = asks {
+        put(db, &asks)?;
+    }
+    Ok(Some(step.remedy))
+}
+
+/// Signs a request with the messages that are kept, and puts it on its way; if the user is one of ours, where it arrives.
+fn put(db: Db<'_>, asks: &Asks) -> Result<(), StoreError> {
+    let mut tbs = asks.tbs.clone();
+    let shown = evidence(db, &tbs.subject, asks.shows)?;
+    tbs.evidence = shown.iter().filter_map(|message| AbusiveMessage::decode(message).ok()).collect();
+    let (own, at) = (tbs.subject.domain() == &tbs.hub, tbs.made_at);
+    let request = RemedyRequest::sign(tbs, asks.suite, &asks.key);
+    let request = request.map_err(|_| StoreError::damaged("a request for a remedy"))?;
+    if own { requested(db, &request, u32::MAX, at).map(drop) } else { ask(db, &request, asks.due_at) }
+}
+
+fn evidence(db: Db<'_>, subject: &UserUri, most: u16) -> Result<Vec<Vec<u8>>, StoreError> {
+    let latest = "SELECT message FROM abuse_evidence WHERE subject = ?1 ORDER BY at DESC LIMIT ?2";
+    db.column(latest, (subject.as_str(), most))
 }
 
 /// Adds a fact about a user, in the transaction of what it is about.

@@ -32,14 +32,17 @@ impl Cause {
 }
 
 /// What is done about an account, and why. The explanation names no user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Decision {
+#[derive(Clone)]
+pub(crate) struct Decision<'a> {
     pub(crate) account: AccountId,
     pub(crate) remedy: HomeRemedy,
     pub(crate) explanation: String,
-    /// For each name of the account the moment from which on it shows.
-    pub(crate) moments: Vec<(UserUri, Timestamp)>,
+    /// Draws for each name of the account the moment from which on it shows.
+    pub(crate) moments: &'a Moments<'a>,
 }
+
+/// Draws a moment for each of some names.
+pub(crate) type Moments<'a> = dyn Fn(Vec<UserUri>) -> Vec<(UserUri, Timestamp)> + 'a;
 
 /// A decision or an appeal, as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +56,12 @@ pub(crate) struct AboutAccount {
 impl Store {
     /// Writes down what was decided for one cause: in place of all that was decided for it before, about whatever accounts.
     /// A name that has its moment already keeps it.
-    pub(crate) fn decide_about(&self, cause: Cause, decisions: &[Decision], now: Timestamp) -> Result<(), StoreError> {
+    pub(crate) fn decide_about(
+        &self,
+        cause: Cause,
+        decisions: &[Decision<'_>],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write(|db| {
             let before = match cause {
                 Cause::Operator(account) => vec![account.number()],
@@ -73,10 +81,11 @@ impl Store {
                      explanation = excluded.explanation, decided_at = excluded.decided_at",
                     (account.number(), cause.number(), remedy.name(), explanation, now),
                 )?;
-                for (name, due_at) in moments {
+                // Whatever names it has by now: no more come to it from here on.
+                for (name, due_at) in moments(names(db, *account)?) {
                     let insert = "INSERT INTO silenced_users (subject, due_at) VALUES (?1, ?2) \
                                   ON CONFLICT (subject) DO NOTHING";
-                    db.execute(insert, (name.as_str(), *due_at))?;
+                    db.execute(insert, (name.as_str(), due_at))?;
                 }
                 follow(db, *account)?;
             }
@@ -86,13 +95,7 @@ impl Store {
 
     /// Whether something was decided about an account.
     pub(crate) fn is_suspended(&self, account: AccountId) -> Result<bool, StoreError> {
-        let question = "SELECT 1 FROM account_decisions WHERE account = ?1 LIMIT 1";
-        self.look(|db| Ok(db.row(question, [account.number()])?.is_some()))
-    }
-
-    /// The names of an account: its own, and its pseudonyms.
-    pub(crate) fn names_of(&self, account: AccountId) -> Result<Vec<UserUri>, StoreError> {
-        self.read(|db| names(db, account))
+        self.look(|db| is_suspended(db, account))
     }
 
     /// The account of this name, if there is one.
@@ -222,6 +225,11 @@ impl Store {
             Ok(true)
         })
     }
+}
+
+pub(super) fn is_suspended(db: Db<'_>, account: AccountId) -> Result<bool, StoreError> {
+    let question = "SELECT 1 FROM account_decisions WHERE account = ?1 LIMIT 1";
+    Ok(db.row(question, [account.number()])?.is_some())
 }
 
 /// The accounts about which something was decided because of what was asked about one.

@@ -23,13 +23,18 @@ pub(crate) struct Deleted {
 }
 
 /// Statements that take an account's number.
-const OF_ACCOUNT: [&str; 11] = [
+const OF_ACCOUNT: [&str; 16] = [
     "DELETE FROM profile_fields WHERE account = ?1",
     "DELETE FROM enrolments WHERE account = ?1",
     "DELETE FROM consent_requests WHERE account = ?1",
     "DELETE FROM tie_quota WHERE account = ?1",
     "DELETE FROM tie_counted WHERE account = ?1",
     "DELETE FROM tie_seats WHERE account = ?1",
+    "DELETE FROM tie_lists WHERE account = ?1",
+    "DELETE FROM tie_list_marks WHERE account = ?1",
+    "DELETE FROM tie_questions WHERE account = ?1",
+    "DELETE FROM tie_waiting WHERE account = ?1",
+    "DELETE FROM tie_granted WHERE account = ?1",
     "DELETE FROM account_decisions WHERE account = ?1",
     "DELETE FROM related_accounts WHERE account = ?1",
     "DELETE FROM appeals WHERE account = ?1",

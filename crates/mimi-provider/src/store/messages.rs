@@ -1,13 +1,13 @@
 //! A message on its way into a room of this hub: everything that is looked up about it and everything that is stored of it
 //! is one transition.
 
-use mimi_abuse::signal::Fact;
+use mimi_abuse::signal::{Fact, Remedy as StepRemedy};
 use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, UserUri};
 
 use super::{
     Device, Hash, Store, StoreError, Wake,
-    abuse::{decided_about, facts},
-    accounts::owns,
+    abuse::{Judge, decided_about, facts, note, note_and_decide},
+    accounts::{owns, profile},
     database::{Db, Isolation},
     delivery::put_in_outbox,
     mail::{is_in_room, put_in_inboxes, put_in_inboxes_of},
@@ -35,13 +35,24 @@ pub(crate) struct MessageRecord {
     pub(crate) receivers: Option<Vec<ClientUri>>,
     /// How many messages the sender may send, if it is a guest.
     pub(crate) limit: Option<u32>,
+    /// What it says about users that there is one message more.
+    pub(crate) too_often: TooOften,
+}
+
+/// That users send faster than people do: noted with the message by which they do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TooOften {
+    /// Against the sender, as the rooms of this hub know it.
+    pub(crate) sender: Option<Fact>,
+    /// Against the account of the device that sends it.
+    pub(crate) account: Option<Fact>,
 }
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Submitted {
-    /// It is stored.
-    Accepted(Wake),
+    /// It is stored; and perhaps it was decided to do something about its sender.
+    Accepted(Wake, Option<StepRemedy>),
     /// It was accepted before, at that time.
     Before(Timestamp),
     /// The device is not in the room.
@@ -54,9 +65,6 @@ pub(crate) enum Submitted {
     NotAllowed,
 }
 
-/// Says of what speaks against a user whether it may send nevertheless.
-pub(crate) type Judge = Box<dyn Fn(&[Fact]) -> bool + Send>;
-
 impl Store {
     /// Stores an application message that a hub takes, if what is known of its sender does not stand against it. Handed over
     /// before this returns.
@@ -67,9 +75,12 @@ impl Store {
     pub(crate) fn submit(
         &self,
         record: MessageRecord,
-        judge: Judge,
+        judge: Box<Judge<'static>>,
     ) -> impl Future<Output = Result<Submitted, StoreError>> + Send + 'static {
-        self.soon(Isolation::Locking, move |db| submit(db, &record, &judge))
+        // The message alone holds what it depends on. From what is said of users is decided as if nothing else went on.
+        let alone = record.too_often.sender.is_some();
+        let isolation = if alone { Isolation::Serializable } else { Isolation::Locking };
+        self.soon(isolation, move |db| submit(db, &record, &*judge))
     }
 
     /// What stands against it that a device of ours sends something to a room of another hub.
@@ -90,7 +101,7 @@ impl Store {
 
     #[cfg(test)]
     pub(crate) fn submit_now(&self, record: &MessageRecord) -> Result<Submitted, StoreError> {
-        self.write_holding(|db| submit(db, record, &|_: &[Fact]| true))
+        self.write_holding(|db| submit(db, record, &|_: &UserUri, _: &[Fact]| None))
     }
 }
 
@@ -117,7 +128,7 @@ fn speaks(
     Ok(is_silenced(db, sender, now)?.then_some(Submitted::Silenced))
 }
 
-fn submit(db: Db<'_>, record: &MessageRecord, judge: &dyn Fn(&[Fact]) -> bool) -> Result<Submitted, StoreError> {
+fn submit(db: Db<'_>, record: &MessageRecord, judge: &Judge<'_>) -> Result<Submitted, StoreError> {
     let MessageRecord { room, sender, accepted, .. } = record;
     if let Some(device) = &record.device
         && let Some(refused) = speaks(db, device, room, sender, *accepted)?
@@ -138,7 +149,7 @@ fn submit(db: Db<'_>, record: &MessageRecord, judge: &dyn Fn(&[Fact]) -> bool) -
     }
     if row.get::<i64>(2)? > 0
         && let Some(until) = decided_about(db, sender, room)?
-        && (*accepted < until || !judge(&facts(db, sender)?))
+        && (*accepted < until || judge(sender, &facts(db, sender)?).is_some())
     {
         return Ok(Submitted::NotAllowed);
     }
@@ -156,5 +167,13 @@ fn submit(db: Db<'_>, record: &MessageRecord, judge: &dyn Fn(&[Fact]) -> bool) -
         Some(receivers) => put_in_inboxes_of(db, room, receivers, &record.body)?,
         None => put_in_inboxes(db, room, &record.body)?,
     };
-    Ok(Submitted::Accepted(Wake { devices, peers }))
+    let TooOften { sender: against_sender, account: against_account } = &record.too_often;
+    let decided = match against_sender {
+        Some(fact) => note_and_decide(db, sender, room, fact, judge)?,
+        None => None,
+    };
+    if let (Some(device), Some(fact)) = (&record.device, against_account) {
+        note(db, &profile(db, device.account)?.user, fact)?;
+    }
+    Ok(Submitted::Accepted(Wake { devices, peers }, decided))
 }

@@ -32,15 +32,9 @@ pub(crate) enum Taken {
 
 impl Store {
     /// Puts a request where it waits to be sent.
+    #[cfg(test)]
     pub(crate) fn ask(&self, request: &RemedyRequest, due_at: Timestamp) -> Result<(), StoreError> {
-        let tbs = request.tbs();
-        self.write(|db| {
-            db.execute(
-                "INSERT INTO remedy_outbox (id, peer, body, due_at) VALUES (?1, ?2, ?3, ?4)",
-                (&tbs.id, tbs.subject.domain().as_str(), &request.encode(), due_at),
-            )?;
-            Ok(())
-        })
+        self.write(|db| ask(db, request, due_at))
     }
 
     /// The requests whose time has come, at most 64.
@@ -69,32 +63,7 @@ impl Store {
     /// Keeps a request that came in, once; whether there is such a user is not looked at. Of a hub that has sent more than
     /// `budget` within a day nothing more is kept.
     pub(crate) fn requested(&self, request: &RemedyRequest, budget: u32, now: Timestamp) -> Result<Taken, StoreError> {
-        let tbs = request.tbs();
-        self.write(|db| {
-            let known = "SELECT 1 FROM remedy_requests WHERE hub = ?1 AND id = ?2";
-            if db.row(known, (tbs.hub.as_str(), &tbs.id))?.is_some() {
-                return Ok(Taken::Kept);
-            }
-            let today = "SELECT COUNT(*) FROM remedy_requests WHERE hub = ?1 AND received_at > ?2";
-            if db.one(today, (tbs.hub.as_str(), now.before(DAY)))?.get::<i64>(0)? >= i64::from(budget) {
-                return Ok(Taken::OverBudget);
-            }
-            db.execute(
-                "INSERT INTO remedy_requests (hub, id, subject, wanted, with_evidence, received_at, body, related) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                (
-                    tbs.hub.as_str(),
-                    &tbs.id,
-                    tbs.subject.as_str(),
-                    tbs.wanted.code(),
-                    !tbs.evidence.is_empty(),
-                    now,
-                    &request.encode(),
-                    tbs.related,
-                ),
-            )?;
-            Ok(Taken::Kept)
-        })
+        self.write(|db| requested(db, request, budget, now))
     }
 
     /// The accounts about which something was asked before a moment that has not been decided.
@@ -136,6 +105,42 @@ impl Store {
             Ok(())
         })
     }
+}
+
+pub(super) fn ask(db: Db<'_>, request: &RemedyRequest, due_at: Timestamp) -> Result<(), StoreError> {
+    let tbs = request.tbs();
+    db.execute(
+        "INSERT INTO remedy_outbox (id, peer, body, due_at) VALUES (?1, ?2, ?3, ?4)",
+        (&tbs.id, tbs.subject.domain().as_str(), &request.encode(), due_at),
+    )?;
+    Ok(())
+}
+
+pub(super) fn requested(db: Db<'_>, request: &RemedyRequest, budget: u32, now: Timestamp) -> Result<Taken, StoreError> {
+    let tbs = request.tbs();
+    let known = "SELECT 1 FROM remedy_requests WHERE hub = ?1 AND id = ?2";
+    if db.row(known, (tbs.hub.as_str(), &tbs.id))?.is_some() {
+        return Ok(Taken::Kept);
+    }
+    let today = "SELECT COUNT(*) FROM remedy_requests WHERE hub = ?1 AND received_at > ?2";
+    if db.one(today, (tbs.hub.as_str(), now.before(DAY)))?.get::<i64>(0)? >= i64::from(budget) {
+        return Ok(Taken::OverBudget);
+    }
+    db.execute(
+        "INSERT INTO remedy_requests (hub, id, subject, wanted, with_evidence, received_at, body, related) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        (
+            tbs.hub.as_str(),
+            &tbs.id,
+            tbs.subject.as_str(),
+            tbs.wanted.code(),
+            !tbs.evidence.is_empty(),
+            now,
+            &request.encode(),
+            tbs.related,
+        ),
+    )?;
+    Ok(Taken::Kept)
 }
 
 /// Whether the moment of a name has come from which on nothing is sent under it.

@@ -1,13 +1,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use mimi_abuse::signal::Fact;
+use mimi_abuse::signal::{Fact, Remedy as StepRemedy};
 use mimi_mls::MAX_LIFETIME_SECS;
 use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, UserUri, Wire};
 use mimi_wire::{KeyPackageRef, local::InboxBody};
 
 use super::{
-    Device, DeviceId, Hash, Store, StoreError, Wake,
-    abuse::note,
+    AccountId, Device, DeviceId, Hash, Store, StoreError, Wake,
+    abuse::{Judge, note_and_decide},
     accounts::device_of,
     database::Db,
     delivery::put_in_outbox,
@@ -82,6 +82,8 @@ pub(crate) struct CommitRecord<'a> {
     pub(crate) gone: &'a [UserUri],
     /// What it says about users.
     pub(crate) facts: &'a [(UserUri, Fact)],
+    /// Decides from that.
+    pub(crate) judge: &'a Judge<'a>,
 }
 
 /// What has to be stored when a client has joined by an external commit.
@@ -185,17 +187,24 @@ impl Store {
         })
     }
 
+    /// How many clients of an account are in a room.
+    pub(crate) fn clients_in_room(&self, account: AccountId, room: &RoomUri) -> Result<u64, StoreError> {
+        let question = "SELECT COUNT(*) FROM room_clients r JOIN devices d ON d.id = r.device \
+                        WHERE r.room = ?1 AND d.account = ?2";
+        self.look(|db| db.one(question, (room.as_str(), account.number()))?.get(0))
+    }
+
     /// Whether a device has a client in a room.
     pub(crate) fn is_in_room(&self, device: &Device, room: &RoomUri) -> Result<bool, StoreError> {
         self.look(|db| is_in_room(db, room, device.id))
     }
 
-    /// Stores a commit that the hub accepts, with everything that follows from it.
+    /// Stores a commit that the hub accepts, with everything that follows from it, and gives what was decided about users.
     ///
     /// # Errors
     /// [`StoreError::is_stale`] if the room is no longer in the epoch before, has accepted this commit already, or one of
     /// the KeyPackages was used meanwhile: nothing is stored then.
-    pub(crate) fn accept_commit(&self, record: &CommitRecord<'_>) -> Result<Wake, StoreError> {
+    pub(crate) fn accept_commit(&self, record: &CommitRecord<'_>) -> Result<(Wake, Vec<StepRemedy>), StoreError> {
         let room = record.room;
         let epoch = i64::try_from(record.epoch).map_err(|_| StoreError::damaged("epoch"))?;
         let body = record.commit.encode();
@@ -224,7 +233,10 @@ impl Store {
             for user in record.gone {
                 forget_guest(db, room, user)?;
             }
-            record.facts.iter().try_for_each(|(user, fact)| note(db, user, fact))?;
+            let mut decided = Vec::new();
+            for (user, fact) in record.facts {
+                decided.extend(note_and_decide(db, user, room, fact, record.judge)?);
+            }
             for (reference, _) in record.added.iter().filter(|(reference, _)| !record.reusable.contains(reference)) {
                 let insert =
                     "INSERT INTO used_key_packages (ref, used_at) VALUES (?1, ?2) ON CONFLICT (ref) DO NOTHING";
@@ -240,7 +252,7 @@ impl Store {
                 part(db, room, client)?;
             }
             devices.extend(welcome(db, record)?);
-            Ok(Wake { devices, peers })
+            Ok((Wake { devices, peers }, decided))
         })
     }
 

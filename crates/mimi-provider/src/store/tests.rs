@@ -116,7 +116,9 @@ contract! {
     an_event_goes_when_all_have_taken_it,
 }
 
+mod abuse;
 mod deletion;
+mod questions;
 mod remedies;
 
 const ANY: Draw = Draw { period: 0, allowed: None };
@@ -361,6 +363,7 @@ fn message(store: &Store, name: &str, epoch: u64, number: u16) -> Result<Submitt
         body,
         receivers,
         limit,
+        too_often: TooOften::default(),
     };
     store.submit_now(&record)
 }
@@ -400,6 +403,7 @@ fn empty_commit<'a>(room: &'a RoomUri, epoch: u64, commit: &'a InboxBody) -> Com
         joined: None,
         gone: &[],
         facts: &[],
+        judge: &|_, _| None,
     }
 }
 
@@ -424,7 +428,7 @@ fn commit_with(
         reusable,
         ..empty_commit(&room, epoch, &body)
     };
-    store.accept_commit(&record)
+    store.accept_commit(&record).map(|(wake, _)| wake)
 }
 
 fn a_commit_is_stored_whole_and_survives_a_restart(place: &Place) {
@@ -585,7 +589,7 @@ fn a_room_goes_on_once_from_each_epoch(place: &Place) {
 /// Not accepted before, not even at the same moment.
 fn is_new(submitted: Result<Submitted, StoreError>) -> bool {
     match submitted {
-        Ok(Submitted::Accepted(_)) => true,
+        Ok(Submitted::Accepted(..)) => true,
         Ok(Submitted::Before(NOW)) => false,
         Err(error) if error.is_stale() => false,
         other => panic!("{other:?}"),
@@ -768,7 +772,7 @@ fn a_token_is_spent_once_whoever_asks(place: &Place) {
 fn a_pseudonym_with_its_own_device_draws_nothing(place: &Place) {
     let store = place.open();
     let alice = alice(&store);
-    let entry = TieEntry { found_by: vec![1; 32], tie: vec![2; 9] };
+    let entry = TieEntry { found_by: vec![1; 32], tie: vec![2; 9], listed: None };
     let draw = Draw { period: 1, allowed: Some(1) };
     assert_eq!(refused(store.detach(alice.account, &pseudonym(2), &new_device(2), &entry, draw)), None);
     assert_eq!(store.tie(&[1; 32]).unwrap(), Some(vec![2; 9]));
@@ -779,7 +783,7 @@ fn a_pseudonym_with_its_own_device_draws_nothing(place: &Place) {
     assert!(!store.owns(alice.account, &pseudonym(2)).unwrap());
     assert_eq!(refused(store.draw_tokens(&detached, 1, &[1; 32], ANY)), Some(Problem::Forbidden));
     assert_eq!(refused(store.assign_pseudonyms(&detached, &[pseudonym(3)], None, ANY)), Some(Problem::Forbidden));
-    let other = TieEntry { found_by: vec![3; 32], tie: vec![] };
+    let other = TieEntry { found_by: vec![3; 32], tie: vec![], listed: None };
     let over = store.detach(alice.account, &pseudonym(4), &new_device(4), &other, draw);
     assert_eq!(refused(over), Some(Problem::OverQuota));
     assert!(store.device_by_token(&[4; 32]).unwrap().is_none(), "nothing of it was stored");

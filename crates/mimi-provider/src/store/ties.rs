@@ -7,7 +7,10 @@ use super::{
     AccountId, Device, Hash, NewDevice, Store, StoreError,
     accounts::{insert_account, insert_device, profile},
     database::Db,
+    decisions::is_suspended,
+    lists::{Listed, add_to_list},
     next_number, parsed,
+    questions::granted,
 };
 use crate::fail::Fail;
 
@@ -24,6 +27,8 @@ pub(crate) struct Draw {
 pub(crate) struct TieEntry {
     pub(crate) found_by: Vec<u8>,
     pub(crate) tie: Vec<u8>,
+    /// What stands beside the account, and is sealed.
+    pub(crate) listed: Option<Listed>,
 }
 
 impl Store {
@@ -82,6 +87,9 @@ impl Store {
             insert_detached(db, pseudonym, device)?;
             let insert = "INSERT INTO tie_rows (found_by, tie) VALUES (?1, ?2)";
             db.execute(insert, (&entry.found_by, &entry.tie))?;
+            if let Some(listed) = &entry.listed {
+                add_to_list(db, account, listed)?;
+            }
             Ok(())
         })
     }
@@ -102,15 +110,17 @@ impl Store {
     }
 }
 
-/// Counts what an account draws, if it stays within what is allowed. A pseudonym that has a device of its own draws
-/// nothing: it would be a way around the quota.
+/// Counts what an account draws, if it stays within what is allowed, and what it gets by its reputation. A pseudonym that has a
+/// device of its own draws nothing: it would be a way around the quota. Nor does an account about which something was decided,
+/// however shortly before: no pseudonym comes to it that was not among its names then.
 pub(super) fn draw(db: Db<'_>, account: AccountId, count: u32, draw: Draw) -> Result<(), Fail> {
-    if profile(db, account)?.user.is_pseudonym() {
+    if profile(db, account)?.user.is_pseudonym() || is_suspended(db, account)? {
         return Err(Problem::Forbidden.into());
     }
     let Some(allowed) = draw.allowed else { return Ok(()) };
+    let allowed = i64::from(allowed).saturating_add(granted(db, account)?);
     db.execute("DELETE FROM tie_quota WHERE account = ?1 AND period < ?2", (account.0, draw.period))?;
-    if count > allowed {
+    if i64::from(count) > allowed {
         return Err(Problem::OverQuota.into());
     }
     let counted = db.execute(

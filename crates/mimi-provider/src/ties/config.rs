@@ -18,11 +18,28 @@ pub(crate) struct TiesConfig {
     pub(crate) key: Option<PathBuf>,
     /// Accounts in a cohort, for `score`.
     cohort: u16,
+    /// The file with the operators' public key for openings to which the lists of accounts' pseudonyms are sealed, for `score`;
+    /// with `break-glass` they are sealed to `key`.
+    pub(crate) lists: Option<PathBuf>,
+    /// For `score`: how much good conduct lets an account have more pseudonyms than the quota: one for each of its pseudonyms
+    /// and each period in which nobody complained about it. From 1 to 1,000.
+    reputation: Option<u16>,
+    /// How many more, in each period.
+    pub(crate) more: u32,
 }
 
 impl Default for TiesConfig {
     fn default() -> Self {
-        Self { way: Way::Direct, pseudonyms: None, period_days: 30, key: None, cohort: 64 }
+        Self {
+            way: Way::Direct,
+            pseudonyms: None,
+            period_days: 30,
+            key: None,
+            cohort: 64,
+            lists: None,
+            reputation: None,
+            more: 1,
+        }
     }
 }
 
@@ -38,14 +55,30 @@ impl TiesConfig {
             (Way::Direct, None) | (_, Some(_)) => {}
             (_, None) => return Some("this way needs a key"),
         }
+        if self.lists.is_some() && self.way != Way::Score {
+            return Some("lists is for the way score");
+        }
         if CohortSize::new(self.cohort).is_err() {
             return Some("cohort is from 2 to 256");
+        }
+        match (self.reputation, self.way, self.pseudonyms) {
+            (None, ..) => {}
+            (Some(_), Way::Score, Some(_)) => {}
+            (Some(_), ..) => return Some("reputation is for the way score, with a quota of pseudonyms"),
+        }
+        if self.reputation.is_some_and(|threshold| !(1..=1000).contains(&threshold)) || self.more == 0 {
+            return Some("reputation is from 1 to 1,000, and more must not be 0");
         }
         self.pseudonyms.and_then(|_| self.quota().is_none().then_some("pseudonyms and period_days must not be 0"))
     }
 
     pub(super) fn quota(&self) -> Option<Quota> {
         Quota::new(self.pseudonyms?, Duration::from_secs(86_400).saturating_mul(self.period_days)).ok()
+    }
+
+    /// The threshold of a reputation, if there is one.
+    pub(crate) fn reputation(&self) -> Option<u16> {
+        self.reputation
     }
 
     pub(super) fn cohort(&self) -> Option<CohortSize> {
@@ -68,12 +101,32 @@ mod tests {
         let quota = read("pseudonyms = 5\nperiod_days = 7").unwrap();
         assert_eq!((quota.fault(), quota.quota().unwrap().allowed()), (None, 5));
         assert_eq!(read("way = 'blind'\nkey = 'k'").unwrap().fault(), None);
+        let reputation = read("way = 'score'\nkey = 'k'\npseudonyms = 1\nreputation = 3\nmore = 2").unwrap();
+        assert_eq!((reputation.fault(), reputation.reputation(), reputation.more), (None, Some(3), 2));
         for (text, fault) in [
             ("key = 'k'", "the way direct has no key"),
             ("way = 'blind'", "this way needs a key"),
             ("cohort = 1", "cohort is from 2 to 256"),
+            ("way = 'blind'\nkey = 'k'\nlists = 'l'", "lists is for the way score"),
             ("pseudonyms = 0", "pseudonyms and period_days must not be 0"),
             ("pseudonyms = 1\nperiod_days = 0", "pseudonyms and period_days must not be 0"),
+            (
+                "way = 'act-only'\nkey = 'k'\npseudonyms = 1\nreputation = 3",
+                "reputation is for the way score, with a quota of pseudonyms",
+            ),
+            ("way = 'score'\nkey = 'k'\nreputation = 3", "reputation is for the way score, with a quota of pseudonyms"),
+            (
+                "way = 'score'\nkey = 'k'\npseudonyms = 1\nreputation = 1001",
+                "reputation is from 1 to 1,000, and more must not be 0",
+            ),
+            (
+                "way = 'score'\nkey = 'k'\npseudonyms = 1\nreputation = 0",
+                "reputation is from 1 to 1,000, and more must not be 0",
+            ),
+            (
+                "way = 'score'\nkey = 'k'\npseudonyms = 1\nreputation = 3\nmore = 0",
+                "reputation is from 1 to 1,000, and more must not be 0",
+            ),
         ] {
             assert_eq!(read(text).unwrap().fault(), Some(fault), "{text}");
         }

@@ -14,12 +14,11 @@ impl Ties {
     /// Reads the key, or makes it where it is this provider's alone.
     pub(crate) fn load(config: &TiesConfig, domain: &Domain) -> Result<Self, KeyFileError> {
         let quota = config.quota();
-        let Some(path) = &config.key else { return Ok(Self { tie: Tie::Direct, quota, tokens: None }) };
-        let unusable = || KeyFileError::Tie(path.clone());
-        let operators = |purpose: Purpose| {
-            let key = OperatorsKey::decode(&read(path)?).map_err(|_| unusable())?;
-            if key.purpose() == purpose { Ok(key) } else { Err(unusable()) }
+        let Some(path) = &config.key else {
+            return Ok(Self { tie: Tie::Direct, quota, lists: None, tokens: None, reputation: None });
         };
+        let unusable = || KeyFileError::Tie(path.clone());
+        let operators = |purpose: Purpose| operators(path, purpose);
         let (tie, tokens) = match config.way {
             Way::Direct => (Tie::Direct, None),
             Way::ActOnly => {
@@ -35,8 +34,20 @@ impl Ties {
             Way::BreakGlass => (Tie::BreakGlass(operators(Purpose::Opening)?), None),
             Way::Score => (Tie::Score(operators(Purpose::Scores)?, config.cohort().ok_or_else(unusable)?), None),
         };
-        Ok(Self { tie, quota, tokens })
+        let lists = match (&tie, &config.lists) {
+            (Tie::BreakGlass(key), _) => Some(key.clone()),
+            (_, Some(path)) => Some(self::operators(path, Purpose::Opening)?),
+            (_, None) => None,
+        };
+        Ok(Self { tie, quota, lists, tokens, reputation: config.reputation() })
     }
+}
+
+/// A key that operators share, for one purpose.
+fn operators(path: &Path, purpose: Purpose) -> Result<OperatorsKey, KeyFileError> {
+    let unusable = || KeyFileError::Tie(path.to_owned());
+    let key = OperatorsKey::decode(&read(path)?).map_err(|_| unusable())?;
+    if key.purpose() == purpose { Ok(key) } else { Err(unusable()) }
 }
 
 /// Octets from a file of hexadecimal digits.

@@ -3,8 +3,10 @@
 //! account, and beside it what the chosen way leaves of the tie.
 
 mod act;
+mod conduct;
 mod config;
 mod keys;
+mod lists;
 mod openings;
 mod scores;
 
@@ -14,6 +16,7 @@ use mimi_pseudonym::{AccountLink, UserUri, Wire};
 use mimi_tie::{
     Quota, Tie, TieRow, Way,
     blind::{Issuer, Token, TokenChallenge, TokenRequest},
+    operators::OperatorsKey,
 };
 use mimi_wire::{
     Problem,
@@ -39,8 +42,12 @@ use mimi_pseudonym::Entropy as _;
 pub(crate) struct Ties {
     pub(crate) tie: Tie,
     quota: Option<Quota>,
+    /// To which key the lists of accounts' pseudonyms are sealed, if there are any.
+    pub(crate) lists: Option<OperatorsKey>,
     /// Of the blind way alone.
     tokens: Option<(Issuer, TokenChallenge)>,
+    /// Of the way score alone: the reputation that lets an account have more than the quota.
+    reputation: Option<u16>,
 }
 
 impl Ties {
@@ -135,23 +142,31 @@ pub(crate) async fn detach(
         return Err(Problem::Forbidden.into());
     }
     let fresh = Fresh::new(inner, request.device_name, secret(key)?);
-    let own = fresh.device.clone();
-    let (registered, mark) = inner
+    let (own, account) = (fresh.device.clone(), device.account);
+    let (registered, mark, account_mark) = inner
         .blocking(move |inner| {
             let registered = match enrolled(inner, &own)? {
                 Some(known) => known,
                 None => {
                     let pseudonym = UserUri::pseudonym(inner.domain(), OsEntropy.bits128());
                     let entry = bind(inner, &device, &pseudonym)?;
-                    inner.store.detach(device.account, &pseudonym, &own, &entry, inner.ties.draw(inner))?;
+                    let detached = inner.store.detach(device.account, &pseudonym, &own, &entry, inner.ties.draw(inner));
+                    if let Err(Fail::Problem(Problem::OverQuota)) = &detached
+                        && inner.ties.reputation.is_some()
+                    {
+                        // The answer is the same, whatever the reputation is, and whether it was asked about.
+                        inner.store.wants_more(device.account)?;
+                    }
+                    detached?;
                     (pseudonym, own.client)
                 }
             };
             let mark = mark(inner, &registered.0)?;
-            Ok((registered, mark))
+            let account_mark = inner.ties.account_mark(inner, account)?;
+            Ok((registered, mark, account_mark))
         })
         .await?;
-    Ok(Reply::message(&DetachResponse { registered: fresh.response(registered), mark }))
+    Ok(Reply::message(&DetachResponse { registered: fresh.response(registered), mark, account_mark }))
 }
 
 /// What is to be stored beside a pseudonym of a device's account.
@@ -161,7 +176,8 @@ fn bind(inner: &Inner, device: &Device, pseudonym: &UserUri) -> Result<TieEntry,
     let seat = if inner.ties.tie.way() == Way::Score { inner.store.seat(device.account)? } else { 0 };
     let row =
         inner.ties.tie.bind(&link, seat, &mut OsEntropy).map_err(|_| Fail::Fault("a pseudonym cannot be tied"))?;
-    Ok(TieEntry { found_by: inner.ties.found_by(pseudonym), tie: row.encode() })
+    let listed = inner.ties.listed(inner, device.account, &link)?;
+    Ok(TieEntry { found_by: inner.ties.found_by(pseudonym), tie: row.encode(), listed })
 }
 
 /// By what the owner of a pseudonym recognises its opening.

@@ -66,7 +66,7 @@ impl Sites {
     }
 
     /// A command of a site that is not running a service.
-    fn command(&self, site: &str, words: &[&str]) -> Command {
+    pub fn command(&self, site: &str, words: &[&str]) -> Command {
         let mut command = program();
         command.args(words).arg("--config").arg(self.folder.join(site).join("provider.toml"));
         if let Some(database) = &self.sites[site].database {

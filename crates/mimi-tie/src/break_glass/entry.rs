@@ -49,6 +49,11 @@ impl OwnerMark {
         &self.mark
     }
 
+    /// The pseudonym.
+    pub fn pseudonym(&self) -> &UserUri {
+        &self.pseudonym
+    }
+
     /// The subject of entries about this pseudonym.
     pub fn subject(&self) -> Subject {
         let mut hash = Context::new(&SHA256);

@@ -7,17 +7,29 @@
 //! - [`Log`] holds the entries, a Merkle tree as in RFC 6962 by `ct-merkle`. A [`Witness`] is what each operator
 //!   remembers of it, and the only way to a [`LoggedEntry`], without which an operator gives no share.
 //! - [`OwnerMark`] is what the owner of a pseudonym keeps, to recognise entries about it.
+//! - [`SealedPseudonym`] is the other direction: an account's list of its pseudonyms, each sealed to the same key. Once it is
+//!   known which account is to be acted on, operators open its list, for an entry about the account, and nobody else's.
 
 mod entry;
+#[cfg(feature = "threshold")]
+mod list;
 mod log;
+#[cfg(feature = "threshold")]
 mod opening;
+#[cfg(feature = "threshold")]
 mod request;
+#[cfg(feature = "threshold")]
 mod seal;
 mod witness;
 
 pub use entry::{Entry, EntryError, OwnerMark, Subject};
+#[cfg(feature = "threshold")]
+pub use list::{ListRequest, ListShares, SealedPseudonym, open_list};
 pub use log::{Checkpoint, Evidence, Log, LogError};
+#[cfg(feature = "threshold")]
 pub use opening::{GrantError, OpenError, OpeningShare, open};
+#[cfg(feature = "threshold")]
 pub use request::OpeningRequest;
+#[cfg(feature = "threshold")]
 pub use seal::{CheckedSeal, SealError, SealedAccount};
 pub use witness::{LoggedEntry, Witness, WitnessError};

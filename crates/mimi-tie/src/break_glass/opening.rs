@@ -35,6 +35,9 @@ pub enum OpenError {
     /// The operators were shown logs of different content.
     #[error("the operators have seen different logs")]
     Forked,
+    /// Shares are for another list of pseudonyms.
+    #[error("shares are for another list")]
+    OtherList,
     /// What was sealed is no account of this provider.
     #[error("what was sealed is no account")]
     Junk,
@@ -73,10 +76,11 @@ pub fn open(seal: &CheckedSeal, shares: &[OpeningShare]) -> Result<AccountLink, 
     }
     let opening = combine(&seal.key, seal.ciphertext(), shares.iter().map(|share| &share.share))?;
     let ephemeral = element_octets(&seal.ephemeral);
-    let key = name_key(&opening.element, &ephemeral, &seal.pseudonym, &seal.key).map_err(|_| OpenError::Junk)?;
-    let bound_to = seal.pseudonym.as_str().as_bytes();
-    let account = open_name(&key, [0; 12], bound_to, &seal.sealed, &seal.pseudonym).map_err(|_| OpenError::Junk)?;
-    AccountLink::new(account, seal.pseudonym.clone()).ok_or(OpenError::Junk)
+    let key =
+        name_key(seal.side, &opening.element, &ephemeral, &seal.beside, &seal.key).map_err(|_| OpenError::Junk)?;
+    let bound_to = seal.beside.as_str().as_bytes();
+    let opened = open_name(&key, [0; 12], bound_to, &seal.sealed, &seal.beside).map_err(|_| OpenError::Junk)?;
+    seal.side.link(opened, seal.beside.clone()).ok_or(OpenError::Junk)
 }
 
 impl Wire for OpeningShare {

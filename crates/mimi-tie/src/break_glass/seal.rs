@@ -26,17 +26,52 @@ pub struct SealedAccount {
     sealed: Vec<u8>,
 }
 
-/// A sealed account that was made for this pseudonym and this key.
+/// Which side of a tie is sealed, and beside which it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The account, beside its pseudonym.
+    Account,
+    /// The pseudonym, beside its account.
+    Pseudonym,
+}
+
+impl Side {
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Account => b"mimi-tie sealed account 1",
+            Self::Pseudonym => b"mimi-tie sealed pseudonym 1",
+        }
+    }
+
+    fn sealed(self, link: &AccountLink) -> &UserUri {
+        if self == Self::Account { link.account() } else { link.pseudonym() }
+    }
+
+    fn beside(self, link: &AccountLink) -> &UserUri {
+        if self == Self::Account { link.pseudonym() } else { link.account() }
+    }
+
+    /// The tie of what was sealed and what it stood beside.
+    pub(super) fn link(self, opened: UserUri, beside: UserUri) -> Option<AccountLink> {
+        match self {
+            Self::Account => AccountLink::new(opened, beside),
+            Self::Pseudonym => AccountLink::new(beside, opened),
+        }
+    }
+}
+
+/// A sealed account that was made for this pseudonym and this key; or a sealed pseudonym that was made for this account.
 #[derive(Debug, Clone)]
 pub struct CheckedSeal {
+    pub(super) side: Side,
     pub(super) ephemeral: Element,
     pub(super) sealed: Vec<u8>,
     pub(super) owner: OwnerMark,
-    pub(super) pseudonym: UserUri,
+    pub(super) beside: UserUri,
     pub(super) key: OperatorsKey,
 }
 
-/// Why an account cannot be sealed, or a sealed one is not for this pseudonym.
+/// Why an account or a pseudonym cannot be sealed, or a sealed one does not belong where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
@@ -64,18 +99,30 @@ impl SealedAccount {
     /// # Errors
     /// [`SealError::Name`], [`SealError::Purpose`]
     pub fn seal(link: &AccountLink, key: &OperatorsKey, entropy: &mut dyn Entropy) -> Result<Self, SealError> {
+        Self::seal_side(Side::Account, link, None, key, entropy)
+    }
+
+    /// Seals one side of a tie beside the other. Without a mark it gets one of its own.
+    pub(super) fn seal_side(
+        side: Side,
+        link: &AccountLink,
+        mark: Option<[u8; 16]>,
+        key: &OperatorsKey,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, SealError> {
         check_purpose(key)?;
         let second = SECOND.as_ref().ok_or(SealError::Name)?;
         let pair = Keypair::<Ristretto>::generate(&mut Random(entropy));
         let secret = pair.secret().expose_scalar();
         let blinding = key.shared().as_element() * secret;
         let powers = (pair.public().as_element(), second.as_element() * secret);
-        let mark = entropy.bits128();
+        let mark = mark.unwrap_or_else(|| entropy.bits128());
         let ephemeral = element_octets(&powers.0);
-        let name_key = name_key(&blinding, &ephemeral, link.pseudonym(), key)?;
-        let bound_to = link.pseudonym().as_str().as_bytes();
-        let sealed = seal_name(&name_key, [0; 12], bound_to, link.account()).map_err(|_| SealError::Name)?;
-        let mut transcript = transcript(key, link.pseudonym(), &mark, &sealed);
+        let beside = side.beside(link);
+        let name_key = name_key(side, &blinding, &ephemeral, beside, key)?;
+        let bound_to = beside.as_str().as_bytes();
+        let sealed = seal_name(&name_key, [0; 12], bound_to, side.sealed(link)).map_err(|_| SealError::Name)?;
+        let mut transcript = transcript(side, key, beside, &mark, &sealed);
         let proof =
             LogEqualityProof::new(second, pair.secret(), powers, &mut transcript, &mut Random(entropy)).to_bytes();
         let proof = proof.try_into().map_err(|_| SealError::Name)?;
@@ -87,6 +134,15 @@ impl SealedAccount {
     /// # Errors
     /// [`SealError::NotForThis`], [`SealError::Purpose`]
     pub fn check(&self, pseudonym: &UserUri, key: &OperatorsKey) -> Result<CheckedSeal, SealError> {
+        self.check_side(Side::Account, pseudonym, key)
+    }
+
+    pub(super) fn check_side(
+        &self,
+        side: Side,
+        beside: &UserUri,
+        key: &OperatorsKey,
+    ) -> Result<CheckedSeal, SealError> {
         check_purpose(key)?;
         let element = |octets: &[u8; 32]| read_element(&mut Reader::new(octets)).map_err(|_| SealError::NotForThis);
         let second = SECOND.as_ref().ok_or(SealError::NotForThis)?;
@@ -94,13 +150,14 @@ impl SealedAccount {
         PublicKey::<Ristretto>::from_bytes(&self.ephemeral).map_err(|_| SealError::NotForThis)?;
         let powers = (element(&self.ephemeral)?, element(&self.second)?);
         let proof = LogEqualityProof::from_bytes(&self.proof).ok_or(SealError::NotForThis)?;
-        let mut transcript = transcript(key, pseudonym, &self.mark, &self.sealed);
+        let mut transcript = transcript(side, key, beside, &self.mark, &self.sealed);
         proof.verify(second, powers, &mut transcript).map_err(|_| SealError::NotForThis)?;
         Ok(CheckedSeal {
+            side,
             ephemeral: powers.0,
             sealed: self.sealed.clone(),
-            owner: OwnerMark::restore(self.mark, pseudonym.clone()),
-            pseudonym: pseudonym.clone(),
+            owner: OwnerMark::restore(self.mark, beside.clone()),
+            beside: beside.clone(),
             key: key.clone(),
         })
     }
@@ -112,7 +169,7 @@ impl SealedAccount {
 }
 
 impl CheckedSeal {
-    /// The mark by which an entry in the log names this pseudonym.
+    /// The mark by which an entry in the log names this pseudonym, or this account.
     pub fn owner_mark(&self) -> &OwnerMark {
         &self.owner
     }
@@ -129,19 +186,20 @@ fn check_purpose(key: &OperatorsKey) -> Result<(), SealError> {
 
 /// The key of the sealed name, which is used once.
 pub(super) fn name_key(
+    side: Side,
     blinding: &Element,
     ephemeral: &[u8; 32],
-    pseudonym: &UserUri,
+    beside: &UserUri,
     key: &OperatorsKey,
 ) -> Result<zeroize::Zeroizing<[u8; 32]>, SealError> {
-    let purpose: [&[u8]; 4] = [b"mimi-tie sealed account 1", key.id(), ephemeral, pseudonym.as_str().as_bytes()];
+    let purpose: [&[u8]; 4] = [side.label(), key.id(), ephemeral, beside.as_str().as_bytes()];
     derive(&element_octets(blinding), &purpose).map_err(|_| SealError::Name)
 }
 
-fn transcript(key: &OperatorsKey, pseudonym: &UserUri, mark: &[u8; 16], sealed: &[u8]) -> Transcript {
-    let mut transcript = Transcript::new(b"mimi-tie sealed account 1");
+fn transcript(side: Side, key: &OperatorsKey, beside: &UserUri, mark: &[u8; 16], sealed: &[u8]) -> Transcript {
+    let mut transcript = Transcript::new(side.label());
     transcript.append_message(b"key", key.id());
-    transcript.append_message(b"pseudonym", pseudonym.as_str().as_bytes());
+    transcript.append_message(b"pseudonym", beside.as_str().as_bytes());
     transcript.append_message(b"mark", mark);
     transcript.append_message(b"sealed", sealed);
     transcript

@@ -25,6 +25,11 @@ pub struct Confirmation {
     steps: Vec<ConfirmationStep>,
 }
 
+/// A second round as it goes from one operator to the next. Not checked yet: an operator checks every step that others have
+/// made before it makes its own or gives its shares, and so does whoever reads the answer.
+#[derive(Debug, Clone)]
+pub struct UncheckedConfirmation(Confirmation);
+
 /// What one operator has blinded, with the proofs.
 #[derive(Debug, Clone)]
 pub struct ConfirmationStep {
@@ -62,6 +67,11 @@ impl Confirmation {
     /// Begins the second round of a question.
     pub fn new(question: Question) -> Self {
         Self { question, steps: Vec::new() }
+    }
+
+    /// What is asked.
+    pub fn question(&self) -> &Question {
+        &self.question
     }
 
     /// Adds a step, if it is proved.
@@ -175,6 +185,38 @@ fn transcript(by: OperatorIndex, key: &OperatorsKey, half: &'static [u8]) -> Tra
     transcript.append_message(b"by", &[by.number()]);
     transcript.append_message(b"half", half);
     transcript
+}
+
+impl UncheckedConfirmation {
+    /// Checks every step, from the question on.
+    ///
+    /// # Errors
+    /// [`ConfirmationError::Twice`], [`ConfirmationError::Proof`]; they name the operator whose step is not believed.
+    pub fn check(self, key: &OperatorsKey) -> Result<Confirmation, ConfirmationError> {
+        let mut checked = Confirmation::new(self.0.question);
+        self.0.steps.into_iter().try_for_each(|step| checked.add(step, key))?;
+        Ok(checked)
+    }
+}
+
+impl From<Confirmation> for UncheckedConfirmation {
+    fn from(checked: Confirmation) -> Self {
+        Self(checked)
+    }
+}
+
+/// `Question question; ConfirmationStep steps<V>`
+impl Wire for UncheckedConfirmation {
+    const MAX_LEN: usize = Question::MAX_LEN + 4 + ConfirmationStep::MAX_LEN * 32;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self(Confirmation { question: Question::read(reader)?, steps: reader.list()? }))
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        self.0.question.write(writer);
+        writer.list(&self.0.steps);
+    }
 }
 
 impl Wire for StepProof {

@@ -27,7 +27,7 @@ mod round;
 mod scores;
 mod seat;
 
-pub use confirmation::{Confirmation, ConfirmationError, ConfirmationStep};
+pub use confirmation::{Confirmation, ConfirmationError, ConfirmationStep, UncheckedConfirmation};
 pub use question::{Answer, AnswerShares, Question, QuestionError};
 pub use round::{Round, RoundError};
 pub use scores::{Scores, ScoresError, Weight, WeightError};

@@ -1,8 +1,9 @@
 use elastic_elgamal::group::{ElementOps, Ristretto};
 use mimi_pseudonym::{DecodeError, Reader, Wire, Writer};
+use ring::digest::{SHA256, digest};
 
 use super::Scores;
-use crate::operators::{Ciphertext, OperatorsKey, Share, ShareError, combine};
+use crate::operators::{Ciphertext, OperatorsKey, Share, ShareError, combine, read_ciphertext, write_ciphertext};
 
 /// The highest threshold: what an answer costs grows with it.
 const HIGHEST: u16 = 1000;
@@ -51,6 +52,20 @@ impl Question {
         Ok(Self { score, threshold })
     }
 
+    /// The threshold that is asked about.
+    pub const fn threshold(&self) -> u16 {
+        self.threshold
+    }
+
+    /// SHA-256 of its encoding: by this operators see that they are asked the same.
+    pub fn id(&self) -> [u8; 32] {
+        let mut id = [0; 32];
+        for (to, from) in id.iter_mut().zip(digest(&SHA256, &self.encode()).as_ref()) {
+            *to = *from;
+        }
+        id
+    }
+
     /// The differences between the score and each value below the threshold.
     pub(super) fn differences(&self) -> Vec<Ciphertext> {
         let mut next = self.score;
@@ -79,6 +94,24 @@ pub(super) fn answer(
         }
     }
     Ok(answer)
+}
+
+/// `opaque score[64]; uint16 threshold`
+impl Wire for Question {
+    const MAX_LEN: usize = 66;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let score = read_ciphertext(reader)?;
+        match reader.u16()? {
+            threshold @ 1..=HIGHEST => Ok(Self { score, threshold }),
+            value => Err(DecodeError::Value { field: "threshold", value: value.into() }),
+        }
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        write_ciphertext(&self.score, writer);
+        writer.u16(self.threshold);
+    }
 }
 
 /// `Share shares<V>`

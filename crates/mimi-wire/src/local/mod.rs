@@ -80,6 +80,8 @@ pub const REPORT_COMMIT_PATH: &str = "/client/v1/reportCommit";
 pub const APPEAL_PATH: &str = "/client/v1/appeal";
 /// GET with `?after=N` -> [`OpeningsResponse`].
 pub const OPENINGS_PATH: &str = "/client/v1/openings";
+/// GET with `/{downloadUrl}?hub={domain}`, both percent-encoded: what is at the URL, by way of the hub.
+pub const DOWNLOAD_PATH: &str = "/client/v1/download";
 /// POST [`LocalIdentifierQuery`] -> [`crate::IdentifierResponse`].
 pub const IDENTIFIER_QUERY_PATH: &str = "/client/v1/identifierQuery";
 /// POST [`SetProfile`], without an answer.

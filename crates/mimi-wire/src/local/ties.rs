@@ -73,9 +73,15 @@ pub struct DetachResponse {
     /// By what the owner recognises entries about the pseudonym in the log of openings: 16 octets, or none if there are no
     /// openings.
     pub mark: Vec<u8>,
+    /// By what the owner recognises entries about its account, for which the list of its pseudonyms is opened: 16 octets, the
+    /// same for all of them, or none if there is no list.
+    pub account_mark: Vec<u8>,
 }
 
-wire_struct!(DetachResponse, 8192, { registered, mark }, |response| check_length(&response.mark, &[0, 16], "mark"));
+wire_struct!(DetachResponse, 8192, { registered, mark, account_mark }, |response| {
+    check_length(&response.mark, &[0, 16], "mark")?;
+    check_length(&response.account_mark, &[0, 16], "account_mark")
+});
 
 fn check_length(octets: &[u8], allowed: &[usize], field: &'static str) -> Result<(), DecodeError> {
     let fits = allowed.contains(&octets.len());

@@ -44,6 +44,25 @@ pub enum SenderType {
     NewMemberCommit,
 }
 
+/// What a proposal wants (RFC 9420, section 12.1; draft-ietf-mls-extensions), as far as whoever passes it on has to know.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Proposed {
+    /// To remove the member at this leaf index.
+    Remove(u32),
+    /// To remove its sender.
+    SelfRemove,
+    /// To update a component's data.
+    AppDataUpdate {
+        /// Which.
+        component: u16,
+        /// The update, as the component defines it.
+        update: Vec<u8>,
+    },
+    /// Something else.
+    Other,
+}
+
 /// What a message says about itself.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Facts {
@@ -60,6 +79,7 @@ struct Framing {
     content_type: ContentType,
     confirmation_tag: Option<Vec<u8>>,
     joiner: Option<Joiner>,
+    proposed: Option<Proposed>,
 }
 
 /// Key and credential of a client that joins by an external commit.
@@ -120,11 +140,12 @@ fn public_message(reader: &mut Reader<'_>) -> scan::Scan<Framing> {
     };
     let authenticated_data = reader.vector()?.to_vec();
     let content_type = content_type(reader)?;
-    let leaf = match content_type {
-        ContentType::Application => reader.vector().map(|_| None)?,
-        ContentType::Proposal => scan::proposal(reader).map(|()| None)?,
-        ContentType::Commit => scan::commit(reader)?,
-    };
+    let (mut leaf, mut proposed) = (None, None);
+    match content_type {
+        ContentType::Application => reader.vector().map(drop)?,
+        ContentType::Proposal => proposed = Some(scan::proposal(reader)?),
+        ContentType::Commit => leaf = scan::commit(reader)?,
+    }
     let joiner = match leaf {
         Some(leaf) if sender == SenderType::NewMemberCommit => {
             let credential = Credential::decode(leaf.credential)?;
@@ -141,7 +162,8 @@ fn public_message(reader: &mut Reader<'_>) -> scan::Scan<Framing> {
     if matches!(sender, SenderType::Member(_)) {
         reader.vector()?;
     }
-    Ok(Framing { group_id, epoch, sender: Some(sender), authenticated_data, content_type, confirmation_tag, joiner })
+    let sender = Some(sender);
+    Ok(Framing { group_id, epoch, sender, authenticated_data, content_type, confirmation_tag, joiner, proposed })
 }
 
 fn private_message(reader: &mut Reader<'_>) -> scan::Scan<Framing> {
@@ -152,8 +174,8 @@ fn private_message(reader: &mut Reader<'_>) -> scan::Scan<Framing> {
     // The encrypted sender data, then the ciphertext.
     reader.vector()?;
     reader.vector()?;
-    let (sender, confirmation_tag, joiner) = (None, None, None);
-    Ok(Framing { group_id, epoch, sender, authenticated_data, content_type, confirmation_tag, joiner })
+    let (sender, confirmation_tag, joiner, proposed) = (None, None, None, None);
+    Ok(Framing { group_id, epoch, sender, authenticated_data, content_type, confirmation_tag, joiner, proposed })
 }
 
 /// Octets before the object that is wrapped: version and wire format.
@@ -200,6 +222,11 @@ impl MlsMessage {
     pub fn joiner(&self) -> Option<(&[u8], &Credential)> {
         let joiner = self.facts.framing.as_ref()?.joiner.as_ref()?;
         Some((&joiner.signature_key, &joiner.credential))
+    }
+
+    /// What is proposed, if it is a proposal in a public message. It is a claim until the message has been verified.
+    pub fn proposed(&self) -> Option<&Proposed> {
+        self.facts.framing.as_ref()?.proposed.as_ref()
     }
 
     /// The welcome, if it is one.

@@ -23,7 +23,7 @@ pub use extensions::Extensions;
 pub use group_info::GroupInfo;
 pub use key_package::KeyPackage;
 pub use kind::{ApplicationMessage, CommitMessage, ProposalMessage, WrongKind};
-pub use message::{ContentType, MlsMessage, SenderType, WireFormat};
+pub use message::{ContentType, MlsMessage, Proposed, SenderType, WireFormat};
 pub use reference::{KeyPackageRef, ProposalRef};
 pub use safe_aad::{SAFE_AAD_COMPONENT, SafeAad};
 pub use tree::RatchetTree;

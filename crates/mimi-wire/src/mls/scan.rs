@@ -2,6 +2,8 @@
 
 use mimi_pseudonym::{DecodeError, Reader};
 
+use super::Proposed;
+
 pub(super) type Scan<T = ()> = Result<T, DecodeError>;
 
 fn unknown<T>(field: &'static str, value: impl Into<u64>) -> Scan<T> {
@@ -158,41 +160,45 @@ fn pre_shared_key_id(reader: &mut Reader<'_>) -> Scan {
 }
 
 /// `Proposal` (section 12.1, and draft-ietf-mls-extensions for 8 to 10).
-pub(super) fn proposal(reader: &mut Reader<'_>) -> Scan {
+pub(super) fn proposal(reader: &mut Reader<'_>) -> Scan<Proposed> {
     match reader.u16()? {
-        1 => key_package(reader).map(drop),
-        2 => leaf_node(reader).map(drop),
-        3 => reader.u32().map(drop),
-        4 => pre_shared_key_id(reader),
+        1 => key_package(reader).map(drop)?,
+        2 => leaf_node(reader).map(drop)?,
+        3 => return reader.u32().map(Proposed::Remove),
+        4 => pre_shared_key_id(reader)?,
         5 => {
             reader.vector()?;
             version(reader)?;
             reader.u16()?;
-            extensions(reader).map(drop)
+            extensions(reader).map(drop)?;
         }
-        6 => opaque(reader),
-        7 => extensions(reader).map(drop),
+        6 => opaque(reader)?,
+        7 => extensions(reader).map(drop)?,
         8 => {
-            reader.u16()?;
+            let component = reader.u16()?;
             match reader.u8()? {
-                1 => opaque(reader),
-                2 => Ok(()),
-                value => unknown("op", value),
+                1 => {
+                    let update = reader.vector()?.to_vec();
+                    return Ok(Proposed::AppDataUpdate { component, update });
+                }
+                2 => {}
+                value => return unknown("op", value),
             }
         }
         9 => {
             reader.u16()?;
-            opaque(reader)
+            opaque(reader)?;
         }
-        10 => Ok(()),
-        value => unknown("proposal_type", value),
+        10 => return Ok(Proposed::SelfRemove),
+        value => return unknown("proposal_type", value),
     }
+    Ok(Proposed::Other)
 }
 
 /// `Commit` (section 12.4); gives the leaf node of its path, if it has one.
 pub(super) fn commit<'a>(reader: &mut Reader<'a>) -> Scan<Option<LeafNode<'a>>> {
     each(reader, |entry| match entry.u8()? {
-        1 => proposal(entry),
+        1 => proposal(entry).map(drop),
         2 => opaque(entry),
         value => unknown("proposal_or_ref_type", value),
     })?;

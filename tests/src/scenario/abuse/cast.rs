@@ -43,6 +43,8 @@ pub(super) struct Owner {
     pub(super) registered: RegisterResponse,
     /// By what the owner recognises that its pseudonym was opened.
     pub(super) marks: Vec<Vec<u8>>,
+    /// By what it recognises that the list of its pseudonyms was.
+    pub(super) account_mark: Vec<u8>,
 }
 
 /// What everybody needs.
@@ -129,8 +131,9 @@ impl Stage {
             let answer = self.post(fixture, domain.as_str(), DETACH_PATH, Some(&token), request.encode()).await?;
             return Ok(match answer {
                 Ok(body) => {
-                    let DetachResponse { registered, mark } = DetachResponse::decode(&body)?;
+                    let DetachResponse { registered, mark, account_mark } = DetachResponse::decode(&body)?;
                     owner.marks.push(mark);
+                    owner.account_mark = account_mark;
                     Ok(registered)
                 }
                 Err(problem) => Err(problem),

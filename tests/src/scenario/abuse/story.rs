@@ -167,7 +167,7 @@ async fn gather(world: &World, suite: CipherSuite, report: &mut AbuseReport) -> 
         let handle = format!("spammer-{}-canary", home.way.name());
         let registered = stage.register(fixture, home.domain, &handle).await?;
         let (account, token) = (registered.user.clone(), vec![*registered.device_token.as_bytes()]);
-        let mut owner = Owner { registered: registered.clone(), marks: Vec::new() };
+        let mut owner = Owner { registered: registered.clone(), marks: Vec::new(), account_mark: Vec::new() };
         if home.way.is_direct() {
             let mut spammer = stage.enter(fixture, &handle, registered, 2).await?;
             if home.way == Way::Quota {

@@ -7,9 +7,10 @@ use mimi_abuse::{
 use mimi_wire::local::{AppealState, StandingRemedy};
 
 use super::*;
-use crate::store::{Cause, Decision};
+use crate::store::{Cause, Decision, Moments};
 
 contract! {
+    a_name_that_came_meanwhile_has_its_moment_and_none_comes_afterwards,
     a_decision_goes_with_its_cause_and_what_shows_follows,
     rooms_to_leave_are_found_at_their_moment_and_taken_once,
     an_appeal_that_is_granted_takes_back_what_was_decided,
@@ -26,8 +27,13 @@ fn person(store: &Store, name: &str, number: u8) -> (Device, UserUri) {
     (device, pseudonym(number))
 }
 
-fn decision(store: &Store, account: AccountId, remedy: HomeRemedy, due: Timestamp) -> Decision {
-    let moments = store.names_of(account).unwrap().into_iter().map(|name| (name, due)).collect();
+/// Every name at the same moment: now, or later.
+const AT_ONCE: &Moments<'static> = &|names| names.into_iter().map(|name| (name, NOW)).collect();
+const IN_THE_END: &Moments<'static> = &|names| names.into_iter().map(|name| (name, LATER)).collect();
+
+fn decision(account: AccountId, remedy: HomeRemedy, due: Timestamp) -> Decision<'static> {
+    let moments = if due == NOW { AT_ONCE } else { IN_THE_END };
+    assert!(due == NOW || due == LATER);
     Decision { account, remedy, explanation: "why".into(), moments }
 }
 
@@ -62,9 +68,9 @@ fn a_decision_goes_with_its_cause_and_what_shows_follows(place: &Place) {
     assert_eq!(store.account_named(&user("alice")).unwrap(), Some(a));
     assert_eq!(store.account_named(&at_alice).unwrap(), None, "a pseudonym is no account's name");
 
-    let both = [decision(&store, a, HomeRemedy::Remove, NOW), decision(&store, b, HomeRemedy::Suspend, NOW)];
+    let both = [decision(a, HomeRemedy::Remove, NOW), decision(b, HomeRemedy::Suspend, NOW)];
     store.decide_about(Cause::Asked(a), &both, NOW).unwrap();
-    let own = decision(&store, b, HomeRemedy::Delete, LATER);
+    let own = decision(b, HomeRemedy::Delete, LATER);
     store.decide_about(Cause::Operator(b), std::slice::from_ref(&own), NOW).unwrap();
     assert!(store.is_suspended(a).unwrap() && store.is_suspended(b).unwrap() && !store.is_suspended(c).unwrap());
     assert!(store.is_silenced(&at_alice, NOW).unwrap());
@@ -101,10 +107,10 @@ fn rooms_to_leave_are_found_at_their_moment_and_taken_once(place: &Place) {
         store.due_removals(now, fresh).unwrap()
     };
     assert_eq!(due(&store, LATER), [], "nothing was decided");
-    let suspend = decision(&store, alice.account, HomeRemedy::Suspend, LATER);
+    let suspend = decision(alice.account, HomeRemedy::Suspend, LATER);
     store.decide_about(Cause::Asked(alice.account), &[suspend], NOW).unwrap();
     assert_eq!(due(&store, LATER), [], "who is suspended stays in its rooms");
-    let remove = decision(&store, alice.account, HomeRemedy::Remove, LATER);
+    let remove = decision(alice.account, HomeRemedy::Remove, LATER);
     store.decide_about(Cause::Asked(alice.account), &[remove], NOW).unwrap();
     assert_eq!(due(&store, NOW), [], "not yet");
     let taken = due(&store, LATER);
@@ -145,7 +151,7 @@ fn an_appeal_that_is_granted_takes_back_what_was_decided(place: &Place) {
     assert_eq!(store.accounts_asked_about(LATER).unwrap(), [a]);
     let (asked, _) = store.asked_about(a, LATER).unwrap();
     assert!(asked.len() == 1 && asked[0].related && !asked[0].with_evidence);
-    let both = [decision(&store, a, HomeRemedy::Remove, NOW), decision(&store, b, HomeRemedy::Remove, NOW)];
+    let both = [decision(a, HomeRemedy::Remove, NOW), decision(b, HomeRemedy::Remove, NOW)];
     store.decide_about(Cause::Asked(a), &both, NOW).unwrap();
 
     assert_eq!(store.appeal(a, "not I", NOW).unwrap().appeal, AppealState::Open);
@@ -173,12 +179,16 @@ fn an_account_ends_when_its_last_moment_has_come(place: &Place) {
     let (alice, at_alice) = person(&store, "alice", 1);
     let long_ago = Timestamp::default();
     let ended = |now| store.accounts_at_their_end(now, long_ago).unwrap();
-    let mut doomed = decision(&store, alice.account, HomeRemedy::Remove, NOW);
+    let mut doomed = decision(alice.account, HomeRemedy::Remove, NOW);
     store.decide_about(Cause::Asked(alice.account), std::slice::from_ref(&doomed), NOW).unwrap();
     assert_eq!(ended(LATER), [], "it is to be removed, not deleted");
     store.decide_about(Cause::Asked(alice.account), &[], NOW).unwrap();
     doomed.remedy = HomeRemedy::Delete;
-    doomed.moments = vec![(user("alice"), NOW), (at_alice, LATER)];
+    let moments = |names: Vec<UserUri>| {
+        let of = |name: UserUri| if name == at_alice { (name, LATER) } else { (name, NOW) };
+        names.into_iter().map(of).collect()
+    };
+    let doomed = Decision { moments: &moments, ..doomed };
     store.decide_about(Cause::Asked(alice.account), &[doomed], NOW).unwrap();
     assert_eq!(ended(NOW), [], "one name's moment is to come");
     assert_eq!(ended(LATER), [alice.account]);
@@ -214,4 +224,26 @@ fn what_a_commit_says_of_users_is_stored_with_it(place: &Place) {
     assert_eq!(store.facts(&user("bob")).unwrap(), []);
     accept(1).unwrap();
     assert_eq!(store.facts(&user("bob")).unwrap(), [fact]);
+}
+
+fn a_name_that_came_meanwhile_has_its_moment_and_none_comes_afterwards(place: &Place) {
+    let store = place.open();
+    let (alice, at_alice) = person(&store, "alice", 1);
+    // As if it was drawn between the decision and its being written down: those who decide have not seen it.
+    let suspend = decision(alice.account, HomeRemedy::Suspend, NOW);
+    store.assign_pseudonyms(&alice, &[pseudonym(7)], None, ANY).unwrap();
+    store.decide_about(Cause::Operator(alice.account), &[suspend], NOW).unwrap();
+    for name in [at_alice, pseudonym(7), user("alice")] {
+        assert!(store.is_silenced(&name, NOW).unwrap());
+    }
+    // As if it was asked for before the decision and is drawn after it.
+    let refusal = |drawn: Result<(), Fail>| drawn.map_err(|fail| fail.problem()).unwrap_err();
+    let late = store.assign_pseudonyms(&alice, &[pseudonym(8)], None, ANY).map(drop);
+    assert_eq!(refusal(late), Problem::Forbidden);
+    let entry = TieEntry { found_by: vec![1; 32], tie: vec![2; 9], listed: None };
+    let detached = store.detach(alice.account, &pseudonym(9), &new_device(9), &entry, ANY);
+    assert_eq!(refusal(detached), Problem::Forbidden);
+    assert_eq!(refusal(store.draw_tokens(&alice, 1, &[1; 32], ANY)), Problem::Forbidden);
+    store.decide_about(Cause::Operator(alice.account), &[], NOW).unwrap();
+    store.assign_pseudonyms(&alice, &[pseudonym(8)], None, ANY).unwrap();
 }

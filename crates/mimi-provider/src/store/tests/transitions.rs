@@ -1,11 +1,8 @@
-//! Links, guests, proposals, going back, remedies, what speaks against users, profiles, consent, secrets.
+//! Links, guests, proposals, going back, remedies, profiles, consent, secrets.
 
 use std::{sync::Barrier, time::Duration};
 
-use mimi_abuse::{
-    remedy::{HomeRemedy, RemedyRequest, RemedyRequestTbs, Wanted},
-    signal::{Fact, Remedy as StepRemedy, SignalKind, Source, Step},
-};
+use mimi_abuse::remedy::{HomeRemedy, RemedyRequest, RemedyRequestTbs, Wanted};
 use mimi_wire::{
     AppDataDictionary, ConsentEntry, ConsentOperation, ConsentScope,
     local::{ConsentSettings, ProfileEntry, Visibility},
@@ -21,8 +18,6 @@ contract! {
     a_room_goes_back_and_what_is_void_may_be_sent_again,
     a_room_without_an_old_snapshot_does_not_go_back,
     what_the_operator_does_to_a_user_holds_until_its_end,
-    facts_and_evidence_are_kept_once_and_within_bounds,
-    a_decision_is_carried_out_once,
     a_request_waits_until_its_time_and_is_kept_once,
     what_is_decided_about_an_account_shows_in_each_name_at_its_moment,
     users_are_found_by_what_they_show,
@@ -77,7 +72,7 @@ fn joins(
         joined: Some(joined),
         ..empty_commit(&room, epoch, &body)
     };
-    store.accept_commit(&record)
+    store.accept_commit(&record).map(|(wake, _)| wake)
 }
 
 fn a_link_is_used_as_often_as_it_may_be(place: &Place) {
@@ -265,67 +260,6 @@ fn what_the_operator_does_to_a_user_holds_until_its_end(place: &Place) {
     assert!(!holds(Remedy::Mute, 0));
 }
 
-fn fact(kind: SignalKind, tag: u8, at: Timestamp) -> Fact {
-    let source = Source { domain: domain("b.example"), tag: [tag; 32] };
-    Fact { kind, room: Some(room("club")), source, at }
-}
-
-fn evidence(number: u8) -> Evidence {
-    Evidence {
-        reference: [number; 32],
-        room: room("club"),
-        message: vec![number; 5],
-        accepted: after(u64::from(number)),
-    }
-}
-
-fn facts_and_evidence_are_kept_once_and_within_bounds(place: &Place) {
-    let store = place.open();
-    let bob = bob();
-    let [first, later] = [fact(SignalKind::Word, 1, NOW), fact(SignalKind::Word, 1, after(9))];
-    assert_eq!(store.note_fact(&bob, &first, &[evidence(1)]).unwrap(), [first]);
-    assert_eq!(
-        store.note_fact(&bob, &later, &[evidence(1)]).unwrap(),
-        std::slice::from_ref(&later),
-        "in place of the earlier one"
-    );
-    let other = fact(SignalKind::Mute, 1, after(3));
-    let nowhere = Fact { room: None, ..fact(SignalKind::Ban, 2, after(1)) };
-    store.note_fact(&bob, &other, &[]).unwrap();
-    let all = store.note_fact(&bob, &nowhere, &[]).unwrap();
-    assert_eq!(all, [nowhere, other, later], "by their times");
-    assert_eq!(store.facts(&bob).unwrap(), all);
-    assert!(store.facts(&user("alice")).unwrap().is_empty());
-    let many: Vec<_> = (1..60).map(evidence).collect();
-    store.note_fact(&bob, &fact(SignalKind::VerifiedReport, 1, NOW), &many).unwrap();
-    assert_eq!(store.evidence(&bob, 100).unwrap().len(), 32, "so many are kept");
-    assert_eq!(store.evidence(&bob, 2).unwrap(), [vec![32; 5], vec![31; 5]], "the latest first");
-    store.forget_abuse(after(4)).unwrap();
-    assert_eq!(store.facts(&bob).unwrap().len(), 1);
-    assert_eq!(store.evidence(&bob, 100).unwrap().len(), 29);
-}
-
-fn a_decision_is_carried_out_once(place: &Place) {
-    let store = place.open();
-    let (bob, club) = (bob(), room("club"));
-    let step = |remedy, hours| Step { score: 1.0, remedy, hours, related: false };
-    let ban = step(StepRemedy::Ban, Some(2));
-    assert_eq!(store.decided_about(&bob, &club).unwrap(), None);
-    assert!(store.decide(&bob, &club, &ban, "because", NOW).unwrap());
-    assert!(!store.decide(&bob, &club, &ban, "because", after(5)).unwrap(), "once for each step");
-    assert!(store.decide(&bob, &club, &step(StepRemedy::Mute, None), "because", NOW).unwrap());
-    assert_eq!(store.decided_about(&bob, &club).unwrap(), Some(after(7200)));
-    let undone = store.undone_decisions().unwrap();
-    let wanted = Decided { subject: bob.clone(), room: club.clone(), remedy: StepRemedy::Ban.name().into(), hours: 2 };
-    assert_eq!(undone, std::slice::from_ref(&wanted));
-    store.forget_abuse(after(100)).unwrap();
-    assert_eq!(store.undone_decisions().unwrap(), undone, "what is not carried out is not forgotten");
-    store.decision_done(&wanted, after(1)).unwrap();
-    assert!(store.undone_decisions().unwrap().is_empty());
-    assert!(!store.pardon(&bob).unwrap(), "nobody was asked for anything");
-    assert_eq!(store.decided_about(&bob, &club).unwrap(), None);
-}
-
 fn asks(id: u8, about: &UserUri, wanted: Wanted) -> RemedyRequest {
     let suite = CipherSuite::X25519Aes128Ed25519;
     let key = SigningKey::from_secret(suite.signature_scheme(), &[3; 32]).unwrap();
@@ -381,7 +315,9 @@ fn what_is_decided_about_an_account_shows_in_each_name_at_its_moment(place: &Pla
     let moments = [(names[0].clone(), after(10)), (user("alice"), after(20))];
     let decide = |moments: &[(UserUri, Timestamp)]| {
         let (remedy, explanation) = (HomeRemedy::Suspend, "because".to_owned());
-        let decision = crate::store::Decision { account, remedy, explanation, moments: moments.to_vec() };
+        let moments =
+            |names: Vec<UserUri>| moments.iter().filter(|(name, _)| names.contains(name)).cloned().collect::<Vec<_>>();
+        let decision = crate::store::Decision { account, remedy, explanation, moments: &moments };
         store.decide_about(crate::store::Cause::Asked(account), &[decision], NOW).unwrap();
     };
     decide(&moments);

@@ -1,0 +1,57 @@
+//! What somebody may still do about whose account something was decided: read, report, appeal, and leave rooms.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod support;
+
+use mimi_abuse::remedy::HomeRemedy;
+use mimi_mls::Wanted;
+use mimi_provider::{Config, operate::Operator};
+use mimi_wire::{
+    FanoutEvent, Problem, UpdateRequest,
+    local::{self, *},
+};
+use support::{
+    World,
+    people::{CODE, Person, commit, create, is_accepted, messages, three},
+};
+
+fn operator(world: &World, domain: &str) -> Operator {
+    Operator::open(Config::load(&world.folder.join(domain).join("provider.toml")).unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_suspended_may_leave_and_change_nothing_else() {
+    let world = World::start("suspended").await;
+    let b = world.run_b().await;
+    let mut alice = Person::new(&world, "alice", false).await;
+    // One of them at the hub's own provider, one at another.
+    let (mut bob, cathy) = (Person::new(&world, "bob", true).await, Person::new(&world, "cathy", false).await);
+    let (uri, [mut alices, mut bobs, mut cathys]) = three(&world, &mut alice, &mut bob, &cathy).await;
+    operator(&world, "b.example").set_remedy("bob", Some(HomeRemedy::Suspend), world.present()).unwrap();
+    operator(&world, "a.example").set_remedy("cathy", Some(HomeRemedy::Suspend), world.present()).unwrap();
+    for (person, room) in [(&bob, &mut bobs), (&cathy, &mut cathys)] {
+        let bundle = room.commit(Wanted::default()).unwrap();
+        assert_eq!(person.commit(&world, &uri, bundle).await, Err(Problem::Forbidden));
+        room.commit_refused();
+        // Nobody new is let in, by whatever door.
+        assert_eq!(person.links(&world, &uri, create(&CODE, None, None)).await, Err(Problem::Forbidden));
+        let empty = UploadBatch { uploads: vec![] };
+        let batch: Result<UploadResponse, _> = world.post(person.shown(), local::KEY_PACKAGE_BATCH_PATH, &empty).await;
+        assert_eq!(batch, Err(Problem::Forbidden));
+        let none = AcquireRequest { items: vec![] };
+        let acquired: Result<AcquireResponse, _> = world.post(person.shown(), local::ACQUIRE_PATH, &none).await;
+        assert_eq!(acquired, Err(Problem::Forbidden));
+        let mut leave = room.leave().unwrap().into_iter().map(|proposal| proposal.try_into().unwrap());
+        let leave = UpdateRequest::Proposal { proposal: leave.next().unwrap(), more: leave.collect() };
+        assert!(is_accepted(&person.update(&world, &uri, &leave).await));
+        for message in messages(alice.until(&world, |event| matches!(event, FanoutEvent::Proposal { .. })).await) {
+            alices.open(&message, &world.trust, world.now).unwrap();
+        }
+    }
+    let bundle = alices.commit(Wanted::default()).unwrap();
+    assert!(is_accepted(&alice.update(&world, &uri, &commit(bundle)).await));
+    alices.commit_accepted(&world.trust, world.now).unwrap();
+    assert_eq!(alices.clients().len(), 1, "both are out");
+    b.end().await;
+}
