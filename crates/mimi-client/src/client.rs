@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use mimi_content::ExternalError;
 use mimi_credential::TrustStore;
 use mimi_flow::{Command, CommandError, Context, Device, Effect, Event, EventId, FlowId, RestoreError};
 use mimi_pseudonym::{Clock, Entropy, Timestamp, Wire};
@@ -43,6 +44,15 @@ pub enum ClientError {
     /// The provider shows another key for tokens than before: perhaps one for this account alone.
     #[error("the provider shows another key for tokens than before")]
     TokenKey,
+    /// A token is taken for a store, which has a name.
+    #[error("a token is taken for a store that has a name")]
+    TokenName,
+    /// A file is longer than the application takes.
+    #[error("the file is longer than {0} octets")]
+    FileTooLong(usize),
+    /// A file is not what the message names.
+    #[error("the file: {0}")]
+    File(#[from] ExternalError),
     /// The provider shows another log of openings than before, one that has become shorter, or one that does not fit its root.
     #[error("the provider's log of openings does not go on from the one that was seen before")]
     OpeningsLog,

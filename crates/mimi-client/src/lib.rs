@@ -2,6 +2,7 @@
 
 mod client;
 mod detach;
+mod download;
 mod register;
 mod store;
 mod system;

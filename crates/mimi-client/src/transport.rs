@@ -40,6 +40,9 @@ pub enum TransportError {
     /// The provider refuses. Sending again does not help.
     #[error("the provider refuses: {}", .0.code())]
     Refused(Problem),
+    /// The answer is longer than it may be.
+    #[error("the provider's answer is too long")]
+    TooLong,
     /// The answer is not one that the provider may give.
     #[error("the provider's answer makes no sense")]
     Nonsense,
@@ -56,6 +59,8 @@ pub(crate) struct Transport {
 const ANSWER_MAX: usize = 64 << 20;
 /// After so long a stream of events is opened anew.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(12 * 3600);
+/// How long a file may take.
+const FILE_TIMEOUT: Duration = Duration::from_secs(600);
 /// The most events that are taken at once.
 const TOGETHER: usize = 256;
 
@@ -105,7 +110,7 @@ impl Transport {
         if response.status() == StatusCode::OK {
             return Ok(Feed { response, frames: EventFrames::after(after) });
         }
-        Err(whole(response).await.err().unwrap_or(TransportError::Nonsense))
+        Err(whole(response, ANSWER_MAX).await.err().unwrap_or(TransportError::Nonsense))
     }
 
     /// Lets the provider forget the events up to a number.
@@ -135,6 +140,11 @@ impl Transport {
         A::decode(&answer).map_err(|_| TransportError::Nonsense)
     }
 
+    /// A file of at most so many octets.
+    pub(crate) async fn file(&self, path: &str, max: usize) -> Result<Vec<u8>, TransportError> {
+        whole(self.send(Method::GET, path, None, Vec::new(), Some(FILE_TIMEOUT)).await?, max).await
+    }
+
     async fn exchange(
         &self,
         method: Method,
@@ -142,7 +152,7 @@ impl Transport {
         key: Option<String>,
         body: Vec<u8>,
     ) -> Result<Vec<u8>, TransportError> {
-        whole(self.send(method, path, key, body, None).await?).await
+        whole(self.send(method, path, key, body, None).await?, ANSWER_MAX).await
     }
 
     /// Sends a request and waits for the beginning of its answer.
@@ -171,13 +181,15 @@ impl Transport {
     }
 }
 
-/// The whole of an answer.
-async fn whole(mut response: Response) -> Result<Vec<u8>, TransportError> {
+/// The whole of an answer, of at most so many octets.
+async fn whole(mut response: Response, max: usize) -> Result<Vec<u8>, TransportError> {
     let status = response.status();
+    // What says no is not meant.
+    let max = if status.is_success() { max } else { ANSWER_MAX };
     let mut answer = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|_| TransportError::Unreachable)? {
-        if answer.len() + chunk.len() > ANSWER_MAX {
-            return Err(TransportError::Nonsense);
+        if answer.len() + chunk.len() > max {
+            return Err(TransportError::TooLong);
         }
         answer.extend_from_slice(&chunk);
     }
@@ -227,7 +239,7 @@ impl Feed {
 fn route(call: &Call) -> (Method, String) {
     let with = |path: &str, room: &RoomUri| format!("{path}/{}", percent_encode(room.as_str()));
     match call {
-        Call::Pseudonyms => (Method::POST, local::PSEUDONYMS_PATH.to_owned()),
+        Call::Pseudonyms => (Method::POST, local::ACQUIRE_PATH.to_owned()),
         Call::Credentials => (Method::POST, local::CREDENTIALS_PATH.to_owned()),
         Call::UploadKeyPackages => (Method::POST, local::KEY_PACKAGES_PATH.to_owned()),
         Call::UploadBatch => (Method::POST, local::KEY_PACKAGE_BATCH_PATH.to_owned()),

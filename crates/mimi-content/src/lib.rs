@@ -5,6 +5,7 @@ mod content;
 mod derived;
 mod disposition;
 mod extension;
+mod external;
 mod id;
 mod part;
 
@@ -12,6 +13,7 @@ pub use content::{Expiration, MimiContent, Salt};
 pub use derived::DerivedValues;
 pub use disposition::{Disposition, PartSemantics};
 pub use extension::{ExtensionError, ExtensionKey, Extensions};
+pub use external::ExternalError;
 pub use id::MessageId;
 pub use part::{Body, ExternalContent, Part, PartError, Parts};
 

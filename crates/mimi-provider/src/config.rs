@@ -1,3 +1,4 @@
+mod assets;
 mod database;
 mod federation;
 mod limits;
@@ -12,6 +13,7 @@ use mimi_pseudonym::Domain;
 use serde::Deserialize;
 
 use crate::{franking::Periods, ties::TiesConfig};
+pub(crate) use assets::AssetEntry;
 use database::DatabaseEntry;
 pub(crate) use federation::{Federation, Network};
 pub(crate) use limits::Limits;
@@ -37,6 +39,9 @@ pub struct Config {
     pub(crate) anchors: Vec<AnchorEntry>,
     #[serde(default)]
     pub(crate) peers: Vec<PeerEntry>,
+    /// Where files are kept that may be fetched for others.
+    #[serde(default)]
+    pub(crate) assets: Vec<AssetEntry>,
     #[serde(default)]
     pub(crate) registration: Registration,
     #[serde(default)]
@@ -249,6 +254,9 @@ pub enum ConfigError {
     /// A peer is listed twice, or is this provider itself.
     #[error("peers: {0} is listed twice or is this provider itself")]
     Peer(Domain),
+    /// A place for files is listed twice, or is that of a provider that this one does not talk with.
+    #[error("assets: {0} is listed twice or its provider is none of the peers")]
+    Asset(Domain),
     /// The way of tying pseudonyms to accounts lacks something.
     #[error("ties: {0}")]
     Ties(&'static str),
@@ -298,6 +306,9 @@ impl Config {
             if twice || peer.domain == config.domain {
                 return Err(ConfigError::Peer(peer.domain.clone()));
             }
+        }
+        if let Some(entry) = assets::misplaced(&config) {
+            return Err(ConfigError::Asset(entry.host.clone()));
         }
         if let Some(fault) = config.ties.fault() {
             return Err(ConfigError::Ties(fault));
@@ -349,11 +360,12 @@ impl Config {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Self { data, database, operator_token, tls, issuer, anchors, abuse, ties, .. } = self;
+        let Self { data, database, operator_token, tls, issuer, anchors, assets, abuse, ties, .. } = self;
         let database = database.iter_mut().flat_map(|one| one.password_file.iter_mut().chain(&mut one.roots));
         [data, &mut tls.certificate, &mut tls.key, &mut tls.roots, &mut issuer.certificate, &mut issuer.key]
             .into_iter()
             .chain(anchors.iter_mut().map(|anchor| &mut anchor.certificate))
+            .chain(assets.iter_mut().filter_map(|entry| entry.roots.as_mut()))
             .chain(&mut ties.key)
             .chain(&mut ties.lists)
             .chain(database)

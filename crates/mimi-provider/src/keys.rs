@@ -174,7 +174,7 @@ fn provider() -> Arc<CryptoProvider> {
 /// TLS 1.3 for the listener. A client may show a certificate; if it does, it must come from one of the roots.
 pub(crate) fn server_tls(config: &Config) -> Result<ServerConfig, KeyFileError> {
     let refused = |_| KeyFileError::Tls;
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(config)?), provider())
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(&config.tls.roots)?), provider())
         .allow_unauthenticated()
         .build()
         .map_err(|_| KeyFileError::Tls)?;
@@ -194,10 +194,22 @@ pub(crate) fn client_tls(config: &Config) -> Result<ClientConfig, KeyFileError> 
     let mut tls = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .map_err(refused)?
-        .with_root_certificates(roots(config)?)
+        .with_root_certificates(roots(&config.tls.roots)?)
         .with_client_auth_cert(certificates(&config.tls.certificate)?, private_key(&config.tls.key)?)
         .map_err(refused)?;
     tls.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(tls)
+}
+
+/// TLS 1.3 toward hosts that keep files, as nobody: they need not know who fetches.
+pub(crate) fn asset_tls(roots_file: &Path) -> Result<ClientConfig, KeyFileError> {
+    let refused = |_| KeyFileError::Tls;
+    let mut tls = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(refused)?
+        .with_root_certificates(roots(roots_file)?)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(tls)
 }
 
@@ -206,10 +218,10 @@ pub(crate) fn tls_chain(config: &Config) -> Result<Vec<CertificateDer<'static>>,
     certificates(&config.tls.certificate)
 }
 
-fn roots(config: &Config) -> Result<RootCertStore, KeyFileError> {
+fn roots(path: &Path) -> Result<RootCertStore, KeyFileError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(&config.tls.roots)? {
-        roots.add(certificate).map_err(|_| KeyFileError::Pem(config.tls.roots.clone()))?;
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|_| KeyFileError::Pem(path.to_owned()))?;
     }
     Ok(roots)
 }

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod admin;
+mod assets;
 mod clock;
 mod config;
 mod consent;

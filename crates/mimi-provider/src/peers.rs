@@ -9,9 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::{body::Bytes, client::conn::http2::SendRequest};
+use hyper::{
+    body::{Bytes, Incoming},
+    client::conn::http2::SendRequest,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use mimi_pseudonym::Domain;
 use mimi_wire::{
@@ -176,6 +179,34 @@ impl Peers {
         answer
     }
 
+    /// Gets what an endpoint of a peer has, as it comes; the answer's own problems are errors.
+    pub(crate) async fn get(&self, domain: &Domain, endpoint: Endpoint, variable: &str) -> Result<Incoming, PeerError> {
+        let begun = Instant::now();
+        let peer = &*self.peer(domain)?;
+        let _place = peer.unanswered.try_acquire().map_err(|_| PeerError::Busy)?;
+        let directory = self.directory(peer).await?;
+        let url = directory.expand(endpoint, variable).ok_or(PeerError::NoEndpoint)?;
+        let (port, path) = target(peer, &url)?;
+        let body = Bytes::new();
+        let asked = tokio::time::timeout(REQUEST_TIMEOUT, self.ask(peer, port, &Method::GET, &path, &body)).await;
+        let response = asked.unwrap_or(Err(PeerError::Unreachable));
+        let status = response.as_ref().map_or(0, |response| response.status().as_u16());
+        self.log.exchange(Direction::Out, endpoint.name(), peer.domain.as_str(), status, begun.elapsed());
+        let response = response?;
+        if response.status() == StatusCode::OK {
+            return Ok(response.into_body());
+        }
+        let problem = tokio::time::timeout(REQUEST_TIMEOUT, collect(response, 0)).await;
+        let (_, octets) = problem.unwrap_or(Err(PeerError::Unreachable))?;
+        let problem = ProblemDocument::from_json(&octets).ok().map(|document| document.problem);
+        Err(PeerError::Refused(status, problem))
+    }
+
+    /// The addresses of a host that may be connected to.
+    pub(crate) async fn addresses(&self, host: &Domain, port: u16) -> Result<Vec<SocketAddr>, PeerError> {
+        self.names.addresses(host, port).await
+    }
+
     /// What a peer says of itself to anybody.
     pub(crate) async fn info(&self, domain: &Domain) -> Result<ProviderInfo, PeerError> {
         let peer = &*self.peer(domain)?;
@@ -258,6 +289,18 @@ impl Peers {
         body: &Bytes,
         max: usize,
     ) -> Result<(StatusCode, Vec<u8>), PeerError> {
+        collect(self.ask(peer, port, method, path, body).await?, max).await
+    }
+
+    /// Sends a request and waits for the beginning of its answer.
+    async fn ask(
+        &self,
+        peer: &Peer,
+        port: u16,
+        method: &Method,
+        path: &str,
+        body: &Bytes,
+    ) -> Result<Response<Incoming>, PeerError> {
         // A connection that was kept may have ended meanwhile: then once more on a new one. Every request may be
         // repeated.
         let mut fresh = false;
@@ -279,12 +322,7 @@ impl Peers {
                     {
                         peer.let_rest(wait);
                     }
-                    let max = if status.is_success() { max } else { PROBLEM_MAX_LEN };
-                    return match Limited::new(response.into_body(), max).collect().await {
-                        Ok(collected) => Ok((status, collected.to_bytes().to_vec())),
-                        Err(error) if error.is::<LengthLimitError>() => Err(PeerError::Nonsense),
-                        Err(_) => Err(PeerError::Unreachable),
-                    };
+                    return Ok(response);
                 }
                 Err(error) => error,
             };
@@ -337,6 +375,17 @@ impl Peers {
         // It ends when the last sender is gone or the peer closes it.
         tokio::spawn(connection);
         Ok(sender)
+    }
+}
+
+/// Status and body of an answer: of at most `max` octets if it is a success.
+async fn collect(response: Response<Incoming>, max: usize) -> Result<(StatusCode, Vec<u8>), PeerError> {
+    let status = response.status();
+    let max = if status.is_success() { max } else { PROBLEM_MAX_LEN };
+    match Limited::new(response.into_body(), max).collect().await {
+        Ok(collected) => Ok((status, collected.to_bytes().to_vec())),
+        Err(error) if error.is::<LengthLimitError>() => Err(PeerError::Nonsense),
+        Err(_) => Err(PeerError::Unreachable),
     }
 }
 

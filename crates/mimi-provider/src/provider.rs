@@ -19,7 +19,9 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     Config, KeyFileError, Options, StoreError,
     abuse::{self, Abuse},
-    admin, couriers,
+    admin,
+    assets::Assets,
+    couriers,
     fail::Fail,
     forget,
     franking::{self, Franking},
@@ -104,6 +106,7 @@ pub(crate) struct Inner {
     pub(crate) wakers: Wakers,
     pub(crate) untold: news::Untold,
     pub(crate) peers: Peers,
+    pub(crate) assets: Assets,
     pub(crate) log: Logger,
     pub(crate) recorder: Recorder,
     pub(crate) stopping: watch::Receiver<bool>,
@@ -147,6 +150,7 @@ impl Provider {
             rooms: Rooms::default(),
             untold: news::Untold::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
+            assets: Assets::new(&config)?,
             peers: Peers::new(
                 &config,
                 keys::client_tls(&config)?,
@@ -305,8 +309,11 @@ impl Inner {
     pub(crate) fn wake(&self, wake: &Wake) {
         self.wakers.wake(wake);
         if self.store.is_shared() {
-            self.store.live().look(&wake.devices);
-            self.untold.add(wake);
+            let live = self.store.live();
+            live.look(&wake.devices);
+            // Whoever listens here listens nowhere else.
+            let (devices, peers) = (live.absent(&wake.devices), self.wakers.busy(&wake.peers));
+            self.untold.add(&Wake { devices, peers });
         }
     }
 

@@ -13,6 +13,10 @@ pub(crate) struct Limits {
     pub(crate) body: usize,
     /// Octets of all bodies that are held at the same time.
     pub(crate) memory: usize,
+    /// The most octets of a file that is passed on.
+    pub(crate) file: u64,
+    /// Files that are passed on at the same time. One other provider gets half of them at the most, one device four.
+    pub(crate) files: u16,
     /// Seconds for the TLS handshake, and again for the header.
     header_seconds: u64,
     /// Seconds for the body.
@@ -48,6 +52,8 @@ impl Default for Limits {
         Self {
             body: 1 << 26,
             memory: 1 << 29,
+            file: 1 << 28,
+            files: 64,
             header_seconds: 10,
             body_seconds: 60,
             idle_seconds: 600,
@@ -68,10 +74,12 @@ impl Default for Limits {
 
 impl Limits {
     /// All of them with their names.
-    pub(super) fn all(&self) -> [(&'static str, u64); 16] {
+    pub(super) fn all(&self) -> [(&'static str, u64); 18] {
         [
             ("body", self.body as u64),
             ("memory", self.memory as u64),
+            ("file", self.file),
+            ("files", self.files.into()),
             ("header_seconds", self.header_seconds),
             ("body_seconds", self.body_seconds),
             ("idle_seconds", self.idle_seconds),

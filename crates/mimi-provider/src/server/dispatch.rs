@@ -9,7 +9,7 @@ use super::{
     route::{DeviceRoute, ENDPOINTS, PEER_BASE, PeerRoute, Route},
 };
 use crate::{
-    abuse, consent, credentials,
+    abuse, assets, consent, credentials,
     events::Events,
     fail::Fail,
     hash,
@@ -99,6 +99,7 @@ async fn for_peer(inner: &Arc<Inner>, route: PeerRoute, peer: Peer, body: &[u8])
         }
         PeerRoute::RequestRemedy(domain) => abuse::requested(inner, &peer, domain, Wire::decode(body)?).await,
         PeerRoute::RequestRemoval(room) => abuse::removal(inner, &peer, room, Wire::decode(body)?).await,
+        PeerRoute::ProxyDownload(url) => assets::for_peer(inner, &peer, &url).await,
         PeerRoute::ReportAbuse(room) => abuse::report(inner, peer.domain().clone(), room, Wire::decode(body)?).await,
     }
 }
@@ -114,6 +115,7 @@ async fn for_device(
 ) -> Result<Reply, Fail> {
     match route {
         DeviceRoute::Pseudonyms => local::pseudonyms(inner, device, Wire::decode(body)?, repeatable).await,
+        DeviceRoute::Acquire => credentials::acquire(inner, device, Wire::decode(body)?, repeatable).await,
         DeviceRoute::Tokens => ties::tokens(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Detach => Err(Problem::NotFound.into()),
         DeviceRoute::Credentials => credentials::issue(inner, device, Wire::decode(body)?).await,
@@ -141,6 +143,7 @@ async fn for_device(
         DeviceRoute::ConsentSettings => consent::set(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Inbox { after, wait_millis } => inbox::read(inner, device, after, wait_millis).await,
         DeviceRoute::Events { after } => Ok(Reply::Events(Box::new(Events::new(inner, device, after)))),
+        DeviceRoute::Download { hub, url } => assets::for_device(inner, &device, &hub, &url).await,
         DeviceRoute::Ack => inbox::ack(inner, device, Wire::decode(body)?).await,
     }
 }

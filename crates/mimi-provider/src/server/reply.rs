@@ -3,10 +3,10 @@ use http_body_util::{Either, Full};
 use hyper::body::Bytes;
 use mimi_wire::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE, Wire, local::EVENTS_MEDIA_TYPE};
 
-use crate::{events::Events, fail::Fail, page::CONTENT_SECURITY_POLICY};
+use crate::{assets::Download, events::Events, fail::Fail, page::CONTENT_SECURITY_POLICY};
 
 /// What is sent of an answer.
-pub(super) type Body = Either<Full<Bytes>, Box<Events>>;
+pub(super) type Body = Either<Full<Bytes>, Either<Box<Events>, Box<Download>>>;
 
 /// An answer, before it is HTTP.
 pub(crate) enum Reply {
@@ -18,6 +18,8 @@ pub(crate) enum Reply {
     Page(String),
     /// 200 with a body that has no end.
     Events(Box<Events>),
+    /// 200 with a file that is passed on as it comes.
+    File(Box<Download>),
     /// 201.
     Created,
     /// 204.
@@ -30,9 +32,10 @@ impl Reply {
         Self::Body(message.encode())
     }
 
-    fn parts(self) -> (u16, Option<&'static str>, Either<Bytes, Box<Events>>) {
+    fn parts(self) -> (u16, Option<&'static str>, Either<Bytes, Either<Box<Events>, Box<Download>>>) {
         let (status, media_type, octets) = match self {
-            Self::Events(events) => return (200, Some(EVENTS_MEDIA_TYPE), Either::Right(events)),
+            Self::Events(events) => return (200, Some(EVENTS_MEDIA_TYPE), Either::Right(Either::Left(events))),
+            Self::File(file) => return (200, Some(FILE), Either::Right(Either::Right(file))),
             Self::Body(octets) => (200, Some(MEDIA_TYPE), octets.into()),
             Self::Json(text) => (200, Some("application/json"), text.into()),
             Self::Page(html) => (200, Some(HTML), html.into()),
@@ -43,6 +46,8 @@ impl Reply {
     }
 }
 
+/// Media type of a file: what it is, only members of the room know.
+const FILE: &str = "application/octet-stream";
 /// Media type of a page.
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -68,7 +73,7 @@ pub(super) fn response(reply: Result<Reply, Fail>) -> (Response<Body>, Bytes) {
     };
     let (sent, body) = match body {
         Either::Left(octets) => (Either::Left(Full::new(octets.clone())), octets),
-        Either::Right(events) => (Either::Right(events), Bytes::new()),
+        Either::Right(streamed) => (Either::Right(streamed), Bytes::new()),
     };
     let mut response = Response::new(sent);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -8,10 +8,10 @@ use mimi_wire::{
     UnverifiedCommitReport, UnverifiedGroupInfoRequest, UnverifiedKeyMaterialRequest, UpdateRequest,
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
-        self, AckRequest, AddDeviceRequest, AppealRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest,
-        CredentialsRequest, DetachRequest, HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery,
-        PseudonymsRequest, RedeemRequest, RegisterAccountRequest, SetProfile, TokensRequest, UploadBatch,
-        UploadKeyPackages,
+        self, AckRequest, AcquireRequest, AddDeviceRequest, AppealRequest, ClaimOwnRequest, ConsentSettings,
+        CreateRoomRequest, CredentialsRequest, DetachRequest, HubKeyMaterialRequest, JoinLinksRequest,
+        LocalIdentifierQuery, PseudonymsRequest, RedeemRequest, RegisterAccountRequest, SetProfile, TokensRequest,
+        UploadBatch, UploadKeyPackages,
     },
 };
 
@@ -19,7 +19,7 @@ use mimi_wire::{
 pub(super) const PEER_BASE: &str = "/mimi/v1";
 
 /// The endpoints for other providers that there are.
-pub(super) const ENDPOINTS: [Endpoint; 13] = [
+pub(super) const ENDPOINTS: [Endpoint; 14] = [
     Endpoint::KeyMaterial,
     Endpoint::Update,
     Endpoint::Notify,
@@ -33,6 +33,7 @@ pub(super) const ENDPOINTS: [Endpoint; 13] = [
     Endpoint::GroupInfo,
     Endpoint::JoinLinks,
     Endpoint::ReportCommit,
+    Endpoint::ProxyDownload,
 ];
 
 /// POST with `/{roomId}`: what the operator wants done in a room.
@@ -87,12 +88,14 @@ pub(super) enum PeerRoute {
     ReportAbuse(RoomUri),
     RequestRemedy(Domain),
     RequestRemoval(RoomUri),
+    ProxyDownload(String),
 }
 
 /// What a device asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DeviceRoute {
     Pseudonyms,
+    Acquire,
     Tokens,
     Detach,
     Credentials,
@@ -117,6 +120,7 @@ pub(super) enum DeviceRoute {
     Inbox { after: u64, wait_millis: u64 },
     Events { after: u64 },
     Ack,
+    Download { hub: Domain, url: String },
 }
 
 impl Route {
@@ -128,7 +132,11 @@ impl Route {
         if let Some(rest) = path.strip_prefix(PEER_BASE).and_then(|rest| rest.strip_prefix('/')) {
             let (name, value) = rest.split_once('/').ok_or(Problem::NotFound)?;
             let endpoint = ENDPOINTS.into_iter().find(|one| one.name() == name).ok_or(Problem::NotFound)?;
-            return only(Method::POST, method, || peer_route(endpoint, value).map(Self::Peer));
+            let wanted = match endpoint.method() {
+                mimi_wire::directory::Method::Get => Method::GET,
+                mimi_wire::directory::Method::Post => Method::POST,
+            };
+            return only(wanted, method, || peer_route(endpoint, value).map(Self::Peer));
         }
         let post = |route| only(Method::POST, method, || Ok(route));
         let device = |route| post(Self::Device(route));
@@ -142,6 +150,7 @@ impl Route {
             local::TOKENS_PATH => return device(DeviceRoute::Tokens),
             local::DETACH_PATH => return device(DeviceRoute::Detach),
             local::PSEUDONYMS_PATH => return device(DeviceRoute::Pseudonyms),
+            local::ACQUIRE_PATH => return device(DeviceRoute::Acquire),
             local::CREDENTIALS_PATH => return device(DeviceRoute::Credentials),
             local::KEY_PACKAGES_PATH => return device(DeviceRoute::KeyPackages),
             local::KEY_PACKAGE_BATCH_PATH => return device(DeviceRoute::KeyPackageBatch),
@@ -184,6 +193,7 @@ impl Route {
             local::JOIN_LINKS_PATH => {
                 only(Method::POST, method, || variable(value).map(DeviceRoute::JoinLinks).map(Self::Device))
             }
+            local::DOWNLOAD_PATH => only(Method::GET, method, || download(value, query).map(Self::Device)),
             _ => Err(Problem::NotFound),
         }
     }
@@ -214,9 +224,11 @@ impl Route {
                 PeerRoute::ReportAbuse(_) => "reportAbuse",
                 PeerRoute::RequestRemedy(_) => "requestRemedy",
                 PeerRoute::RequestRemoval(_) => "requestRemoval",
+                PeerRoute::ProxyDownload(_) => "proxyDownload",
             },
             Self::Device(route) => match route {
                 DeviceRoute::Pseudonyms => "client.pseudonyms",
+                DeviceRoute::Acquire => "client.acquire",
                 DeviceRoute::Tokens => "client.tokens",
                 DeviceRoute::Detach => "client.detachedPseudonym",
                 DeviceRoute::Credentials => "client.credentials",
@@ -241,6 +253,7 @@ impl Route {
                 DeviceRoute::Inbox { .. } => "client.inbox",
                 DeviceRoute::Events { .. } => "client.events",
                 DeviceRoute::Ack => "client.ack",
+                DeviceRoute::Download { .. } => "client.download",
             },
         }
     }
@@ -258,6 +271,7 @@ impl Route {
         matches!(
             route,
             DeviceRoute::Pseudonyms
+                | DeviceRoute::Acquire
                 | DeviceRoute::Detach
                 | DeviceRoute::Tokens
                 | DeviceRoute::Credentials
@@ -286,6 +300,7 @@ impl Route {
             Self::AddDevice => Some(AddDeviceRequest::MAX_LEN),
             Self::Redeem => Some(RedeemRequest::MAX_LEN),
             Self::Peer(route) => Some(match route {
+                PeerRoute::ProxyDownload(_) => return None,
                 PeerRoute::KeyMaterial(_) => UnverifiedKeyMaterialRequest::MAX_LEN,
                 PeerRoute::Update(_) => UpdateRequest::MAX_LEN,
                 PeerRoute::Notify(_) => FanoutMessages::MAX_LEN,
@@ -303,8 +318,10 @@ impl Route {
                 DeviceRoute::DestroyRoom(_)
                 | DeviceRoute::Standing
                 | DeviceRoute::Inbox { .. }
-                | DeviceRoute::Events { .. } => None,
+                | DeviceRoute::Events { .. }
+                | DeviceRoute::Download { .. } => None,
                 DeviceRoute::Pseudonyms => Some(PseudonymsRequest::MAX_LEN),
+                DeviceRoute::Acquire => Some(AcquireRequest::MAX_LEN),
                 DeviceRoute::Tokens => Some(TokensRequest::MAX_LEN),
                 DeviceRoute::Detach => Some(DetachRequest::MAX_LEN),
                 DeviceRoute::Credentials => Some(CredentialsRequest::MAX_LEN),
@@ -349,6 +366,7 @@ fn peer_route(endpoint: Endpoint, value: &str) -> Result<PeerRoute, Problem> {
         Endpoint::ReportAbuse => variable(value).map(PeerRoute::ReportAbuse),
         Endpoint::RequestRemedy => variable(value).map(PeerRoute::RequestRemedy),
         Endpoint::RequestRemoval => variable(value).map(PeerRoute::RequestRemoval),
+        Endpoint::ProxyDownload => variable(value).map(PeerRoute::ProxyDownload),
         _ => Err(Problem::NotFound),
     }
 }
@@ -366,6 +384,11 @@ fn after(query: Option<&str>) -> Result<Route, Problem> {
     let Some(query) = query else { return Ok(Route::Openings { after: 0 }) };
     let value = query.strip_prefix("after=").ok_or(Problem::Malformed)?;
     value.parse().map(|after| Route::Openings { after }).map_err(|_| Problem::Malformed)
+}
+
+fn download(value: &str, query: Option<&str>) -> Result<DeviceRoute, Problem> {
+    let hub = query.and_then(|query| query.strip_prefix("hub=")).ok_or(Problem::Malformed)?;
+    Ok(DeviceRoute::Download { hub: variable(hub)?, url: variable(value)? })
 }
 
 fn inbox(query: Option<&str>) -> Result<DeviceRoute, Problem> {
@@ -398,6 +421,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_asked_for_by_its_url_and_the_hub() {
+        let url = "https://media.b.example/1?x=/y".to_owned();
+        let escaped = "https%3A%2F%2Fmedia.b.example%2F1%3Fx%3D%2Fy";
+        let asked = parse(Method::GET, &format!("/mimi/v1/proxyDownload/{escaped}"));
+        assert_eq!(asked, Ok(Route::Peer(PeerRoute::ProxyDownload(url.clone()))));
+        let path = format!("{}/{escaped}", local::DOWNLOAD_PATH);
+        let asked = |query| Route::parse(&Method::GET, &path, query);
+        let hub = "a.example".parse().unwrap();
+        assert_eq!(asked(Some("hub=a.example")), Ok(Route::Device(DeviceRoute::Download { hub, url })));
+        for wrong in [None, Some(""), Some("hub="), Some("hub=a..example"), Some("at=a.example")] {
+            assert_eq!(asked(wrong), Err(Problem::Malformed), "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn paths_lead_where_they_should() {
         let room: RoomUri = "mimi://a.example/r/club".parse().unwrap();
         let club = "mimi%3A%2F%2Fa.example%2Fr%2Fclub";
@@ -422,9 +460,7 @@ mod tests {
 
     #[test]
     fn other_paths_methods_and_variables_are_refused() {
-        for path in
-            ["/", "", "/mimi/v1/", "/mimi/v1/nothing/x", "/mimi/v1/proxyDownload/x", "/client/v1/nothing", "/x/y"]
-        {
+        for path in ["/", "", "/mimi/v1/", "/mimi/v1/nothing/x", "/client/v1/nothing", "/x/y"] {
             assert_eq!(parse(Method::POST, path), Err(Problem::NotFound), "{path}");
         }
         assert_eq!(parse(Method::GET, "/mimi/v1/update/x"), Err(Problem::MethodNotAllowed));

@@ -161,6 +161,13 @@ impl Tls {
         Self { certificate, key }
     }
 
+    /// A listener's side of TLS for HTTP/1.1.
+    pub fn server_1(&self) -> ServerConfig {
+        let mut config = self.server();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config
+    }
+
     /// A listener's side of TLS for HTTP/2.
     pub fn server(&self) -> ServerConfig {
         let key = PrivateKeyDer::Pkcs8(self.key.serialize_der().into());
@@ -338,6 +345,24 @@ impl World {
     ) -> (u16, http::HeaderMap, Vec<u8>) {
         let (address, name) = if shown.to_b { (self.address_b, "b.example") } else { (self.address, "a.example") };
         try_exchange(&self.root, address, name, shown, method, path, body, media_type, host).await.unwrap()
+    }
+
+    /// Sends a request to a.example; nothing if there is no whole answer.
+    pub async fn try_send(&self, shown: Shown<'_>, method: Method, path: &str) -> Option<(u16, Vec<u8>)> {
+        let response = self.begin(shown, method, path).await?;
+        let status = response.status().as_u16();
+        Some((status, response.into_body().collect().await.ok()?.to_bytes().to_vec()))
+    }
+
+    /// Sends a request to a.example; the body of the answer is still to be read.
+    pub async fn begin(
+        &self,
+        shown: Shown<'_>,
+        method: Method,
+        path: &str,
+    ) -> Option<http::Response<hyper::body::Incoming>> {
+        let name = "a.example";
+        try_begin(&self.root, self.address, name, shown, method, path, vec![], MEDIA_TYPE, name).await
     }
 
     /// Opens the stream of a device's events behind a number, at whichever process of a.example; or the status that says no.

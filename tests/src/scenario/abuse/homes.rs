@@ -39,9 +39,12 @@ pub(super) const HOMES: [Home; 6] = [
     Home { domain: "score.example", way: Way::Score },
 ];
 
+/// Where nobody sends spam, and some report it: of each provider's reporters three count.
+pub(super) const BYSTANDERS: &str = "d.example";
+
 /// All providers.
 pub(super) fn domains() -> Vec<&'static str> {
-    std::iter::once(HUB).chain(HOMES.iter().map(|home| home.domain)).collect()
+    std::iter::once(HUB).chain(HOMES.iter().map(|home| home.domain)).chain([BYSTANDERS]).collect()
 }
 
 impl Way {
@@ -68,29 +71,26 @@ impl Way {
             Self::BreakGlass => "[ties]\nway = \"break-glass\"\nkey = \"operators.key\"\n",
             Self::ActOnly => "[ties]\nway = \"act-only\"\nkey = \"act.key\"\n",
             Self::Blind => "[ties]\nway = \"blind\"\nkey = \"tokens.key\"\n",
-            Self::Score => "[ties]\nway = \"score\"\nkey = \"operators.key\"\n",
+            Self::Score => "[ties]\nway = \"score\"\nkey = \"operators.key\"\nlists = \"opening/operators.key\"\n",
         }
     }
 }
 
-/// What the hub's operator has changed in the table of signals: each of the last steps comes with one report more.
-const STEPS: [(&str, f64); 3] = [("ask_suspend", 6.0), ("ask_remove", 7.5), ("ask_delete", 8.5)];
+/// What the hub's operator has added to the table of signals that is built in: with it a hub never asks to delete an account.
+const STEP: &str = "\n[[steps]]\nscore = 11.5\nremedy = \"ask_delete\"\nrelated = true\n";
 
 /// How a home's operator believes hubs: one request suspends, two remove, three delete, and all of it soon.
 const REMEDIES: &str = "batch_hours = 1\nbudget_per_day = 100\nhalf_life_hours = 720\nsuspend = 0.75\nremove = 1.75\n\
-                        delete = 2.75\nwindow_days = 1\nothers = { weight = 1.0, count = 3 }\n";
+                        delete = 2.75\nrelated = true\nwindow_days = 1\nothers = { weight = 1.0, count = 3 }\n";
 
 /// Writes what the operator of the hub decides about signals, and of a home about remedies and ties.
 pub(super) fn configure(site: &Site) -> Result<()> {
     let folder = site.config().parent().context("a folder")?.to_owned();
     let mut text = fs::read_to_string(site.config())?;
     if site.domain().as_str() == HUB {
-        let built_in = mimi_abuse::signal::Table::built_in();
-        let (kept, _) = built_in.split_once("[[steps]]\nscore = 6.0").context("the built-in table has this step")?;
-        let steps = STEPS.map(|(remedy, score)| format!("[[steps]]\nscore = {score:.1}\nremedy = \"{remedy}\"\n\n"));
-        fs::write(folder.join("signals.toml"), format!("{kept}{}", steps.concat()))?;
+        fs::write(folder.join("signals.toml"), format!("{}{STEP}", mimi_abuse::signal::Table::built_in()))?;
         text += "\n[abuse]\nsignals = \"signals.toml\"\n";
-    } else {
+    } else if site.domain().as_str() != BYSTANDERS {
         let home = HOMES.iter().find(|home| home.domain == site.domain().as_str()).context("a home")?;
         fs::write(folder.join("remedies.toml"), REMEDIES)?;
         text += &format!("\n[abuse]\nremedies = \"remedies.toml\"\n\n{}", home.way.ties());

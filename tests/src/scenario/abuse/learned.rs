@@ -142,12 +142,7 @@ fn reporters_elsewhere<'a>(reporters: &[&'a str], domain: &str) -> Vec<&'a str> 
 
 /// Whether the process that acts finds the account behind a pseudonym, with its key and the row.
 pub(super) fn acts(site: &Site, case: &Case) -> Result<bool> {
-    let text = fs::read_to_string(site.config().with_file_name("act.key"))?;
-    let text = text.trim();
-    let octets: Vec<u8> = (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(text.get(at..at + 2).unwrap_or_default(), 16))
-        .collect::<Result<_, _>>()?;
+    let octets = super::operators::octets(&site.config().with_file_name("act.key"))?;
     let key = ActKey::from_secret(&octets.try_into().map_err(|_| anyhow::anyhow!("a key of 32 octets"))?);
     let TieRow::ActOnly(row) = tie(site, &key.tag(&case.first))? else { return Ok(false) };
     let mut acted = None;

@@ -6,7 +6,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use mimi_pseudonym::UserUri;
+use mimi_pseudonym::{UserUri, Wire};
+use mimi_tie::{
+    break_glass::{ListRequest, ListShares, open_list},
+    operators::OperatorsKey,
+};
 
 use super::Case;
 use crate::{fixture::Site, process::provider_binary};
@@ -35,10 +39,54 @@ fn file(site: &Site, name: &str) -> PathBuf {
     site.config().with_file_name(name)
 }
 
-/// Makes a key that three operators share, and of whom two are needed: `opening` or `scores`.
-pub(super) fn deal(site: &Site, purpose: &str) -> Result<()> {
-    let folder = site.config().parent().context("a folder")?.to_owned();
+/// Makes a key that three operators share, and of whom two are needed: `opening` or `scores`. It is put into a folder of the
+/// provider's, or into one of that name in there.
+pub(super) fn deal(site: &Site, purpose: &str, within: Option<&str>) -> Result<()> {
+    let mut folder = site.config().parent().context("a folder")?.to_owned();
+    folder.extend(within);
+    std::fs::create_dir_all(&folder)?;
     done(&["tie", "deal", purpose, "2", "3", text(&folder)?], None).map(drop)
+}
+
+/// What two of three operators have found in the list of an account, after an entry about it, and done about all of it.
+pub(super) struct ActedTogether {
+    /// Whether one of them alone is enough.
+    pub(super) alone: bool,
+    /// Whether the pseudonym that nobody has reported is among those that they find.
+    pub(super) found: bool,
+}
+
+/// Has all pseudonyms of an account leave their rooms. `holders` is where the operators keep their shares.
+pub(super) fn act_together(site: &Site, case: &Case, holders: &Path) -> Result<ActedTogether> {
+    let position = done(&["names", "request", &case.handle, "abuse desk", "spam"], Some(site))?;
+    let mut given = Vec::new();
+    let asked = [0, 2].map(|operator| file(site, &format!("names-request-{operator}")));
+    for (operator, request) in [0, 2].into_iter().zip(&asked) {
+        let holder = holders.join(format!("operator-{operator}.share"));
+        let [seen, shares] = ["seen", "shares"].map(|kind| file(site, &format!("names-{kind}-{operator}")));
+        done(&["names", "ask", &case.handle, &position, "0", text(request)?], Some(site))?;
+        let share = ["names", "share", text(&holder)?, text(&seen)?, text(request)?, text(&shares)?];
+        done(&share, None)?;
+        given.push(shares);
+    }
+    let [asked, _] = asked;
+    let [one, other] = given.as_slice() else { bail!("two shares") };
+    let alone = run(&["names", "act", text(&asked)?, "remove", text(one)?], Some(site))?.is_some();
+    // The program says how many there are, and not which: whoever has the shares can find out.
+    let (request, key) = (ListRequest::decode(&octets(&asked)?)?, octets(&holders.join("operators.key"))?);
+    let list = request.check(&OperatorsKey::decode(&key)?)?;
+    let shares = [ListShares::decode(&octets(one)?)?, ListShares::decode(&octets(other)?)?];
+    let found = open_list(&list, &shares)?.iter().any(|link| *link.pseudonym() == case.second);
+    done(&["names", "act", text(&asked)?, "remove", text(one)?, text(other)?], Some(site))?;
+    Ok(ActedTogether { alone, found })
+}
+
+/// Octets from a file of hexadecimal digits.
+pub(super) fn octets(path: &Path) -> Result<Vec<u8>> {
+    let text = std::fs::read_to_string(path)?;
+    let text = text.trim();
+    let octet = |at| u8::from_str_radix(text.get(at..at + 2).unwrap_or_default(), 16);
+    Ok((0..text.len()).step_by(2).map(octet).collect::<Result<_, _>>()?)
 }
 
 /// Whether these operators open the account behind the reported pseudonym, after an entry about a pseudonym in the log.

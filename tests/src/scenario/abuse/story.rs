@@ -1,6 +1,6 @@
 //! What happens, from the first spam to the reversal.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{
     AbuseReport, Case, HARMLESS, SPAM, World,
     cast::{Owner, Player, Stage, settle},
-    homes::{self, HOMES, HUB, Way},
+    homes::{self, BYSTANDERS, HOMES, HUB, Way},
     learned::{self, column},
     operators, outcome,
     page::{table, word},
@@ -33,7 +33,7 @@ const NUMBERS: &str = "UPDATE numbers SET newest = CASE kind WHEN 'account' THEN
 pub(super) struct Cast {
     pub(super) stage: Stage,
     pub(super) alice: Player,
-    /// Three accounts each at three providers, by turns.
+    /// Three accounts each at four providers, by turns.
     pub(super) reporters: Vec<Player>,
     /// Two more at the third of these: with the others there, five that might be one person's.
     pub(super) puppets: Vec<Player>,
@@ -41,6 +41,8 @@ pub(super) struct Cast {
     pub(super) cathy_token: DeviceToken,
     pub(super) spammers: Vec<Player>,
     pub(super) owners: Vec<Owner>,
+    /// At each home another account, of which its operator knows that it is the spammer's as well.
+    pub(super) related: Vec<Owner>,
     pub(super) cases: Vec<Case>,
     /// The two rooms.
     pub(super) rooms: [RoomUri; 2],
@@ -63,8 +65,9 @@ pub(super) async fn tell(world: &mut World, suite: CipherSuite, report: &mut Abu
     prepare(world).await?;
     let mut cast = gather(world, suite, report).await?;
     report.step(format!(
-        "{} providers; at {} of them somebody has two pseudonyms, one in each of two rooms of {HUB}",
-        HOMES.len() + 1,
+        "{} providers; at {} of them somebody has two pseudonyms, one in each of two rooms of {HUB}, and another account, \
+         of which the operator knows that it is related",
+        homes::domains().len(),
         HOMES.len()
     ));
     spam(&mut cast).await?;
@@ -82,16 +85,19 @@ pub(super) async fn tell(world: &mut World, suite: CipherSuite, report: &mut Abu
     wait(world, &mut cast).await?;
     let done = outcome::what_was_done(world, &mut cast, report).await?;
     outcome::reverse(world, &mut cast, report).await?;
+    let (more_done, more_found) = outcome::together(world, &mut cast, report).await?;
     world.stop().await?;
     let mut known = outcome::either(before, outcome::what_was_learned(world, &cast)?);
     known.extend(found);
-    outcome::expect(report, &done, &known);
+    known.extend(more_found);
+    outcome::expect(report, &done, &more_done, &known);
     let cells = |lines: Lines| -> Vec<(&'static str, Vec<String>)> {
         lines.into_iter().map(|(name, cells)| (name, cells.into_iter().map(word).collect())).collect()
     };
     report.tables = format!(
-        "{}\n{}",
+        "{}\n{}\n{}",
         table("what was done, with what the hub asked for", &ways(), &cells(done)),
+        table("what is done once operators act on the account", &ways(), &cells(more_done)),
         table("who has learned it", &ways(), &cells(known))
     );
     Ok(())
@@ -106,8 +112,11 @@ async fn prepare(world: &mut World) -> Result<()> {
         db.execute(NUMBERS, [])?;
         homes::configure(&site)?;
         match HOMES.iter().find(|home| home.domain == domain).map(|home| home.way) {
-            Some(Way::BreakGlass) => operators::deal(&site, "opening")?,
-            Some(Way::Score) => operators::deal(&site, "scores")?,
+            Some(Way::BreakGlass) => operators::deal(&site, "opening", None)?,
+            Some(Way::Score) => {
+                operators::deal(&site, "scores", None)?;
+                operators::deal(&site, "opening", Some("opening"))?;
+            }
             _ => {}
         }
     }
@@ -135,7 +144,7 @@ fn everybody(cast: &mut Cast) -> Vec<&mut Player> {
 }
 
 /// Lets all go on until somebody is in a room no more; whether that happens.
-async fn is_gone(cast: &mut Cast, room: &RoomUri, user: &UserUri) -> Result<bool> {
+pub(super) async fn is_gone(cast: &mut Cast, room: &RoomUri, user: &UserUri) -> Result<bool> {
     let deadline = Instant::now() + Duration::from_secs(20);
     while cast.alice.sees(room, user) && Instant::now() < deadline {
         settle(&mut everybody(cast)).await?;
@@ -147,9 +156,9 @@ async fn gather(world: &World, suite: CipherSuite, report: &mut AbuseReport) -> 
     let fixture = world.fixture();
     let stage = Stage { suite, clock: Arc::new(MovedClock::new(BEGIN)), http: fixture.anonymous()? };
     let mut alice = stage.join_in(fixture, HUB, "alice", 2).await?;
-    let three = ["a.example", "b.example", "c.example"];
+    let four = ["a.example", "b.example", "c.example", BYSTANDERS];
     let named = |at: usize, kind: &str| format!("{kind}-{at}-canary");
-    let reporters = (0..9).zip(three.iter().cycle()).map(|(at, domain)| {
+    let reporters = (0..12).zip(four.iter().cycle()).map(|(at, domain)| {
         let (stage, name) = (&stage, named(at, "reporter"));
         async move { stage.join_in(fixture, domain, &name, 1).await }
     });
@@ -162,7 +171,7 @@ async fn gather(world: &World, suite: CipherSuite, report: &mut AbuseReport) -> 
     let registered = stage.register(fixture, "c.example", "cathy").await?;
     let cathy_token = registered.device_token.clone();
     let cathy = stage.enter(fixture, "cathy", registered, 1).await?;
-    let (mut spammers, mut owners, mut cases) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut spammers, mut owners, mut related, mut cases) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for home in HOMES {
         let handle = format!("spammer-{}-canary", home.way.name());
         let registered = stage.register(fixture, home.domain, &handle).await?;
@@ -183,6 +192,10 @@ async fn gather(world: &World, suite: CipherSuite, report: &mut AbuseReport) -> 
                 spammers.push(stage.enter(fixture, &format!("{handle}-{number}"), detached, 1).await?);
             }
         }
+        let also = format!("accomplice-{}-canary", home.way.name());
+        let registered = stage.register(fixture, home.domain, &also).await?;
+        related.push(Owner { registered, marks: Vec::new(), account_mark: Vec::new() });
+        operators::done(&["remedy", "relate", &handle, &also], Some(fixture.site(home.domain)?))?;
         // The names are known once the rooms are.
         let (first, second, marks) = (account.clone(), account.clone(), owner.marks.clone());
         cases.push(Case { home, account, handle, token, first, second, marks });
@@ -191,7 +204,8 @@ async fn gather(world: &World, suite: CipherSuite, report: &mut AbuseReport) -> 
     let first = room(&mut alice).await?;
     let second = room(&mut alice).await?;
     let rooms = [first.room().clone(), second.room().clone()];
-    let mut cast = Cast { stage, alice, reporters, puppets, cathy, cathy_token, spammers, owners, cases, rooms };
+    let mut cast =
+        Cast { stage, alice, reporters, puppets, cathy, cathy_token, spammers, owners, related, cases, rooms };
     enter(&mut cast, [&first, &second]).await?;
     Ok(cast)
 }
@@ -249,11 +263,16 @@ async fn spam(cast: &mut Cast) -> Result<()> {
 const DECISIONS: [&str; 8] =
     ["nothing", "mute", "kick", "ban for 168 hours", "ban", "ask_suspend", "ask_remove", "ask_delete"];
 
-/// The most that the hub has decided about a user.
-pub(super) fn decided(world: &World, user: &UserUri) -> Result<&'static str> {
+/// What the hub has decided about a user.
+fn decisions(world: &World, user: &UserUri) -> Result<Vec<String>> {
     let query = "SELECT remedy || CASE hours WHEN 0 THEN '' ELSE ' for ' || hours || ' hours' END \
                  FROM abuse_decisions WHERE subject = ?1";
-    let all = column(world.fixture().site(HUB)?, query, user.as_str())?;
+    column(world.fixture().site(HUB)?, query, user.as_str())
+}
+
+/// The most of it.
+pub(super) fn decided(world: &World, user: &UserUri) -> Result<&'static str> {
+    let all = decisions(world, user)?;
     let most = DECISIONS.into_iter().rev().find(|decision| all.iter().any(|one| one == decision));
     Ok(most.unwrap_or("nothing"))
 }
@@ -293,11 +312,24 @@ async fn others(world: &World, cast: &mut Cast, report: &mut AbuseReport) -> Res
     let mut targets: Vec<UserUri> = cast.cases.iter().skip(1).map(|case| case.first.clone()).collect();
     let (cathy, victim) = (cast.cathy.name_in(&room)?, cast.reporters.first().context("a reporter")?.name_in(&room)?);
     targets.push(cathy.clone());
-    // One after the other: a hub that takes two at once goes over a step.
-    for reporter in &mut cast.reporters {
-        for target in &targets {
-            reporter.report(&room, target, "spam").await?;
+    // All at once: what a hub takes at the same time it decides from one after the other.
+    let all = cast.reporters.iter_mut().map(|reporter| {
+        let (room, targets) = (&room, &targets);
+        async move {
+            for target in targets {
+                reporter.report(room, target, "spam").await?;
+            }
+            Ok::<_, anyhow::Error>(())
         }
+    });
+    try_join_all(all).await?;
+    for target in &targets {
+        let steps = decisions(world, target)?;
+        let all: BTreeSet<&str> = DECISIONS[1..].iter().copied().collect();
+        report.check(
+            steps.iter().map(String::as_str).collect::<BTreeSet<_>>() == all,
+            format!("a step was left out: {steps:?}"),
+        );
     }
     let Cast { reporters, puppets, .. } = cast;
     let of_one = reporters.iter_mut().filter(|reporter| reporter.domain() == "c.example").chain(puppets);
@@ -316,7 +348,7 @@ async fn others(world: &World, cast: &mut Cast, report: &mut AbuseReport) -> Res
     let about_cathy = decided(world, &cathy)?;
     report.check(about_cathy == "ask_delete", format!("about Cathy the hub has decided {about_cathy}"));
     report.step(format!(
-        "nine accounts of three providers report \"{HARMLESS}\", which Cathy has written: a machine sees the same as with \
+        "twelve accounts of four providers report, all at the same time, \"{HARMLESS}\", which Cathy has written: a machine sees the same as with \
          spam, and it comes to {about_cathy}"
     ));
     for case in cast.cases.iter().skip(1) {
@@ -335,22 +367,29 @@ fn decided_at(world: &World, domain: &str) -> Result<Vec<String>> {
 /// What one home decides about an account, as the hub asks for more: two steps each.
 async fn ask(world: &mut World, cast: &mut Cast, report: &mut AbuseReport) -> Result<()> {
     let (room, user) = (cast.rooms[0].clone(), cast.case(0)?.first.clone());
-    let stages = [("suspend", Some((7, "ask_remove"))), ("remove", Some((8, "ask_delete"))), ("delete", None)];
+    // By the table that is built in it takes four reports more until the hub asks for more, and they are from four providers.
+    let stages = [("suspend", Some((7..11, "ask_remove"))), ("remove", Some((11..12, "ask_delete"))), ("delete", None)];
     let mut hours = 4;
     for (expected, next) in stages {
         let has = decided_at(world, "b.example")?;
-        report.check(has == [expected], format!("b.example has decided {has:?}, not {expected}"));
+        // To delete is asked for with related accounts.
+        let accounts = if expected == "delete" { 2 } else { 1 };
+        report.check(has == vec![expected; accounts], format!("b.example has decided {has:?}, not {expected}"));
         report.step(format!("b.example decides at its own moment: {expected}"));
         if expected == "suspend" {
             let drawn = cast.spammer(0)?.draw().await?;
             report.check(matches!(drawn, Err(FailureReason::Refused { .. })), "a suspended account draws pseudonyms");
             appeal(world, cast, report).await?;
         }
-        if let Some((reporter, asked)) = next {
-            cast.reporters.get_mut(reporter).context("a reporter")?.report(&room, &user, "spam").await?;
+        if let Some((reporters, asked)) = next {
+            for reporter in reporters.clone() {
+                let before = decided(world, &user)?;
+                report.check(before != asked, format!("{asked} was decided before report {}", reporter + 1));
+                cast.reporters.get_mut(reporter).context("a reporter")?.report(&room, &user, "spam").await?;
+            }
             let now = decided(world, &user)?;
             report.check(now == asked, format!("the hub has decided {now}, not {asked}"));
-            report.step(format!("report {}: {now}", reporter + 1));
+            report.step(format!("report {}: {now}", reporters.end));
             for _ in 0..2 {
                 hours += 2;
                 moved(world, cast, BEGIN + hours * HOUR, Asking::Hub).await?;
