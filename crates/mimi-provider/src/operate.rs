@@ -19,7 +19,7 @@ pub use ceremony::{begin_ceremony, check_ceremony, finish_ceremony, reveal_contr
 pub use check::{Finding, check};
 pub use init::{Init, InitError};
 pub use names::give_list_shares;
-pub use openings::{OpeningNote, deal_key, give_share};
+pub use openings::{OpeningNote, deal_key, give_share, verify_log};
 pub use order::{OrderError, order};
 pub use peer::NewPeer;
 pub use ready::ready;

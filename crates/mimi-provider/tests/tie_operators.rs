@@ -385,3 +385,106 @@ fn a_ceremony_stops_at_the_first_letter_that_does_not_fit_and_names_whose_it_is(
     assert!(!zero.join("party").exists());
     fs::remove_dir_all(folder).unwrap();
 }
+
+impl Desk {
+    /// Writes an entry about a pseudonym; returns its position.
+    fn entry(&self, pseudonym: &UserUri, reason: &str) -> String {
+        self.done(&format!("tie request {pseudonym} desk {reason}"))
+    }
+
+    /// Asks an operator for its share, which has seen so many entries, and brings the share back. `of` is the configuration of the
+    /// provider, or of whoever says that it is the provider.
+    fn share(&self, of: &str, number: usize, pseudonym: &UserUri, position: &str, seen: u64) -> Result<String, String> {
+        let (folder, home) = (self.operators.of(number), self.home());
+        let name = format!("{of}-{number}-{position}-{seen}");
+        let mut ask = Command::new(env!("CARGO_BIN_EXE_mimi-provider"));
+        let line = format!("tie ask {pseudonym} {position} {seen} {name}.request --config {of}.toml");
+        said(ask.args(line.split(' ')).current_dir(&home)).unwrap();
+        bring(&home, &folder, &format!("{name}.request"));
+        let line = format!("tie share operator-{number}.share seen {name}.request {name}.given");
+        self.operators.run(number, &line)?;
+        bring(&folder, &home, &format!("{name}.given"));
+        Ok(format!("{name}.given"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_two_operators_were_shown_differently_is_found_out() {
+    let mut desk = Desk::new("signed-log", None);
+    desk.operators.ceremony("opening");
+    bring(&desk.operators.of(0), &desk.home(), "operators.key");
+    desk.configure("way = \"break-glass\"\nkey = \"operators.key\"");
+    desk.sites.start(SITE, 0);
+    let alice = Person::new(&desk.sites, SITE, "alice").await;
+    let pseudonym = desk.pseudonym(&alice).await;
+    let position = desk.entry(&pseudonym, "threats");
+    let given: Vec<_> = [0, 1].map(|number| desk.share("provider", number, &pseudonym, &position, 0).unwrap()).into();
+    let opened = desk.done(&format!("tie open {pseudonym} {} {}", given[0], given[1]));
+    assert_eq!(opened, alice.user.as_str());
+    // What they have signed is published, and anybody can check it.
+    let answer = desk.sites.try_ask(SITE, Default::default(), Method::GET, local::CHECKPOINTS_PATH, vec![]);
+    let (status, body) = answer.await.unwrap();
+    let published = CheckpointsResponse::decode(&body).unwrap();
+    let key = fs::read_to_string(desk.home().join("operators.key")).unwrap();
+    let hex: String = published.key.iter().map(|octet| format!("{octet:02x}")).collect();
+    assert_eq!((status, published.checkpoints.len(), hex.as_str()), (200, 2, key.trim()));
+    desk.done("tie log save once.log");
+    let auditor = desk.operators.of(2);
+    let verify = |log: &str, witnesses: &[usize]| {
+        bring(&desk.home(), &auditor, log);
+        let witnesses: String = witnesses.iter().map(|number| format!(" ../{number}/seen")).collect();
+        desk.operators.run(2, &format!("tie log verify operators.key {log}{witnesses}"))
+    };
+    assert_eq!(verify("once.log", &[0, 1]).unwrap(), "1 1");
+    assert_eq!(verify("once.log", &[]).unwrap(), "1 1");
+
+    // Somebody keeps a second log, which goes on otherwise, and shows it to operator 1 alone.
+    let database = |name: &str| rusqlite::Connection::open(desk.home().join(name).join("provider.sqlite")).unwrap();
+    fs::create_dir_all(desk.home().join("other")).unwrap();
+    database("data").execute("VACUUM INTO ?1", [desk.home().join("other/provider.sqlite").to_str().unwrap()]).unwrap();
+    let config = fs::read_to_string(desk.home().join("provider.toml")).unwrap();
+    fs::write(desk.home().join("other.toml"), config.replace("\"data\"", "\"other\"")).unwrap();
+    let second = desk.entry(&pseudonym, "another-matter");
+    let mut other = Command::new(env!("CARGO_BIN_EXE_mimi-provider"));
+    let line = format!("tie request {pseudonym} desk never-said --config other.toml");
+    assert_eq!(said(other.args(line.split(' ')).current_dir(desk.home())).unwrap(), second);
+    let honest = desk.share("provider", 0, &pseudonym, &second, 1).unwrap();
+    let forked = desk.share("other", 1, &pseudonym, &second, 1).unwrap();
+    let refused = desk.run(&format!("tie open {pseudonym} {honest} {forked}")).unwrap_err();
+    assert!(refused.ends_with("the operators have seen different logs"), "{refused}");
+    // Each log by itself is good, and not beside what the other operator has signed.
+    desk.done("tie log save twice.log");
+    let proof = "operator 0 and operator 1 have signed different logs of 2 entries";
+    assert!(verify("twice.log", &[]).unwrap_err().ends_with(proof), "the provider has kept what it was given");
+    assert_eq!(verify("once.log", &[]).unwrap(), "1 1");
+    assert!(
+        verify("once.log", &[0])
+            .unwrap_err()
+            .ends_with("operator 0 has signed a log of 2 entries, and there are fewer")
+    );
+    let [mut two, mut save] = [(); 2].map(|()| Command::new(env!("CARGO_BIN_EXE_mimi-provider")));
+    let line = "tie log save other.log --config other.toml";
+    said(save.args(line.split(' ')).current_dir(desk.home())).unwrap();
+    assert_eq!(verify("other.log", &[1]).unwrap(), "2 1", "operator 1 alone sees nothing of it");
+    assert!(verify("other.log", &[0, 1]).unwrap_err().ends_with(proof));
+    let of_zero = verify("other.log", &[0]).unwrap_err();
+    assert!(of_zero.ends_with("operator 0 has signed another log of 2 entries"), "{of_zero}");
+    // Operator 1 is not brought back to the first log, nor operator 0 to a shorter one, nor to one without an entry.
+    let third = desk.entry(&pseudonym, "once-more");
+    let refused = desk.share("provider", 1, &pseudonym, &third, 2).unwrap_err();
+    assert!(refused.ends_with("the log is not the one seen before"), "{refused}");
+    database("data").execute("DELETE FROM tie_openings WHERE position > 0", []).unwrap();
+    let refused = desk.share("provider", 0, &pseudonym, "0", 1).unwrap_err();
+    assert!(refused.ends_with("the log has become shorter"), "{refused}");
+    desk.done("tie log save short.log");
+    let refused = verify("short.log", &[]).unwrap_err();
+    assert!(refused.ends_with(proof), "{refused}");
+    let line = format!("tie ask {pseudonym} 1 1 none --config provider.toml");
+    let refused = said(two.args(line.split(' ')).current_dir(desk.home())).unwrap_err();
+    assert!(refused.ends_with("no entry at this position"), "{refused}");
+    // A witness that somebody has changed is not gone on from, and is no witness.
+    tamper(&desk.operators.of(0).join("seen"), 20);
+    let refused = desk.share("other", 0, &pseudonym, "0", 1).unwrap_err();
+    assert!(refused.ends_with("the signature of operator 0 does not hold"), "{refused}");
+    assert!(verify("once.log", &[0]).unwrap_err().ends_with("the signature of operator 0 does not hold"));
+}

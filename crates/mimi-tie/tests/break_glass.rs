@@ -102,19 +102,25 @@ fn a_share_with_a_bad_proof_is_named() {
         changed[at] ^= flip;
         let share = OpeningShare::decode(&changed).unwrap();
         let refused = open(&alice, &[good.clone(), share]).err();
-        let expected = if at == 0 { ShareError::Proof(operators[2].index()).into() } else { bad };
+        let expected = if at == 0 { OpenError::Anothers(operators[2].index()) } else { bad };
         assert_eq!(refused, Some(expected), "octet {at}");
     }
+    // A share under the name of another operator, who has signed the log.
+    let mut renamed = octets[..97].to_vec();
+    renamed[0] = 2;
+    renamed.extend(grant(&operators[2], &alice, &logged).signed().encode());
+    let refused = open(&alice, &[good.clone(), OpeningShare::decode(&renamed).unwrap()]).err();
+    assert_eq!(refused, Some(ShareError::Proof(operators[2].index()).into()));
     // A share of somebody who is no operator of this key.
     octets[0] = 31;
     let stranger = OpeningShare::decode(&octets).unwrap();
-    assert!(matches!(open(&alice, &[good.clone(), stranger]), Err(OpenError::Share(ShareError::Proof(_)))));
+    assert!(matches!(open(&alice, &[good.clone(), stranger]), Err(OpenError::Anothers(_))));
     octets[0] = 32;
     assert!(matches!(OpeningShare::decode(&octets), Err(DecodeError::Value { field: "operator", .. })));
     // A share in opening another account, under the same log.
     let mut of_bob = grant(&operators[1], &bob, &for_bob).encode();
     of_bob.truncate(97);
-    of_bob.extend(log.checkpoint().encode());
+    of_bob.extend(grant(&operators[1], &alice, &logged).signed().encode());
     let of_bob = OpeningShare::decode(&of_bob).unwrap();
     assert_eq!(open(&alice, &[good, of_bob]).err(), Some(bad));
 }

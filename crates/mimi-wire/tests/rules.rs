@@ -457,6 +457,9 @@ fn an_appeal_has_a_text_and_a_standing_known_numbers() {
     }
     assert_eq!(Standing::decode(&[4, 0, 0, 0, 0, 0, 0, 0, 0, 0]), value("remedy", 4));
     assert_eq!(Standing::decode(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 4]), value("appeal", 4));
+    let signed = |count| CheckpointsResponse { key: vec![1; 99], checkpoints: vec![vec![1, 2]; count] };
+    assert_eq!(CheckpointsResponse::decode(&signed(64).encode()), Ok(signed(64)));
+    assert_eq!(CheckpointsResponse::decode(&signed(65).encode()), rule("checkpoints", "too many elements"));
     let openings = |count| OpeningsResponse { size: 99, root: [1; 32], entries: vec![vec![1, 2]; count] };
     assert_eq!(OpeningsResponse::decode(&openings(64).encode()), Ok(openings(64)));
     assert_eq!(OpeningsResponse::decode(&openings(65).encode()), rule("entries", "too many elements"));

@@ -44,9 +44,16 @@ As an operator who holds a share of a key, without a configuration, on a machine
                             the same in the second round, in which every step is checked; both print the threshold and
                             the question's hash, to be compared with what other operators are asked
 
+As anybody:
+
+  tie log verify KEY LOG [WITNESS…]
+                            checks a log of openings and all that is signed of it, and what operators have signed and kept,
+                            against the operators' key; prints how many entries there are, and how many of them all have signed
+
 As the operator of the provider, with its configuration:
 
   tie log                   the log of openings of sealed accounts
+  tie log save LOG          writes it with all that operators have signed of it, for anybody to check
   tie request PSEUDONYM REQUESTER REASON
                             writes an entry into that log and prints its position
   tie ask PSEUDONYM POSITION SEEN FILE
@@ -78,6 +85,7 @@ pub enum OfOperator {
     Tell { folder: PathBuf, session: String },
     Finish { folder: PathBuf },
     CheckCeremony { folder: PathBuf },
+    VerifyLog { key: PathBuf, log: PathBuf, witnesses: Vec<PathBuf> },
     Share { operator: PathBuf, witness: PathBuf, request: PathBuf, share: PathBuf },
     Blind { operator: PathBuf, round: PathBuf, blinded: PathBuf },
     Read { operator: PathBuf, round: PathBuf, shares: PathBuf },
@@ -89,6 +97,7 @@ pub enum OfOperator {
 #[derive(Debug)]
 pub enum OfProvider {
     Openings,
+    SaveLog(PathBuf),
     LogOpening { pseudonym: UserUri, requester: String, reason: String },
     AskForShare { pseudonym: UserUri, position: u64, seen: u64, file: PathBuf },
     Open { pseudonym: UserUri, shares: Vec<PathBuf> },
@@ -124,6 +133,7 @@ pub fn parse(words: &[&str]) -> Result<Tie, lexopt::Error> {
     }
     let task = match words {
         ["log"] => OfProvider::Openings,
+        ["log", "save", file] => OfProvider::SaveLog((*file).into()),
         ["request", pseudonym, requester, reason] => OfProvider::LogOpening {
             pseudonym: user(pseudonym)?,
             requester: (*requester).to_owned(),
@@ -190,6 +200,9 @@ fn of_operator(words: &[&str]) -> Result<Option<OfOperator>, lexopt::Error> {
         }
         ["ceremony", "finish", folder] => OfOperator::Finish { folder: (*folder).into() },
         ["ceremony", "check", folder] => OfOperator::CheckCeremony { folder: (*folder).into() },
+        ["log", "verify", key, log, witnesses @ ..] => {
+            OfOperator::VerifyLog { key: (*key).into(), log: (*log).into(), witnesses: files(witnesses) }
+        }
         ["share", rest @ ..] if rest.len() == 4 => {
             let [operator, witness, request, share] = paths(rest)?;
             OfOperator::Share { operator, witness, request, share }
@@ -232,6 +245,10 @@ impl OfOperator {
             Self::Tell { folder, session } => operate::tell_secrets(&folder, &session)?,
             Self::Finish { folder } => writeln!(out, "{}", operate::finish_ceremony(&folder)?)?,
             Self::CheckCeremony { folder } => writeln!(out, "{}", operate::check_ceremony(&folder)?)?,
+            Self::VerifyLog { key, log, witnesses } => {
+                let (entries, signed) = with(&witnesses, |witnesses| operate::verify_log(&key, &log, witnesses))?;
+                writeln!(out, "{entries} {signed}")?;
+            }
             Self::Share { operator, witness, request, share } => {
                 operate::give_share(&operator, &witness, &request, &share, OffsetClock::default().now())?;
             }
@@ -268,6 +285,7 @@ impl OfProvider {
                     writeln!(out, "{position} {} {} {}", at.as_secs(), one_line(&requester), one_line(&reason))?;
                 }
             }
+            Self::SaveLog(file) => operator.save_log(&file)?,
             Self::LogOpening { pseudonym, requester, reason } => {
                 writeln!(out, "{}", operator.log_opening(&pseudonym, &requester, &reason, now)?)?;
             }
@@ -334,6 +352,8 @@ mod tests {
             "ceremony tell a 00",
             "ceremony finish a",
             "ceremony check a",
+            "log verify a b",
+            "log verify a b c d",
             "share a b c d",
             "blind a b c",
             "read a b c",
@@ -344,6 +364,7 @@ mod tests {
         }
         for line in [
             "log",
+            "log save a",
             "request mimi://a.example/u/bob desk threats",
             "ask mimi://a.example/u/bob 0 0 a",
             "open mimi://a.example/u/bob a b",
@@ -370,6 +391,9 @@ mod tests {
             "ceremony begin opening 2 3 x a",
             "ceremony tell a",
             "ceremony",
+            "log verify a",
+            "log save",
+            "log read",
             "share a b c",
             "prove a b",
             "request nobody a b",
@@ -394,6 +418,8 @@ mod tests {
             "ceremony tell",
             "ceremony finish",
             "ceremony check",
+            "log verify",
+            "log save",
             "share",
             "blind",
             "read",

@@ -35,7 +35,7 @@ pub fn give_list_shares(
 ) -> Result<(), OperateError> {
     let holder = read_operator(operator)?;
     let request = ListRequest::decode(&read(request)?).map_err(tie)?;
-    let entry = check_entry(witness, &request.evidence, now)?;
+    let entry = check_entry(&holder, witness, &request.evidence, now)?;
     let list = request.check(holder.key()).map_err(tie)?;
     let given = holder.grant_list(&list, &entry, &mut OsEntropy).map_err(tie)?;
     write(shares, &given.encode())
@@ -99,7 +99,9 @@ impl Operator {
         for share in shares {
             given.push(ListShares::decode(&read(share)?).map_err(tie)?);
         }
-        let list = request.check(&self.lists_key()?).map_err(tie)?;
+        let key = self.lists_key()?;
+        given.iter().try_for_each(|shares| self.keep_signed(shares.signed(), &key))?;
+        let list = request.check(&key).map_err(tie)?;
         let mut accounts = vec![account];
         let opened = open_list(&list, &given).map_err(tie)?;
         for link in &opened {

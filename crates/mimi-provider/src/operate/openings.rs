@@ -4,16 +4,16 @@ use mimi_pseudonym::{Timestamp, UserUri, Wire};
 use mimi_tie::{
     Tie, TieRow,
     break_glass::{
-        CheckedSeal, Checkpoint, Entry, Evidence, LoggedEntry, OpeningRequest, OpeningShare, SealedAccount, Witness,
-        open,
+        CheckedSeal, Entry, Evidence, LoggedEntry, OpeningRequest, OpeningShare, PublishedLog, SealedAccount,
+        SignedCheckpoint, Witness, open,
     },
     operators::{Operator as KeyHolder, OperatorsKey, Purpose, Threshold, deal},
 };
 
 use super::{OperateError, Operator};
 use crate::{
-    OsEntropy, StartError, hex,
-    ties::{Ties, log, octets, write_new},
+    OsEntropy, StartError,
+    ties::{Ties, log, octets, rewrite, signed, write_new},
 };
 
 /// An opening of a sealed account, as it stands in the log.
@@ -65,21 +65,53 @@ pub fn give_share(
 ) -> Result<(), OperateError> {
     let holder = read_operator(operator)?;
     let request = OpeningRequest::decode(&read(request)?).map_err(tie)?;
-    let entry = check_entry(witness, &request.evidence, now)?;
+    let entry = check_entry(&holder, witness, &request.evidence, now)?;
     let seal = request.sealed.check(&request.pseudonym, holder.key()).map_err(tie)?;
     let given = holder.grant(&seal, &entry, &mut OsEntropy).map_err(tie)?;
     write(share, &given.encode())
 }
 
-/// Checks the entry against what an operator has seen of the log, and remembers how far that goes.
-pub(super) fn check_entry(witness: &Path, evidence: &Evidence, now: Timestamp) -> Result<LoggedEntry, OperateError> {
+/// Checks the entry against what an operator has seen of the log, remembers how far that goes, and signs it.
+pub(super) fn check_entry(
+    holder: &KeyHolder,
+    witness: &Path,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Result<LoggedEntry, OperateError> {
     let mut seen = match witness.exists() {
-        true => Witness::restore(Checkpoint::decode(&read(witness)?).map_err(tie)?),
+        true => Witness::restore(read_witness(witness)?.check(holder.key()).map_err(tie)?),
         false => Witness::NEW,
     };
     let entry = seen.check(evidence, now).map_err(tie)?;
-    fs::write(witness, format!("{}\n", hex(&seen.seen().encode()))).map_err(|error| file(witness, error))?;
+    let signed = holder.sign_checkpoint(&entry, &mut OsEntropy);
+    rewrite(witness, &signed.encode()).map_err(|error| file(witness, error))?;
     Ok(entry)
+}
+
+/// What an operator has seen of the log, and signed.
+fn read_witness(path: &Path) -> Result<SignedCheckpoint, OperateError> {
+    SignedCheckpoint::decode(&read(path)?).map_err(|error| tie(format!("{}: {error}", path.display())))
+}
+
+/// As anybody: checks a log as [`Operator::save_log`] has written it against the operators' key: what is signed in it, and what
+/// operators have signed and kept themselves. Returns how many entries there are, and how many of them every one of the operators
+/// who have signed any has signed.
+///
+/// # Errors
+/// [`OperateError::Tie`] says who was shown another log, [`OperateError::File`].
+pub fn verify_log(key: &Path, log: &Path, witnesses: &[&Path]) -> Result<(u64, u64), OperateError> {
+    let key = OperatorsKey::decode(&read(key)?).map_err(tie)?;
+    let PublishedLog { log, mut signed } = PublishedLog::decode(&read(log)?).map_err(tie)?;
+    for witness in witnesses {
+        signed.push(read_witness(witness)?);
+    }
+    log.audit(&signed, &key).map_err(tie)?;
+    let mut newest = std::collections::BTreeMap::new();
+    for one in &signed {
+        let size = newest.entry(one.by()).or_insert(0);
+        *size = one.check(&key).map_err(tie)?.size().max(*size);
+    }
+    Ok((log.entries().len() as u64, newest.into_values().min().unwrap_or_default()))
 }
 
 impl Operator {
@@ -132,7 +164,7 @@ impl Operator {
         write(request, &OpeningRequest { pseudonym: pseudonym.clone(), sealed, evidence }.encode())
     }
 
-    /// Opens an account with the shares of as many operators as are needed.
+    /// Opens an account with the shares of as many operators as are needed. What these have signed of the log is kept.
     ///
     /// # Errors
     /// [`OperateError::Tie`] names the operator whose share is wrong, [`OperateError::File`], [`OperateError::Start`].
@@ -141,8 +173,26 @@ impl Operator {
         for share in shares {
             given.push(OpeningShare::decode(&read(share)?).map_err(tie)?);
         }
-        let opened = open(&self.seal(pseudonym)?, &given).map_err(tie)?;
+        let (sealed, key) = self.sealed(pseudonym)?;
+        given.iter().try_for_each(|share| self.keep_signed(share.signed(), &key))?;
+        let opened = open(&sealed.check(pseudonym, &key).map_err(tie)?, &given).map_err(tie)?;
         Ok(opened.account().clone())
+    }
+
+    /// Keeps what an operator has signed of the log, before anything is opened. Of another log than the provider's it is kept, too:
+    /// it proves that there is one.
+    pub(super) fn keep_signed(&self, signed: &SignedCheckpoint, key: &OperatorsKey) -> Result<(), OperateError> {
+        let checkpoint = signed.check(key).map_err(tie)?;
+        Ok(self.store.keep_checkpoint(signed, checkpoint)?)
+    }
+
+    /// Writes the log with all that operators have signed of it, for anybody to check. It names no pseudonym.
+    ///
+    /// # Errors
+    /// [`OperateError::File`], [`OperateError::Start`].
+    pub fn save_log(&self, to: &Path) -> Result<(), OperateError> {
+        let published = PublishedLog { log: log(&self.store)?, signed: signed(&self.store)? };
+        write(to, &published.encode())
     }
 
     fn seal(&self, pseudonym: &UserUri) -> Result<CheckedSeal, OperateError> {

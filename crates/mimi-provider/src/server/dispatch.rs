@@ -36,6 +36,7 @@ pub(super) async fn dispatch(
         (Route::AddDevice, _) => local::add_device(inner, Wire::decode(body)?, key).await,
         (Route::TokenKey, _) => ties::token_key(inner),
         (Route::Openings { after }, _) => ties::openings(inner, after).await,
+        (Route::Checkpoints, _) => ties::checkpoints(inner).await,
         (Route::Redeem, _) => ties::redeem(inner, Wire::decode(body)?, key).await,
         // By the key alone, which is a secret of the new device, as when an account is opened.
         (Route::Device(DeviceRoute::Detach), Caller::Device(device)) => {

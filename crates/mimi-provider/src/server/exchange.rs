@@ -159,6 +159,7 @@ async fn authenticate(
         | Route::AddDevice
         | Route::TokenKey
         | Route::Openings { .. }
+        | Route::Checkpoints
         | Route::Redeem
         | Route::Page(_) => {
             seen.who = "client".into();

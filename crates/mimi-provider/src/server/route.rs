@@ -60,6 +60,8 @@ pub(super) enum Route {
     TokenKey,
     /// Anybody may ask.
     Openings { after: u64 },
+    /// Anybody may ask.
+    Checkpoints,
     /// Whoever has a token may ask.
     Redeem,
     /// Anybody may look at the page of a room, which has this name.
@@ -145,6 +147,7 @@ impl Route {
             local::REGISTER_PATH => return post(Self::Register),
             local::DEVICE_PATH => return post(Self::AddDevice),
             local::TOKEN_KEY_PATH => return only(Method::GET, method, || Ok(Self::TokenKey)),
+            local::CHECKPOINTS_PATH => return only(Method::GET, method, || Ok(Self::Checkpoints)),
             local::OPENINGS_PATH => return only(Method::GET, method, || after(query)),
             local::REDEEM_PATH => return post(Self::Redeem),
             local::TOKENS_PATH => return device(DeviceRoute::Tokens),
@@ -207,6 +210,7 @@ impl Route {
             Self::AddDevice => "device",
             Self::TokenKey => "tokenKey",
             Self::Openings { .. } => "openings",
+            Self::Checkpoints => "checkpoints",
             Self::Redeem => "redeem",
             Self::Page(_) => "page",
             Self::Admin(_) => "admin",
@@ -294,7 +298,12 @@ impl Route {
     /// The most octets its body may have; `None` if it has none.
     pub(super) fn body_limit(&self) -> Option<usize> {
         match self {
-            Self::Directory | Self::Info | Self::TokenKey | Self::Openings { .. } | Self::Page(_) => None,
+            Self::Directory
+            | Self::Info
+            | Self::TokenKey
+            | Self::Openings { .. }
+            | Self::Checkpoints
+            | Self::Page(_) => None,
             Self::Admin(_) => Some(1 << 12),
             Self::Register => Some(RegisterAccountRequest::MAX_LEN),
             Self::AddDevice => Some(AddDeviceRequest::MAX_LEN),

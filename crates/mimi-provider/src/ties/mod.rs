@@ -25,7 +25,7 @@ use mimi_wire::{
 
 pub(crate) use config::TiesConfig;
 pub(crate) use keys::{octets, rewrite, write_new};
-pub(crate) use openings::{log, openings};
+pub(crate) use openings::{checkpoints, log, openings, signed};
 
 use crate::{
     clock::OsEntropy,

@@ -1,9 +1,11 @@
 use mimi_pseudonym::{AccountLink, DecodeError, Entropy, Reader, UserUri, Wire, Writer};
 
 use super::{
-    CheckedSeal, Evidence, GrantError, LoggedEntry, OpenError, OpeningShare, SealError, SealedAccount, open, seal::Side,
+    CheckedSeal, Evidence, GrantError, LoggedEntry, OpenError, SealError, SealedAccount, SignedCheckpoint,
+    opening::{check_signed, open_with},
+    seal::Side,
 };
-use crate::operators::{Operator, OperatorsKey};
+use crate::operators::{Operator, OperatorsKey, Share};
 
 /// A pseudonym, sealed to a key that operators share, as it stands beside its account. Not checked yet. It is sealed as a
 /// [`SealedAccount`] is, under a label of its own; all that stand beside one account have the account's mark.
@@ -81,9 +83,13 @@ impl Wire for ListRequest {
     }
 }
 
-/// What one operator contributes to opening a list: a share for each pseudonym in it, in the same order.
+/// What one operator contributes to opening a list: its signature under the log in which it found the entry for it, and a share
+/// for each pseudonym in it, in the same order.
 #[derive(Debug, Clone)]
-pub struct ListShares(Vec<OpeningShare>);
+pub struct ListShares {
+    signed: SignedCheckpoint,
+    shares: Vec<Share>,
+}
 
 impl Operator {
     /// This operator's shares in opening a list, for an entry about the account that it has found in the log.
@@ -96,7 +102,9 @@ impl Operator {
         entry: &LoggedEntry,
         entropy: &mut dyn Entropy,
     ) -> Result<ListShares, GrantError> {
-        list.iter().map(|seal| self.grant(seal, entry, entropy)).collect::<Result<_, _>>().map(ListShares)
+        let signed = self.sign_checkpoint(entry, entropy);
+        let shares = list.iter().map(|seal| self.share_for(seal, entry, entropy)).collect::<Result<_, _>>()?;
+        Ok(ListShares { signed, shares })
     }
 }
 
@@ -105,24 +113,39 @@ impl Operator {
 /// # Errors
 /// [`OpenError`]; it names the operator whose share is wrong.
 pub fn open_list(list: &[CheckedSeal], shares: &[ListShares]) -> Result<Vec<AccountLink>, OpenError> {
-    if shares.iter().any(|of_one| of_one.0.len() != list.len()) {
+    if shares.iter().any(|of_one| of_one.shares.len() != list.len()) {
         return Err(OpenError::OtherList);
     }
-    let each = list.iter().enumerate().map(|(at, seal)| {
-        let shares: Vec<_> = shares.iter().filter_map(|of_one| of_one.0.get(at).cloned()).collect();
-        open(seal, &shares)
-    });
-    each.collect()
+    let signed: Vec<_> = shares.iter().map(|of_one| &of_one.signed).collect();
+    if let Some(first) = list.first() {
+        check_signed(&first.key, &signed)?;
+    }
+    for ListShares { signed, shares } in shares {
+        if let Some(other) = shares.iter().find(|share| share.from() != signed.by()) {
+            return Err(OpenError::Anothers(other.from()));
+        }
+    }
+    let each = list.iter().enumerate();
+    each.map(|(at, seal)| open_with(seal, shares.iter().filter_map(|of_one| of_one.shares.get(at)))).collect()
 }
 
+impl ListShares {
+    /// What its operator has seen of the log, and signed.
+    pub fn signed(&self) -> &SignedCheckpoint {
+        &self.signed
+    }
+}
+
+/// `SignedCheckpoint signed; Share shares<V>`
 impl Wire for ListShares {
     const MAX_LEN: usize = 1 << 22;
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.list().map(Self)
+        Ok(Self { signed: SignedCheckpoint::read(reader)?, shares: reader.list()? })
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.list(&self.0);
+        self.signed.write(writer);
+        writer.list(&self.shares);
     }
 }

@@ -71,6 +71,11 @@ impl Operator {
         Zeroizing::new(self.participant.secret_share().expose_scalar().to_bytes())
     }
 
+    /// The same, to sign with.
+    pub(crate) fn secret_key(&self) -> &SecretKey<Ristretto> {
+        self.participant.secret_share()
+    }
+
     /// Which operator this is.
     pub fn index(&self) -> OperatorIndex {
         self.index

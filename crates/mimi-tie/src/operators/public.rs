@@ -185,6 +185,11 @@ impl OperatorsKey {
         &self.id
     }
 
+    /// The public share of an operator, if there is such an operator.
+    pub(crate) fn share_of(&self, index: OperatorIndex) -> Option<&PublicKey<Ristretto>> {
+        self.set.participant_keys().get(index.at())
+    }
+
     pub(crate) fn shared(&self) -> &PublicKey<Ristretto> {
         self.set.shared_key()
     }

@@ -96,3 +96,17 @@ impl Wire for OpeningsResponse {
         writer.list(&self.entries);
     }
 }
+
+/// What operators have signed of the log of openings: the newest checkpoints, at most 64, the longest log first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CheckpointsResponse {
+    /// The operators' public key, by which signatures are checked.
+    pub key: Vec<u8>,
+    /// Signed checkpoints, of whatever key was in use then.
+    pub checkpoints: Vec<Vec<u8>>,
+}
+
+wire_struct!(CheckpointsResponse, 1 << 16, { key, checkpoints: list }, |response| {
+    let fits = response.checkpoints.len() <= 64;
+    if fits { Ok(()) } else { Err(DecodeError::Rule { field: "checkpoints", rule: "too many elements" }) }
+});

@@ -19,7 +19,7 @@ pub use account::{
 pub use acquire::{
     AcquireRequest, AcquireResponse, IssuedPseudonym, NewPseudonym, NewPseudonymTbs, UnverifiedNewPseudonym,
 };
-pub use appeal::{AppealRequest, AppealState, OpeningsResponse, Standing, StandingRemedy};
+pub use appeal::{AppealRequest, AppealState, CheckpointsResponse, OpeningsResponse, Standing, StandingRemedy};
 pub use credentials::{
     CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, IssuedDisclosure,
     UnverifiedCredentialItem, claim_code, claim_from_code,
@@ -80,6 +80,8 @@ pub const REPORT_COMMIT_PATH: &str = "/client/v1/reportCommit";
 pub const APPEAL_PATH: &str = "/client/v1/appeal";
 /// GET with `?after=N` -> [`OpeningsResponse`].
 pub const OPENINGS_PATH: &str = "/client/v1/openings";
+/// GET -> [`CheckpointsResponse`].
+pub const CHECKPOINTS_PATH: &str = "/client/v1/checkpoints";
 /// GET with `/{downloadUrl}?hub={domain}`, both percent-encoded: what is at the URL, by way of the hub.
 pub const DOWNLOAD_PATH: &str = "/client/v1/download";
 /// POST [`LocalIdentifierQuery`] -> [`crate::IdentifierResponse`].
