@@ -6,6 +6,7 @@ mod flow;
 mod ledger;
 mod pseudonyms;
 mod refusals;
+mod rooms;
 mod table;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ pub use self::{
     ledger::Ledger,
     pseudonyms::{Many, ManyCosts, many},
     refusals::{RefusalTimes, refusals},
+    rooms::{RoomCosts, rooms},
     table::{Costs, Share},
 };
 use crate::{call::Call, record::Line};

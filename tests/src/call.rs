@@ -21,7 +21,7 @@ pub enum Call {
     AddDevice,
     /// By a client: the provider's keys.
     Info,
-    /// By a client: pseudonyms.
+    /// By a client: pseudonyms, alone or with their credentials.
     Pseudonyms,
     /// By a client: credentials.
     Credentials,
@@ -58,11 +58,12 @@ pub enum Call {
 }
 
 /// Paths of [`local`], without what follows them.
-const LOCAL: [(&str, Call); 20] = [
+const LOCAL: [(&str, Call); 21] = [
     (local::REGISTER_PATH, Call::Register),
     (local::DEVICE_PATH, Call::AddDevice),
     (local::INFO_PATH, Call::Info),
     (local::PSEUDONYMS_PATH, Call::Pseudonyms),
+    (local::ACQUIRE_PATH, Call::Pseudonyms),
     (local::CREDENTIALS_PATH, Call::Credentials),
     (local::KEY_PACKAGES_PATH, Call::KeyPackages),
     (local::KEY_PACKAGE_BATCH_PATH, Call::KeyPackages),

@@ -271,6 +271,13 @@ impl People {
         Ok(Self { devices, clock, told: Vec::new(), tag: tag.to_owned(), codes, pace: Pace::AtOnce })
     }
 
+    /// What the account at a provider says of its owner. `None` if nobody has one there.
+    pub fn account(domain: &str) -> Option<Account> {
+        let (_, [handle, display_name, email], _) = PEOPLE.into_iter().find(|(of, ..)| *of == domain)?;
+        let [handle, display_name, email, device_name] = [handle, display_name, email, "first"].map(str::to_owned);
+        Some(Account { handle, display_name, email, device_name })
+    }
+
     /// Adds one more device to the account at a provider, some time later. It is the last of the devices.
     ///
     /// # Errors

@@ -44,6 +44,9 @@ pub enum ClientError {
     /// The provider shows another key for tokens than before: perhaps one for this account alone.
     #[error("the provider shows another key for tokens than before")]
     TokenKey,
+    /// A token is taken for a store, which has a name.
+    #[error("a token is taken for a store that has a name")]
+    TokenName,
     /// A file is longer than the application takes.
     #[error("the file is longer than {0} octets")]
     FileTooLong(usize),

@@ -8,10 +8,15 @@ use mimi_wire::local::{
 };
 use zeroize::Zeroizing;
 
-use crate::{Client, ClientError, Surroundings, TransportError, client::TOKEN, store::Store, transport::Transport};
+use crate::{
+    Client, ClientError, StoreError, Surroundings, TransportError, client::TOKEN, store::Store, transport::Transport,
+};
 
 /// What makes a second attempt the same as the first one; kept until there is a token.
 const ENROLMENT: &str = "enrolment";
+
+/// The code that came with the device, until it is forgotten.
+const CODE: &str = "enrolment-code";
 
 /// What an account says of its owner. All of it stays with the provider and whoever it is disclosed to.
 #[derive(Debug, Clone)]
@@ -28,9 +33,10 @@ pub struct Account {
 
 impl Client {
     /// Registers a new account with its first device, and keeps the device in a new store. The code that is returned
-    /// lets further devices in.
+    /// lets a further device in; [`Client::enrolment_code`] has it too, until it is forgotten.
     ///
-    /// If the answer is lost, the same call on the same store finishes what was begun.
+    /// If the answer is lost, or the process ends in the middle, the same call on the same store finishes what was begun. Where it
+    /// had been finished it says that there is a device, and [`Client::open`] goes on with it.
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::DeviceExists`] if the store has a device already.
@@ -99,6 +105,24 @@ impl Client {
         Ok((store, secret))
     }
 
+    /// The code that came with this device and lets the next one in, unless it has been forgotten. Whether it has been used is
+    /// known to the provider alone.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`]
+    pub fn enrolment_code(&self) -> Result<Option<EnrolmentCode>, ClientError> {
+        let code = self.store.read(CODE)?.filter(|code| !code.is_empty());
+        Ok(code.map(|code| EnrolmentCode::decode(&code)).transpose().map_err(|_| StoreError::Key)?)
+    }
+
+    /// Forgets that code: it has been used, or stands somewhere else.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`]
+    pub fn forget_enrolment_code(&mut self) -> Result<(), ClientError> {
+        Ok(self.store.put(&[(CODE, &[])], self.surroundings.entropy.as_mut())?)
+    }
+
     /// Keeps a device in a new store that was enrolled without this crate: that of a pseudonym which is an account of its own,
     /// so that the provider cannot tell whose it is (`docs/profile-ties.md`). It has that one pseudonym.
     ///
@@ -125,7 +149,7 @@ impl Client {
         delays: Delays,
         mut surroundings: Surroundings,
     ) -> Result<Self, ClientError> {
-        let RegisterResponse { user, client, device_token, .. } = registered;
+        let RegisterResponse { user, client, device_token, enrolment_code } = registered;
         let transport = Transport::new(&surroundings.provider, Some(&device_token))?;
         let info: ProviderInfo = transport.fetch(INFO_PATH).await?;
         let agent = info.franking_agents.into_iter().find(|agent| agent.cipher_suite == suite);
@@ -134,10 +158,11 @@ impl Client {
         let hub = hub.ok_or(TransportError::Nonsense)?.sender;
         let profile = Profile { user, client, suite, hub, franking_agent, delays };
         let mut device = Device::new(profile).with_vault(store.vault());
-        store.save(&device.changes(), surroundings.entropy.as_mut())?;
+        // What the application may not have been told is kept with the token: asking again is over when that is there.
+        let (token, code) = (device_token.encode(), enrolment_code.encode());
+        let done: [(&str, &[u8]); 3] = [(TOKEN, &token), (CODE, &code), (ENROLMENT, &[])];
+        store.save_with(&device.changes(), &done, surroundings.entropy.as_mut())?;
         device.kept();
-        let done: [(&str, &[u8]); 2] = [(TOKEN, &device_token.encode()), (ENROLMENT, &[])];
-        store.put(&done, surroundings.entropy.as_mut())?;
         Ok(Self::with(device, store, transport, surroundings))
     }
 }

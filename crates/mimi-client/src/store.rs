@@ -156,11 +156,22 @@ impl Store {
     /// Brings the device on disk up to date, in one transaction: only what changed is written. If a record could not be read
     /// meanwhile, nothing is written: what the device made of that may be wrong.
     pub(crate) fn save(&mut self, changes: &Changes, entropy: &mut dyn Entropy) -> Result<(), StoreError> {
+        self.save_with(changes, &[], entropy)
+    }
+
+    /// As [`Store::save`], with entries besides those of the device.
+    pub(crate) fn save_with(
+        &mut self,
+        changes: &Changes,
+        more: &[(&str, &[u8])],
+        entropy: &mut dyn Entropy,
+    ) -> Result<(), StoreError> {
         if let Some(error) = self.file.broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }
         let mut present = HashMap::with_capacity(changes.live.len());
-        let mut entries = Vec::new();
+        let more = more.iter().map(|(name, value)| self.file.seal(name, value, entropy));
+        let mut entries: Vec<_> = more.collect::<Result<_, _>>()?;
         for entry in &changes.live {
             let hash = hash(&entry.value);
             if self.written.get(&entry.key) != Some(&hash) {

@@ -239,7 +239,7 @@ impl Feed {
 fn route(call: &Call) -> (Method, String) {
     let with = |path: &str, room: &RoomUri| format!("{path}/{}", percent_encode(room.as_str()));
     match call {
-        Call::Pseudonyms => (Method::POST, local::PSEUDONYMS_PATH.to_owned()),
+        Call::Pseudonyms => (Method::POST, local::ACQUIRE_PATH.to_owned()),
         Call::Credentials => (Method::POST, local::CREDENTIALS_PATH.to_owned()),
         Call::UploadKeyPackages => (Method::POST, local::KEY_PACKAGES_PATH.to_owned()),
         Call::UploadBatch => (Method::POST, local::KEY_PACKAGE_BATCH_PATH.to_owned()),

@@ -1,9 +1,13 @@
 //! Consent (draft-ietf-mimi-protocol-06, sections 5.7 and 8; draft-mahy-mimi-pseudonyms-00, section 6): asking for it, giving
 //! it, taking it back; and the fresh KeyPackages that a flow needs when those it was given have ended.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fmt,
+    time::Duration,
+};
 
-use mimi_pseudonym::{RoomUri, UserUri, Wire};
+use mimi_pseudonym::{RoomUri, Timestamp, UserUri, Wire};
 use mimi_wire::{
     AppDataDictionary, ConsentEntry, ConsentOperation, ConsentScope, KeyMaterialResponse, KeyPackage,
     local::{ConsentSettings, UploadKeyPackages, UploadResponse},
@@ -57,6 +61,11 @@ const WAITING_MAX: usize = 256;
 /// How many grants that nobody asked for are told at most before the application has taken them.
 const UNASKED_MAX: usize = 16;
 
+/// A grant that comes once more within this time is the same one: its answer was lost, and it was sent again.
+const AGAIN: Duration = Duration::from_secs(7 * 86_400);
+/// So many grants are remembered for that. Who sends more may have one told twice.
+const REMEMBERED_MAX: usize = 64;
+
 /// What is open about consent.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Consents {
@@ -64,6 +73,24 @@ pub(crate) struct Consents {
     pub(crate) asked: BTreeSet<Consent>,
     /// What others ask the application for.
     pub(crate) waiting: BTreeSet<Consent>,
+    /// Grants that have been taken, in order, and when.
+    #[serde(default)]
+    taken: VecDeque<(Timestamp, Consent)>,
+}
+
+impl Consents {
+    /// Remembers a grant; `false` if it has been taken a short time ago.
+    fn is_new(&mut self, consent: &Consent, now: Timestamp) -> bool {
+        self.taken.retain(|(at, _)| now < at.after(AGAIN));
+        if self.taken.iter().any(|(_, taken)| taken == consent) {
+            return false;
+        }
+        self.taken.push_back((now, consent.clone()));
+        while self.taken.len() > REMEMBERED_MAX {
+            self.taken.pop_front();
+        }
+        true
+    }
 }
 
 /// What the application, or another flow, says about consent.
@@ -287,6 +314,7 @@ impl Device {
                 Some(Flow::Respond(flow)) => flow.has_consent(&key_packages),
                 _ => {}
             }
+            self.consents.is_new(&consent, cx.now);
             self.forget_timers(id);
             self.advance(id, cx);
             return;
@@ -299,7 +327,15 @@ impl Device {
             self.consents.asked.remove(asked);
         }
         let unasked = |event: &&Event| matches!(event, Event::ConsentGranted { asked: false, .. });
-        if !asked.is_empty() || self.events.values().filter(unasked).count() < UNASKED_MAX {
+        let full = self.events.values().filter(unasked).count() >= UNASKED_MAX;
+        // What is not told is not remembered either: it may be told when it comes again.
+        let told = if asked.is_empty() {
+            !full && self.consents.is_new(&consent, cx.now)
+        } else {
+            self.consents.is_new(&consent, cx.now);
+            true
+        };
+        if told {
             self.tell(Event::ConsentGranted { consent, asked: !asked.is_empty() });
         }
     }

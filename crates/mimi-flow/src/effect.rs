@@ -8,7 +8,7 @@ use crate::{Consent, Evidence, LinkState, SeenRoom};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Call {
-    /// A number of new pseudonyms.
+    /// New pseudonyms, with their credentials.
     Pseudonyms,
     /// Credentials for the account or for pseudonyms.
     Credentials,

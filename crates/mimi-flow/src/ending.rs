@@ -175,6 +175,7 @@ impl Device {
                 return;
             }
             Remains::Subjects(subjects) => {
+                self.wallet.forget_acquiring(id.0);
                 for subject in subjects {
                     self.wallet.forget_asked(&subject);
                 }

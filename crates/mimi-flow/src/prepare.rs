@@ -8,8 +8,9 @@ use mimi_pseudonym::{ClaimName, DisclosureFormat, Signer, SigningKey, UserUri, W
 use mimi_room::KeyPackagePurpose;
 use mimi_wire::KeyPackage;
 use mimi_wire::local::{
-    CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, IssuedDisclosure,
-    PseudonymsRequest, PseudonymsResponse, UploadBatch, UploadKeyPackages, UploadResponse,
+    AcquireRequest, AcquireResponse, CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse,
+    IssuedCredential, IssuedDisclosure, IssuedPseudonym, NewPseudonym, NewPseudonymTbs, UploadBatch, UploadKeyPackages,
+    UploadResponse,
 };
 use serde::{Deserialize, Serialize};
 
@@ -122,10 +123,7 @@ impl Device {
             self.ask_credentials(id, flow, cx);
             return id;
         }
-        let flow = Prepare::new(Vec::new(), 1, Purpose::Any, self.format);
-        self.flows.insert(id, Flow::Prepare(flow));
-        let body = PseudonymsRequest { count: pseudonyms }.encode();
-        self.request(Request { call: Call::Pseudonyms, body }, Some(id));
+        self.acquire(id, Prepare::new(Vec::new(), 1, Purpose::Any, self.format), pseudonyms, cx);
         id
     }
 
@@ -154,14 +152,33 @@ impl Device {
             && self.wallet.asked(user).is_none()
     }
 
+    /// An account's own leaf says who it is; only a pseudonym of an account has something to disclose.
+    fn is_hidden(&self, subject: &UserUri) -> bool {
+        subject.is_pseudonym() && *subject != self.profile.user
+    }
+
+    /// Asks for pseudonyms with their credentials, for new keys: the provider chooses the names.
+    fn acquire(&mut self, id: FlowId, flow: Prepare, count: u16, cx: &mut Context<'_>) {
+        let suite = self.profile.suite;
+        let keys = (0..count).filter_map(|_| SigningKey::generate(suite.signature_scheme(), cx.entropy).ok());
+        let keys: Vec<_> = keys.collect();
+        let items = keys.iter().filter_map(|key| {
+            let (public_key, disclose) = (key.public_key().clone(), ClaimName::ALL.to_vec());
+            let tbs = NewPseudonymTbs { cipher_suite: suite, public_key, disclose, format: flow.format };
+            NewPseudonym::sign(tbs, key).map(Into::into).ok()
+        });
+        let body = AcquireRequest { items: items.collect() }.encode();
+        self.wallet.acquire(id.0, suite, &keys);
+        self.flows.insert(id, Flow::Prepare(flow));
+        self.request(Request { call: Call::Pseudonyms, body }, Some(id));
+    }
+
     /// Asks for credentials: for the keys that there are, or for new ones.
     pub(crate) fn ask_credentials(&mut self, id: FlowId, flow: Prepare, cx: &mut Context<'_>) {
         let mut items = Vec::new();
         let suite = self.profile.suite;
         for subject in &flow.subjects {
-            // An account's own leaf says who it is; only a pseudonym of an account has something to disclose.
-            let hidden = subject.is_pseudonym() && *subject != self.profile.user;
-            let disclose = if hidden { ClaimName::ALL.to_vec() } else { Vec::new() };
+            let disclose = if self.is_hidden(subject) { ClaimName::ALL.to_vec() } else { Vec::new() };
             let held = self.wallet.held(subject);
             let known = held.as_ref().and_then(|held| held.disclosure.as_ref()).map(IssuedDisclosure::format);
             let tbs = |key: &dyn Signer| CredentialItemTbs {
@@ -199,14 +216,23 @@ impl Device {
         let answer = || FailureReason::Answer { call: call.name().to_owned() };
         match call {
             Call::Pseudonyms => {
-                flow.subjects = PseudonymsResponse::decode(body).map_err(|_| answer())?.pseudonyms;
-                let distinct: BTreeSet<_> = flow.subjects.iter().collect();
+                let items = AcquireResponse::decode(body).map_err(|_| answer())?.items;
+                let keys = self.wallet.acquiring(id.0).ok_or(FailureReason::Internal)?;
+                let distinct: BTreeSet<_> = items.iter().map(|item| &item.pseudonym).collect();
                 // One that is known already could be chosen a second time.
-                if distinct.len() < flow.subjects.len() || !flow.subjects.iter().all(|user| self.is_new(user)) {
+                let new = distinct.len() == items.len() && items.iter().all(|item| self.is_new(&item.pseudonym));
+                if !new || items.len() != keys.len() {
                     return Err(answer());
                 }
-                self.ask_credentials(id, flow, cx);
-                Ok(())
+                let held = items.into_iter().zip(keys).map(|(IssuedPseudonym { pseudonym, credential }, key)| {
+                    let held = self.is_what_was_asked_for(&pseudonym, key, credential, &flow, cx)?;
+                    Some((pseudonym, held))
+                });
+                let held: Vec<_> = held.collect::<Option<_>>().ok_or_else(answer)?;
+                self.wallet.forget_acquiring(id.0);
+                held.iter().for_each(|(pseudonym, held)| self.wallet.hold(pseudonym, held));
+                flow.subjects = held.into_iter().map(|(pseudonym, _)| pseudonym).collect();
+                self.upload(id, flow, cx)
             }
             Call::Credentials => {
                 let response = CredentialsResponse::decode(body).map_err(|_| answer())?;
@@ -250,7 +276,20 @@ impl Device {
         if self.wallet.holds(subject) {
             return Some(());
         }
-        let key = asked?;
+        let held = self.is_what_was_asked_for(subject, asked?, issued, flow, cx)?;
+        self.wallet.hold(subject, &held);
+        Some(())
+    }
+
+    /// What is had for a key, if it is what was asked for.
+    fn is_what_was_asked_for(
+        &self,
+        subject: &UserUri,
+        key: SigningKey,
+        issued: IssuedCredential,
+        flow: &Prepare,
+        cx: &Context<'_>,
+    ) -> Option<Held> {
         let chain = CertificateChain::try_from(issued.leaf).ok()?;
         let identity = Identity::new(self.profile.suite, key, chain, cx.trust, cx.now).ok()?;
         if identity.user() != subject || *identity.client() != issued.client {
@@ -258,8 +297,7 @@ impl Device {
         }
         let disclosure = issued.disclosure;
         let held = Held { identity, disclosure, state: PseudonymState::Fresh, own: flow.own, again: false };
-        is_good(&held, flow.format, cx).then(|| self.wallet.hold(subject, &held))?;
-        Some(())
+        is_good(&held, flow.format, cx).then_some(held)
     }
 
     /// Puts a new credential in the place of one for the same key. What has been used or has gone meanwhile needs none.

@@ -281,7 +281,7 @@ impl Device {
 
 fn kind(key: &str) -> &'static str {
     let kind = key.split_once('/').map_or(key, |(kind, _)| kind);
-    let known = [CORE, ROOMS, "held", "asked", "key-package", "fresh", "ends", "batch", "room", "request"];
+    let known = [CORE, ROOMS, "held", "asked", "acquire", "key-package", "fresh", "ends", "batch", "room", "request"];
     known.into_iter().find(|known| *known == kind).unwrap_or("unknown")
 }
 

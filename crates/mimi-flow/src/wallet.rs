@@ -83,6 +83,10 @@ fn asked_key(user: &UserUri) -> String {
     format!("asked/{user}")
 }
 
+fn acquire_key(flow: u64) -> String {
+    format!("acquire/{flow}")
+}
+
 fn key_package_key(reference: &[u8]) -> String {
     format!("key-package/{}", hex(reference))
 }
@@ -219,6 +223,25 @@ impl Wallet {
         }
     }
 
+    /// Keeps the keys with which new pseudonyms have been asked for, until it is known which these are.
+    pub(crate) fn acquire(&mut self, flow: u64, suite: CipherSuite, keys: &[SigningKey]) {
+        let mut writer = Writer::default();
+        suite.write(&mut writer);
+        keys.iter().for_each(|key| writer.raw(key.secret()));
+        self.records.put(acquire_key(flow), writer.into_octets());
+    }
+
+    /// The keys with which a flow has asked for pseudonyms, in that order.
+    pub(crate) fn acquiring(&self, flow: u64) -> Option<Vec<SigningKey>> {
+        signing_keys(&self.records.get(&acquire_key(flow))?)
+    }
+
+    pub(crate) fn forget_acquiring(&mut self, flow: u64) {
+        if self.records.contains(&acquire_key(flow)) {
+            self.records.remove(&acquire_key(flow));
+        }
+    }
+
     pub(crate) fn key_package(&self, reference: &[u8]) -> Option<HeldKeyPackage> {
         HeldKeyPackage::decode(&self.records.get(&key_package_key(reference))?).ok()
     }
@@ -266,6 +289,7 @@ pub(crate) fn is_sound(key: &str, value: &[u8]) -> bool {
     match key.split_once('/') {
         Some(("held", user)) => user.parse::<UserUri>().is_ok() && (value.is_empty() || Held::restore(value).is_ok()),
         Some(("asked", user)) => user.parse::<UserUri>().is_ok() && signing_key(value).is_some(),
+        Some(("acquire", _)) => signing_keys(value).is_some(),
         Some(("key-package", _)) => HeldKeyPackage::decode(value).is_ok(),
         Some(("fresh", _)) => UserUri::decode(value).is_ok(),
         Some(("ends", _)) => {
@@ -353,11 +377,20 @@ impl Wire for HeldKeyPackage {
 }
 
 fn signing_key(value: &[u8]) -> Option<SigningKey> {
+    signing_keys(value)?.into_iter().next()
+}
+
+/// The keys of a suite that stand behind it; one at least.
+fn signing_keys(value: &[u8]) -> Option<Vec<SigningKey>> {
     let mut reader = Reader::new(value);
     let suite: Result<CipherSuite, DecodeError> = CipherSuite::read(&mut reader);
-    let secret = reader.array().ok()?;
-    let key: Result<SigningKey, SignError> = SigningKey::from_secret(suite.ok()?.signature_scheme(), &secret);
-    key.ok()
+    let scheme = suite.ok()?.signature_scheme();
+    let mut keys = Vec::new();
+    while !reader.is_empty() {
+        let key: Result<SigningKey, SignError> = SigningKey::from_secret(scheme, &reader.array().ok()?);
+        keys.push(key.ok()?);
+    }
+    (!keys.is_empty()).then_some(keys)
 }
 
 fn hex(octets: &[u8]) -> String {

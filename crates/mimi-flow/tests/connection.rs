@@ -95,11 +95,11 @@ fn the_greeting_comes_back_to_its_sender_as_nothing_new() {
 }
 
 #[test]
-fn getting_ready_is_three_calls_for_each_device() {
+fn getting_ready_is_two_calls_for_each_device() {
     let mut world = World::new(SUITE);
     world.command(A1, mimi_flow::Command::Prepare { pseudonyms: 2 }).unwrap();
     world.run();
-    assert_eq!(world.calls[A1], ["pseudonyms", "credentials", "keyPackageBatch"]);
+    assert_eq!(world.calls[A1], ["pseudonyms", "keyPackageBatch"]);
     assert_eq!(world.calls[A2], ["credentials", "keyPackageBatch"]);
     assert_eq!(world.told[A1], [Event::Ready { fresh: 2 }]);
     assert_eq!(world.told[A2], [], "they are for the other device to choose");

@@ -271,6 +271,77 @@ fn an_application_asks_takes_back_and_hears_of_what_it_asked_for() {
 }
 
 #[test]
+fn a_grant_that_comes_once_more_is_told_once_also_after_a_restart() {
+    let mut world = World::ready(SUITE);
+    let (bob, cathy) = (user("mimi://b.example/u/bob"), user("mimi://a.example/u/cathy"));
+    let granted = || entry(ConsentOperation::Grant { key_packages: vec![] }, &bob, &cathy);
+    let consent = Consent { requester: bob.clone(), target: cathy.clone(), room: None };
+    let told = |world: &World, asked: bool| {
+        let event = Event::ConsentGranted { consent: consent.clone(), asked };
+        world.told[B1].iter().filter(|told| **told == event).count()
+    };
+    let come = |world: &mut World| {
+        world.put(B1, InboxBody::Consent { entry: granted() });
+        world.run();
+        let saved = world.devices[B1].save();
+        world.restore(B1, saved);
+    };
+    // Nobody asked for it.
+    for _ in 0..3 {
+        come(&mut world);
+    }
+    assert_eq!((told(&world, false), told(&world, true)), (1, 0));
+    // Whoever asks hears of it, and of its coming again nothing.
+    world.command(B1, Command::RequestConsent { consent: consent.clone() }).unwrap();
+    world.run();
+    for _ in 0..3 {
+        come(&mut world);
+    }
+    assert_eq!((told(&world, false), told(&world, true)), (1, 1));
+    // Much later it is another one.
+    world.advance(DAY * 8);
+    come(&mut world);
+    assert_eq!((told(&world, false), told(&world, true)), (2, 1));
+}
+
+#[test]
+fn a_grant_that_a_flow_has_taken_is_not_told_when_it_comes_once_more() {
+    let mut world = ready(SUITE);
+    world.command(A1, World::connect()).unwrap();
+    world.run();
+    world.advance(ended(&world));
+    world.accept(B1);
+    world.run();
+    connected(&world);
+    let granted = |body: &InboxBody| matches!(body, InboxBody::Consent { entry } if matches!(entry.operation, ConsentOperation::Grant { .. }));
+    let grant = world.history[B1].iter().map(|event| event.body.clone()).find(granted).unwrap();
+    world.put(B1, grant);
+    world.run();
+    assert!(!world.told[B1].iter().any(|event| matches!(event, Event::ConsentGranted { .. })));
+}
+
+#[test]
+fn grants_that_are_remembered_are_few_and_the_last_ones() {
+    let mut world = World::ready(SUITE);
+    let bob = user("mimi://b.example/u/bob");
+    let come = |world: &mut World, number: u32| {
+        let stranger = user(&format!("mimi://a.example/u/stranger{number}"));
+        let entry = entry(ConsentOperation::Grant { key_packages: vec![] }, &bob, &stranger);
+        world.put(B1, InboxBody::Consent { entry });
+        world.run();
+    };
+    (0..100).for_each(|number| come(&mut world, number));
+    assert_eq!(world.told[B1].len(), 100);
+    (36..100).for_each(|number| come(&mut world, number));
+    assert_eq!(world.told[B1].len(), 100, "the last 64");
+    come(&mut world, 35);
+    assert_eq!(world.told[B1].len(), 101);
+    let core = world.devices[B1].save().into_iter().find(|entry| entry.key == "device").unwrap();
+    let core: serde_json::Value = serde_json::from_slice(&core.value).unwrap();
+    assert_eq!(core["consents"]["taken"].as_array().unwrap().len(), 64);
+}
+
+#[test]
 fn strangers_fill_nothing_with_requests_and_grants() {
     let mut world = World::ready(SUITE);
     let bob = user("mimi://b.example/u/bob");

@@ -7,10 +7,10 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{A1, A2, ALL, B1, B2, DAY, World, text};
-use mimi_flow::{Answer, Command, Device, Event, FailureReason, FlowId};
-use mimi_pseudonym::{CipherSuite, UserUri, Wire};
+use mimi_flow::{Answer, Command, Device, Entry, Event, FailureReason, FlowId};
+use mimi_pseudonym::{CipherSuite, UserUri};
 use mimi_room::RoomPurpose;
-use mimi_wire::{Problem, local::PseudonymsResponse};
+use mimi_wire::Problem;
 
 const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
 
@@ -147,14 +147,17 @@ fn a_refused_call_ends_the_flow_and_leaves_nothing() {
             let rooms = 1 + usize::from(call == "submitMessage");
             assert_eq!(world.devices[B1].rooms().count(), rooms, "{call}");
         }
-        for call in ["pseudonyms", "credentials", "keyPackageBatch"] {
+        let prepare = Command::Prepare { pseudonyms: 2 };
+        let publish = Command::Publish { key_packages: 2 };
+        let cases = [("pseudonyms", &prepare), ("keyPackageBatch", &prepare)];
+        for (call, command) in cases.into_iter().chain([("credentials", &publish), ("keyPackages", &publish)]) {
             let mut world = World::new(SUITE);
             world.instead = Some((A1, call, answer.clone()));
-            let flow = world.command(A1, Command::Prepare { pseudonyms: 2 }).unwrap().unwrap();
+            let flow = world.command(A1, command.clone()).unwrap().unwrap();
             world.run();
             assert_eq!(failures(&world, A1), [(flow, reason(call))]);
-            let keys = world.devices[A1].save().into_iter().filter(|entry| entry.key.starts_with("asked/")).count();
-            assert_eq!(keys, 0);
+            let asked = |entry: &Entry| entry.key.starts_with("asked/") || entry.key.starts_with("acquire/");
+            assert_eq!(world.devices[A1].save().into_iter().filter(asked).count(), 0);
         }
     }
 }
@@ -263,9 +266,7 @@ fn a_pseudonym_is_chosen_once() {
         vec![UserUri::pseudonym(&"b.example".parse().unwrap(), [1; 16])],
     ] {
         world.forget();
-        world.instead = Some((A1, "pseudonyms", Answer::Done(PseudonymsResponse { pseudonyms }.encode())));
-        let flow = world.command(A1, Command::Prepare { pseudonyms: 1 }).unwrap().unwrap();
-        world.run();
+        let flow = world.prepare_as(A1, &pseudonyms);
         assert_eq!(
             world.told[A1],
             [Event::Failed { flow, reason: FailureReason::Answer { call: "pseudonyms".into() } }]

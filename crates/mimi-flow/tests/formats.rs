@@ -15,7 +15,7 @@ use mimi_pseudonym::{
 use mimi_room::{ComponentId, ComponentUpdate, JoinLinkPolicy, RoomState};
 use mimi_wire::{
     Problem,
-    local::{CredentialsResponse, IssuedDisclosure},
+    local::{AcquireResponse, IssuedDisclosure},
 };
 
 const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
@@ -120,15 +120,15 @@ fn every_format_survives_restarts_losses_and_disorder() {
 #[test]
 fn a_credential_that_is_not_what_was_asked_for_is_not_kept() {
     // Alice's device asks, and gets something else than the provider has to give.
-    let issued = |wanted, change: &dyn Fn(&mut CredentialsResponse)| {
+    let issued = |wanted, change: &dyn Fn(&mut AcquireResponse)| {
         let mut world = World::new(SUITE);
         world.command(A1, Command::Prefer { format: wanted }).unwrap();
-        world.hold_answer = Some((A1, "credentials"));
+        world.hold_answer = Some((A1, "pseudonyms"));
         world.command(A1, Command::Prepare { pseudonyms: 2 }).unwrap();
         world.run();
         let (_, _, answer) = world.answers[A1].front_mut().unwrap();
         let mimi_flow::Answer::Done(body) = answer else { panic!() };
-        let mut response = CredentialsResponse::decode(body).unwrap();
+        let mut response = AcquireResponse::decode(body).unwrap();
         change(&mut response);
         *body = response.encode();
         world.hold_answer = None;
@@ -138,8 +138,9 @@ fn a_credential_that_is_not_what_was_asked_for_is_not_kept() {
     for format in DisclosureFormat::ALL {
         let (told, fresh) = issued(format, &|_| ());
         assert_eq!((told, fresh), (vec![Event::Ready { fresh: 2 }], 2));
-        let other = |response: &mut CredentialsResponse| {
+        let other = |response: &mut AcquireResponse| {
             for item in &mut response.items {
+                let item = &mut item.credential;
                 item.disclosure = Some(match item.disclosure.take().unwrap() {
                     IssuedDisclosure::X509(mut chain) => IssuedDisclosure::SdJwt(chain.remove(0)),
                     IssuedDisclosure::SdJwt(token) => IssuedDisclosure::SdCwt(token),
@@ -148,15 +149,26 @@ fn a_credential_that_is_not_what_was_asked_for_is_not_kept() {
             }
         };
         // Each gets what was issued for the other.
-        let swapped = |response: &mut CredentialsResponse| {
-            let first = response.items[0].disclosure.clone();
-            response.items[0].disclosure = response.items[1].disclosure.clone();
-            response.items[1].disclosure = first;
+        let swapped = |response: &mut AcquireResponse| {
+            let first = response.items[0].credential.disclosure.clone();
+            response.items[0].credential.disclosure = response.items[1].credential.disclosure.clone();
+            response.items[1].credential.disclosure = first;
         };
-        let cases: [&dyn Fn(&mut CredentialsResponse); 2] = [&other, &swapped];
+        // One that is good does not make up for one that is not.
+        let second = |response: &mut AcquireResponse| {
+            response.items[1].credential.disclosure = response.items[0].credential.disclosure.clone();
+        };
+        let client = |response: &mut AcquireResponse| {
+            response.items[1].credential.client = response.items[0].credential.client.clone();
+        };
+        let named = |response: &mut AcquireResponse| {
+            response.items[1].pseudonym = UserUri::pseudonym(&"a.example".parse().unwrap(), [7; 16]);
+        };
+        let fewer = |response: &mut AcquireResponse| response.items.truncate(1);
+        let cases: [&dyn Fn(&mut AcquireResponse); 6] = [&other, &swapped, &second, &client, &named, &fewer];
         for (number, change) in cases.into_iter().enumerate() {
             let (told, fresh) = issued(format, change);
-            let failed = matches!(told.as_slice(), [Event::Failed { reason: FailureReason::Answer { call }, .. }] if call == "credentials");
+            let failed = matches!(told.as_slice(), [Event::Failed { reason: FailureReason::Answer { call }, .. }] if call == "pseudonyms");
             assert!(failed && fresh == 0, "{format}, {number}: {told:?}");
         }
     }
@@ -166,10 +178,10 @@ fn a_credential_that_is_not_what_was_asked_for_is_not_kept() {
 fn a_provider_that_does_not_issue_the_format_says_so() {
     let mut world = World::new(SUITE);
     world.command(A1, Command::Prefer { format: DisclosureFormat::SdCwt }).unwrap();
-    world.instead = Some((A1, "credentials", mimi_flow::Answer::Refused(Problem::UnsupportedFormat)));
+    world.instead = Some((A1, "pseudonyms", mimi_flow::Answer::Refused(Problem::UnsupportedFormat)));
     let flow = world.command(A1, Command::Prepare { pseudonyms: 2 }).unwrap().unwrap();
     world.run();
-    let reason = FailureReason::Refused { call: "credentials".into(), problem: "unsupported-format".into() };
+    let reason = FailureReason::Refused { call: "pseudonyms".into(), problem: "unsupported-format".into() };
     assert_eq!(world.told[A1], [Event::Failed { flow, reason }]);
 }
 

@@ -32,7 +32,7 @@ fn many_pseudonyms_are_acquired_and_renewed_in_few_requests() {
     world.hold_inbox = vec![A2];
     world.command(A1, Command::Prepare { pseudonyms: 50 }).unwrap();
     world.run();
-    assert_eq!(world.calls[A1], ["pseudonyms", "credentials", "keyPackageBatch"]);
+    assert_eq!(world.calls[A1], ["pseudonyms", "keyPackageBatch"]);
     assert_eq!(world.devices[A1].fresh_pseudonyms(), 50);
     let before = ends(&world);
     assert_eq!(before.len(), 50);

@@ -4,7 +4,9 @@ use mimi_credential::{IssueError, Validity};
 use mimi_pseudonym::{ClaimName, Claims, ClientUri, DisclosureFormat, Entropy, Timestamp, UserUri};
 use mimi_wire::{
     Problem,
-    local::{CredentialItem, CredentialsRequest, CredentialsResponse, IssuedCredential, IssuedDisclosure},
+    local::{
+        CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, IssuedDisclosure,
+    },
 };
 
 use crate::{
@@ -15,8 +17,11 @@ use crate::{
     store::{AccountProfile, Device},
 };
 
+mod acquire;
 #[cfg(feature = "authority")]
 mod tokens;
+
+pub(crate) use acquire::acquire;
 
 /// How long a credential is valid, beyond the day on which it is issued.
 const DAYS: u32 = 90;
@@ -46,7 +51,7 @@ pub(crate) async fn issue(inner: &Arc<Inner>, device: Device, request: Credentia
                 }
             }
             let profile = inner.store.profile(device.account)?;
-            let items = verified.iter().map(|item| issue_one(inner, &device, &profile, item));
+            let items = verified.iter().map(|item| issue_one(inner, &device, &profile, item.tbs()));
             Ok(Reply::message(&CredentialsResponse { items: items.collect::<Result<_, _>>()? }))
         })
         .await
@@ -73,10 +78,9 @@ fn issue_one(
     inner: &Inner,
     device: &Device,
     profile: &AccountProfile,
-    item: &CredentialItem,
+    wanted: &CredentialItemTbs,
 ) -> Result<IssuedCredential, Fail> {
     let mut entropy = OsEntropy;
-    let wanted = item.tbs();
     let claims = claims(profile, &wanted.disclose);
     let fresh = ClientUri::pseudonym(inner.domain(), entropy.bits128());
     let client = inner.store.client_for(device, &wanted.subject, &wanted.public_key, &fresh)?;
@@ -86,18 +90,18 @@ fn issue_one(
     let key = &wanted.public_key;
     let leaf = inner.issuer.issue_leaf(&wanted.subject, &client, key, serial(&mut entropy), validity);
     let leaf = leaf.map_err(refused)?.certificates().to_vec();
-    let disclosure = claims.map(|claims| disclosure(inner, &claims, item, validity, &mut entropy)).transpose()?;
+    let disclosure = claims.map(|claims| disclosure(inner, &claims, wanted, validity, &mut entropy)).transpose()?;
     Ok(IssuedCredential { client, leaf, disclosure })
 }
 
 fn disclosure(
     inner: &Inner,
     claims: &Claims,
-    item: &CredentialItem,
+    wanted: &CredentialItemTbs,
     validity: Validity,
     entropy: &mut OsEntropy,
 ) -> Result<IssuedDisclosure, Fail> {
-    let (format, key) = (item.tbs().format, &item.tbs().public_key);
+    let (format, key) = (wanted.format, &wanted.public_key);
     match format {
         DisclosureFormat::X509 => {
             let issued = inner.issuer.issue_identity(claims, key, serial(entropy), validity);
@@ -158,10 +162,8 @@ fn refused(error: IssueError) -> Fail {
 
 #[cfg(test)]
 mod tests {
-    use mimi_pseudonym::{CipherSuite, SeededEntropy, Signer, SigningKey};
-    use mimi_wire::local::CredentialItemTbs;
-
     use super::*;
+    use mimi_pseudonym::{CipherSuite, SeededEntropy, Signer, SigningKey};
 
     const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
 

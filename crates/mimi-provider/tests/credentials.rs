@@ -69,6 +69,71 @@ async fn a_key_is_for_one_subject() {
     assert_eq!(refused(&world, &alice.device_token, items).await, Problem::Forbidden);
 }
 
+fn new(suite: CipherSuite, key: &SigningKey, disclose: &[ClaimName], format: DisclosureFormat) -> NewPseudonymTbs {
+    let (public_key, disclose) = (key.public_key().clone(), disclose.to_vec());
+    NewPseudonymTbs { cipher_suite: suite, public_key, disclose, format }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pseudonyms_come_with_their_credentials_in_one_request() {
+    let world = World::start("credentials-acquire").await;
+    let alice = world.register("alice").await;
+    let shown = Shown { token: Some(&alice.device_token), key: Some("\"7\""), ..Shown::default() };
+    for suite in CipherSuite::ALL {
+        let keys: Vec<_> = (0..5).map(|_| key(suite)).collect();
+        let items = keys.iter().map(|key| {
+            let wanted = new(suite, key, &[ClaimName::Handle], DisclosureFormat::X509);
+            NewPseudonym::sign(wanted, key).unwrap().into()
+        });
+        let request = AcquireRequest { items: items.collect() };
+        let first: AcquireResponse = world.post(shown, local::ACQUIRE_PATH, &request).await.unwrap();
+        let again: AcquireResponse = world.post(shown, local::ACQUIRE_PATH, &request).await.unwrap();
+        let names = |response: &AcquireResponse| -> Vec<_> {
+            let items = response.items.iter();
+            items.map(|item| (item.pseudonym.clone(), item.credential.client.clone())).collect()
+        };
+        assert_eq!(names(&first), names(&again), "the same request gets the same ones");
+        assert_eq!(first.items.len(), 5);
+        for (item, key) in first.items.iter().zip(&keys) {
+            let chain = CertificateChain::try_from(item.credential.leaf.clone()).unwrap();
+            let leaf = UnverifiedLeaf::new(chain).verify(key.public_key(), &world.trust, world.now).unwrap();
+            assert_eq!((leaf.user(), leaf.client()), (&item.pseudonym, &item.credential.client));
+            assert!(matches!(item.credential.disclosure, Some(IssuedDisclosure::X509(_))));
+            // It is the account's, as one that was asked for alone would be, and its key is for no other.
+            let again = self::item(&item.pseudonym, suite, key, &[], DisclosureFormat::X509);
+            let request = CredentialsRequest { items: vec![again] };
+            let renewed: CredentialsResponse = world.post(shown, local::CREDENTIALS_PATH, &request).await.unwrap();
+            assert_eq!(renewed.items[0].client, item.credential.client);
+        }
+        let other = Shown { key: Some("\"8\""), ..shown };
+        let refused = world.post::<AcquireResponse>(other, local::ACQUIRE_PATH, &request).await;
+        assert_eq!(refused, Err(Problem::Forbidden), "keys that other pseudonyms have");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_pseudonym_is_made_for_what_cannot_be_issued() {
+    let world = World::start("credentials-acquire-bad").await;
+    let alice = world.register("alice").await;
+    let shown = Shown { token: Some(&alice.device_token), ..Shown::default() };
+    let (suite, one, x509) = (support::SUITE, key(support::SUITE), DisclosureFormat::X509);
+    let good = || UnverifiedNewPseudonym::from(NewPseudonym::sign(new(suite, &one, &[], x509), &one).unwrap());
+    let mut forged = good().encode();
+    *forged.last_mut().unwrap() ^= 1;
+    let forged = UnverifiedNewPseudonym::decode(&forged).unwrap();
+    let mut cases = vec![(vec![good(), forged], Problem::SignatureInvalid), (vec![good(), good()], Problem::Forbidden)];
+    if cfg!(not(feature = "authority")) {
+        let token = NewPseudonym::sign(new(suite, &one, &[ClaimName::Email], DisclosureFormat::SdJwt), &one);
+        cases.push((vec![token.unwrap().into()], Problem::UnsupportedFormat));
+    }
+    let before = world.dump();
+    for (items, expected) in cases {
+        let (status, answer) =
+            world.send(shown, Method::POST, local::ACQUIRE_PATH, AcquireRequest { items }.encode()).await;
+        assert_eq!((problem(status, &answer), world.dump() == before), (expected, true));
+    }
+}
+
 #[cfg(not(feature = "authority"))]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_without_the_feature_issues_certificates_alone() {

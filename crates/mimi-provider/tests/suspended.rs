@@ -41,6 +41,9 @@ async fn whoever_is_suspended_may_leave_and_change_nothing_else() {
         let empty = UploadBatch { uploads: vec![] };
         let batch: Result<UploadResponse, _> = world.post(person.shown(), local::KEY_PACKAGE_BATCH_PATH, &empty).await;
         assert_eq!(batch, Err(Problem::Forbidden));
+        let none = AcquireRequest { items: vec![] };
+        let acquired: Result<AcquireResponse, _> = world.post(person.shown(), local::ACQUIRE_PATH, &none).await;
+        assert_eq!(acquired, Err(Problem::Forbidden));
         let mut leave = room.leave().unwrap().into_iter().map(|proposal| proposal.try_into().unwrap());
         let leave = UpdateRequest::Proposal { proposal: leave.next().unwrap(), more: leave.collect() };
         assert!(is_accepted(&person.update(&world, &uri, &leave).await));

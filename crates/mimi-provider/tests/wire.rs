@@ -162,6 +162,13 @@ fn welcome(alice: &Alice, world: &World) -> FanoutMessage {
 type Requests = Vec<(String, Vec<u8>)>;
 
 /// A path and a body that is fit for it, for every endpoint that has a body: of peers, and of devices.
+fn acquire() -> AcquireRequest {
+    let key = SigningKey::generate(SUITE.signature_scheme(), &mut OsEntropy).unwrap();
+    let (public_key, format) = (key.public_key().clone(), DisclosureFormat::X509);
+    let tbs = NewPseudonymTbs { cipher_suite: SUITE, public_key, disclose: vec![], format };
+    AcquireRequest { items: vec![NewPseudonym::sign(tbs, &key).unwrap().into()] }
+}
+
 fn requests(world: &World, alice: &mut Alice) -> (Requests, Requests) {
     let room = alice.room.uri().clone();
     let elsewhere = "mimi://b.example/r/club";
@@ -178,6 +185,7 @@ fn requests(world: &World, alice: &mut Alice) -> (Requests, Requests) {
     let local_query = LocalIdentifierQuery { domain: domain("a.example"), request: query("im:bob@a.example") };
     let device = vec![
         (local::PSEUDONYMS_PATH.into(), PseudonymsRequest { count: 1 }.encode()),
+        (local::ACQUIRE_PATH.into(), acquire().encode()),
         (local::CREDENTIALS_PATH.into(), alice.credentials.encode()),
         (local::KEY_PACKAGES_PATH.into(), alice.key_packages.encode()),
         (local::CLAIM_OWN_PATH.into(), claim_own),

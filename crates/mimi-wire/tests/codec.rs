@@ -148,6 +148,8 @@ codecs! {
     pseudonyms_response: PseudonymsResponse,
     credentials_request: CredentialsRequest,
     credentials_response: CredentialsResponse,
+    acquire_request: AcquireRequest,
+    acquire_response: AcquireResponse,
     upload_key_packages: UploadKeyPackages,
     upload_batch: UploadBatch,
     upload_response: UploadResponse,

@@ -404,6 +404,25 @@ fn a_disclosure_says_its_format_and_shows_nothing_else() {
 }
 
 #[test]
+fn a_new_pseudonym_is_asked_for_with_a_key_that_is_held() {
+    for suite in CipherSuite::ALL {
+        let item = new_pseudonym(&mut Gen::new(9), suite);
+        let octets = UnverifiedNewPseudonym::from(item.clone()).encode();
+        assert_eq!(UnverifiedNewPseudonym::decode(&octets).unwrap().verify(), Ok(item.clone()));
+        let mut forged = octets;
+        *forged.last_mut().unwrap() ^= 1;
+        let forged = UnverifiedNewPseudonym::decode(&forged).unwrap();
+        assert!(matches!(forged.verify(), Err(RequestVerifyError::Signature(_))));
+        let other = Gen::new(77).signer(suite);
+        assert_eq!(NewPseudonym::sign(item.tbs().clone(), &other), Err(RequestSignError::Key));
+        // What is shown for a new pseudonym is not good for one that is known, whatever its name.
+        let subject = sample(3);
+        let tbs = item.tbs().clone().with_subject(subject);
+        assert_eq!((&tbs.public_key, &tbs.disclose), (&item.tbs().public_key, &item.tbs().disclose));
+    }
+}
+
+#[test]
 fn local_rules_hold() {
     assert_eq!(PseudonymsRequest::decode(&[0, 0]), value("count", 0));
     assert_eq!(PseudonymsRequest::decode(&[3, 0xe9]), value("count", 1001));
@@ -412,6 +431,11 @@ fn local_rules_hold() {
     assert_eq!(PseudonymsResponse::decode(&response.encode()), rule("pseudonyms", "a URI is no pseudonym"));
     assert_eq!(PseudonymsResponse::decode(&[0]), rule("pseudonyms", "empty"));
     assert_eq!(CredentialsRequest::decode(&[0]), rule("items", "empty"));
+    assert_eq!(AcquireRequest::decode(&[0]), rule("items", "empty"));
+    let mut acquired: AcquireResponse = sample(1);
+    acquired.items[0].pseudonym = "mimi://a.example/u/alice".parse().unwrap();
+    assert_eq!(AcquireResponse::decode(&acquired.encode()), rule("items", "a URI is no pseudonym"));
+    assert_eq!(AcquireResponse::decode(&[0]), rule("items", "empty"));
     let event = InboxEvent { sequence: 4, body: InboxBody::RoomDestroyed { room: sample(1) } };
     let twice = InboxResponse { events: vec![event.clone(), event] };
     assert_eq!(InboxResponse::decode(&twice.encode()), rule("events", "the numbers do not rise"));

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
+    interrupt::unless_interrupted,
     load::{Load, Store},
     scenario::{Report, Variant, abuse, client_crash, connection, consent, crash, devices, join_link, knock, recovery},
 };
@@ -30,7 +31,8 @@ Scenarios; all of them without a name:
   load          clients send and receive for a moment: everything arrives once and in order
   bench-flow    what the connection flow costs: requests, octets, processor time, cryptographic operations
   bench-refusals  how long it takes to be refused what is needed to join a room, by the reason
-  bench-pseudonyms  what a pseudonym costs, with 10, 100, 1,000 and 10,000 of them in one account
+  bench-pseudonyms  what a pseudonym costs, with 10, 100, 1,000 and 10,000 of them in one account, and what opening the
+                wallet costs with 10, 100 and 1,000 rooms
 
 Options:
   --format F    not of crash: identities are disclosed as x509, sd-jwt or sd-cwt; without it in all three, and where
@@ -90,7 +92,7 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == "client" => client_crash::child::main(rest).map(|()| true),
         _ => parse(&words).and_then(|arguments| {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(run(&arguments))
+            runtime.block_on(unless_interrupted(run(&arguments)))
         }),
     };
     match result {
@@ -324,6 +326,16 @@ async fn many(arguments: &Arguments, suite: CipherSuite) -> Result<bool> {
         let costs = bench::many(bench::Many { suite, count, keep: arguments.keep }).await?;
         println!("{costs}");
         passed &= judge(&name, &costs.failures(), begun.elapsed(), None);
+    }
+    if arguments.command == Command::BenchMany {
+        println!("rooms-{}\n\n{}", suite.code(), bench::RoomCosts::HEAD);
+        for count in arguments.count.map_or_else(|| vec![10, 100, 1_000], |count| vec![count.min(1_000)]) {
+            eprintln!("e2e: one account in {count} rooms, with suite {}", suite.code());
+            let begun = std::time::Instant::now();
+            let costs = bench::rooms(bench::Many { suite, count, keep: arguments.keep }).await?;
+            println!("{costs}");
+            passed &= judge(&format!("rooms-{}", suite.code()), &costs.failures(), begun.elapsed(), None);
+        }
     }
     Ok(passed)
 }

@@ -62,7 +62,12 @@ const CLIENTS: [(&str, &str); 4] =
     [("ClientA1", "a.example"), ("ClientA2", "a.example"), ("ClientB1", "b.example"), ("ClientB2", "b.example")];
 
 /// Tables of the providers of which everything is compared that does not depend on chance.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 13] = [
+    "tie_counted",
+    "tie_spent",
+    "accounts",
+    "devices",
+    "enrolments",
     "pseudonyms",
     "client_pseudonyms",
     "key_packages",
@@ -110,20 +115,17 @@ async fn once(story: Story, suite: CipherSuite, keep: Keep, kills: bool) -> Resu
         crate::people::away_from_midnight().await;
         world.move_clocks(offset).await?;
     }
-    let day = Duration::from_secs(86_400);
-    let delays = Delays {
-        destroy_after: day,
-        destroy_spread: day,
-        commit_spread: Duration::from_secs(1),
-        key_package_lifetime: lifetime.unwrap_or(Delays::default().key_package_lifetime),
-        ..Delays::default()
-    };
-    let clock = Arc::new(MovedClock::new(offset));
-    let people = People::register_with(world.fixture(), suite, clock, "", delays).await?;
-    drop(people);
+    if story == Story::Inboxes {
+        let ties = "[ties]\nway = \"blind\"\nkey = \"tokens.key\"\npseudonyms = 4";
+        world.configure("a.example", ties).await?;
+    }
+    if story.has_people() {
+        let clock = Arc::new(MovedClock::new(offset));
+        drop(People::register_with(world.fixture(), suite, clock, "", delays(lifetime)).await?);
+    }
     let begun = Instant::now();
     let mut crew = Crew::start(world.fixture(), &CLIENTS, offset, kills)?;
-    story.tell(&mut crew, &mut world).await?;
+    story.tell(&mut crew, &mut world, suite).await?;
     let elapsed = begun.elapsed();
     crew.settle()?;
     let mut state = crew.summary();
@@ -144,6 +146,18 @@ async fn once(story: Story, suite: CipherSuite, keep: Keep, kills: bool) -> Resu
         }
     }
     Ok((state, deaths, elapsed))
+}
+
+/// What is waited for, short enough to see its end.
+fn delays(key_packages: Option<Duration>) -> Delays {
+    let day = Duration::from_secs(86_400);
+    Delays {
+        destroy_after: day,
+        destroy_spread: day,
+        commit_spread: Duration::from_secs(1),
+        key_package_lifetime: key_packages.unwrap_or(Delays::default().key_package_lifetime),
+        ..Delays::default()
+    }
 }
 
 fn database(fixture: &Fixture, domain: &str) -> Result<Connection> {

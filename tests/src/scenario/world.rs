@@ -85,6 +85,19 @@ impl World {
         found.ok_or_else(|| anyhow!("no provider {domain}"))
     }
 
+    /// Starts a provider again with more in its configuration.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn configure(&mut self, domain: &str, more: &str) -> Result<()> {
+        let config = self.fixture.site(domain)?.config();
+        let before = std::fs::read_to_string(&config)?;
+        std::fs::write(&config, format!("{before}\n{more}\n"))?;
+        let process = self.process(domain)?;
+        process.stop().await?;
+        process.restart(0).await.map(drop)
+    }
+
     /// Starts all providers again with their clocks ahead by so many seconds.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::{
 use mimi_abuse::franking::{HubKeys, MacKey, VerifiedReport};
 use mimi_credential::{Issuer, Validity};
 use mimi_disclosure::{issue_sd_cwt, issue_sd_jwt};
-use mimi_flow::{Answer, Call, Request};
+use mimi_flow::{Answer, Call, Command, FlowId, Request};
 use mimi_mls::{CommitBundle, CommitRefusal, HubRoom, UnverifiedKeyPackage};
 use mimi_pseudonym::{
     CipherSuite, ClaimName, Claims, ClientUri, DisclosureFormat, Domain, Entropy, RoomUri, SignatureScheme, Signer,
@@ -22,10 +22,10 @@ use mimi_wire::{
     Problem, RatchetTreeOption, ServerFrankingContext, SubmitMessageRequest, SubmitMessageResponse, UpdateOutcome,
     UpdateRequest, UpdateRoomResponse,
     local::{
-        Accepted, ClaimOwnRequest, ConsentSettings, CreateRoomRequest, CredentialsRequest, CredentialsResponse,
-        HubFrankingAgent, HubKeyMaterialRequest, HubSender, InboxBody, IssuedCredential, IssuedDisclosure,
-        LocalIdentifierQuery, ProviderInfo, PseudonymsRequest, PseudonymsResponse, UploadBatch, UploadKeyPackages,
-        UploadResponse,
+        Accepted, AcquireRequest, AcquireResponse, ClaimOwnRequest, ConsentSettings, CreateRoomRequest,
+        CredentialItemTbs, CredentialsRequest, CredentialsResponse, HubFrankingAgent, HubKeyMaterialRequest, HubSender,
+        InboxBody, IssuedCredential, IssuedDisclosure, IssuedPseudonym, LocalIdentifierQuery, ProviderInfo,
+        UploadBatch, UploadKeyPackages, UploadResponse,
     },
 };
 
@@ -83,6 +83,8 @@ pub struct Provider {
     pub accounts: BTreeMap<UserUri, Vec<usize>>,
     pub pseudonyms: BTreeMap<UserUri, UserUri>,
     clients: BTreeMap<(usize, UserUri), ClientUri>,
+    /// Pseudonyms that a request was answered with, given once more to the same one.
+    drawn: BTreeMap<(usize, u32), Vec<UserUri>>,
     pub key_packages: Vec<Stored>,
     pub rooms: BTreeMap<RoomUri, HubRoom>,
     /// Own clients in rooms of any hub.
@@ -144,6 +146,7 @@ impl Provider {
             accounts: BTreeMap::new(),
             pseudonyms: BTreeMap::new(),
             clients: BTreeMap::new(),
+            drawn: BTreeMap::new(),
             key_packages: Vec::new(),
             rooms: BTreeMap::new(),
             members: BTreeMap::new(),
@@ -308,59 +311,99 @@ impl World {
     }
 
     fn pseudonyms(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
-        let count = PseudonymsRequest::decode(body).map_err(|_| Problem::Malformed)?.count;
-        let pseudonyms: Vec<_> = (0..count).map(|_| UserUri::pseudonym(own, self.entropy.bits128())).collect();
+        let request = AcquireRequest::decode(body).map_err(|_| Problem::Malformed)?;
+        let wanted: Result<Vec<_>, _> = request.items.into_iter().map(|item| item.verify()).collect();
+        let wanted = wanted.map_err(|_| Problem::SignatureInvalid)?;
+        let key = (device, self.serving);
+        let again = self.providers[own].drawn.get(&key).cloned();
+        let pseudonyms = again.clone().unwrap_or_else(|| {
+            let mut drawn: Vec<_> = wanted.iter().map(|_| UserUri::pseudonym(own, self.entropy.bits128())).collect();
+            drawn.sort();
+            drawn
+        });
         let provider = self.providers.get_mut(own).unwrap();
         let account = provider.account_of(device);
         for pseudonym in &pseudonyms {
             provider.pseudonyms.insert(pseudonym.clone(), account.clone());
         }
+        provider.drawn.insert(key, pseudonyms.clone());
         let others: Vec<_> = provider.accounts[&account].iter().copied().filter(|other| *other != device).collect();
-        for other in others {
+        for other in others.into_iter().filter(|_| again.is_none()) {
             self.put(other, InboxBody::PseudonymsAssigned { pseudonyms: pseudonyms.clone() });
         }
-        Ok(PseudonymsResponse { pseudonyms }.encode())
+        let items = pseudonyms.into_iter().zip(&wanted).map(|(pseudonym, wanted)| {
+            let credential = self.issue(device, own, &wanted.tbs().clone().with_subject(pseudonym.clone()));
+            IssuedPseudonym { pseudonym, credential }
+        });
+        Ok(AcquireResponse { items: items.collect() }.encode())
     }
 
     fn credentials(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
         let request = CredentialsRequest::decode(body).map_err(|_| Problem::Malformed)?;
-        let validity = Validity { not_before: self.now.before(DAY / 24), not_after: self.now.after(DAY * 90) };
-        let provider = self.providers.get_mut(own).unwrap();
-        let account = provider.account_of(device);
         let mut items = Vec::new();
         for item in request.items {
             let item = item.verify().map_err(|_| Problem::SignatureInvalid)?;
-            let tbs = item.tbs();
-            if !provider.owns(device, &tbs.subject) {
+            if !self.providers[own].owns(device, &item.tbs().subject) {
                 return Err(Problem::ForeignUser);
             }
-            let fresh = ClientUri::pseudonym(own, self.entropy.bits128());
-            let client = provider.clients.entry((device, tbs.subject.clone())).or_insert(fresh).clone();
-            let serials = (serial(&mut self.entropy), serial(&mut self.entropy));
-            let leaf = provider.issuer.issue_leaf(&tbs.subject, &client, &tbs.public_key, serials.0, validity).unwrap();
-            let claims = claims_of(&account);
-            let disclosure = (!tbs.disclose.is_empty()).then(|| {
-                let wanted = claims.iter().filter(|(name, _)| tbs.disclose.contains(name));
-                let claims: Claims = wanted.map(|(name, value)| (name, value.to_owned())).collect();
-                let (issuer, key) = (&provider.issuer, &tbs.public_key);
-                match tbs.format {
-                    DisclosureFormat::SdJwt => {
-                        let token = issue_sd_jwt(issuer.signer(), own, &claims, key, validity, &mut self.entropy);
-                        IssuedDisclosure::SdJwt(token.unwrap())
-                    }
-                    DisclosureFormat::SdCwt => {
-                        let token = issue_sd_cwt(issuer.signer(), own, &claims, key, validity, &mut self.entropy);
-                        IssuedDisclosure::SdCwt(token.unwrap())
-                    }
-                    _ => {
-                        let chain = issuer.issue_identity(&claims, key, serials.1, validity).unwrap();
-                        IssuedDisclosure::X509(chain.certificates().to_vec())
-                    }
-                }
-            });
-            items.push(IssuedCredential { client, leaf: leaf.certificates().to_vec(), disclosure });
+            items.push(self.issue(device, own, item.tbs()));
         }
         Ok(CredentialsResponse { items }.encode())
+    }
+
+    /// Has a device ask for pseudonyms, and its provider give it these names with credentials that hold.
+    pub fn prepare_as(&mut self, device: usize, names: &[UserUri]) -> FlowId {
+        self.hold_answer = Some((device, "pseudonyms"));
+        let pseudonyms = u16::try_from(names.len()).unwrap();
+        let flow = self.command(device, Command::Prepare { pseudonyms }).unwrap().unwrap();
+        self.run();
+        let (_, request, _) = self.answers[device].front().unwrap();
+        let wanted = AcquireRequest::decode(&request.body).unwrap().items;
+        let own = self.profiles[device].domain().clone();
+        let items = names.iter().zip(wanted).map(|(pseudonym, wanted)| {
+            let tbs = wanted.verify().unwrap().tbs().clone();
+            // A foreign name is one that this provider cannot certify.
+            let subject =
+                if pseudonym.domain() == &own { pseudonym.clone() } else { UserUri::pseudonym(&own, [9; 16]) };
+            let credential = self.issue(device, &own, &tbs.with_subject(subject));
+            IssuedPseudonym { pseudonym: pseudonym.clone(), credential }
+        });
+        let body = AcquireResponse { items: items.collect() }.encode();
+        self.answers[device].front_mut().unwrap().2 = Answer::Done(body);
+        self.hold_answer = None;
+        self.run();
+        flow
+    }
+
+    fn issue(&mut self, device: usize, own: &Domain, tbs: &CredentialItemTbs) -> IssuedCredential {
+        let validity = Validity { not_before: self.now.before(DAY / 24), not_after: self.now.after(DAY * 90) };
+        let provider = self.providers.get_mut(own).unwrap();
+        let account = provider.account_of(device);
+        let fresh = ClientUri::pseudonym(own, self.entropy.bits128());
+        let client = provider.clients.entry((device, tbs.subject.clone())).or_insert(fresh).clone();
+        let serials = (serial(&mut self.entropy), serial(&mut self.entropy));
+        let leaf = provider.issuer.issue_leaf(&tbs.subject, &client, &tbs.public_key, serials.0, validity).unwrap();
+        let claims = claims_of(&account);
+        let disclosure = (!tbs.disclose.is_empty()).then(|| {
+            let wanted = claims.iter().filter(|(name, _)| tbs.disclose.contains(name));
+            let claims: Claims = wanted.map(|(name, value)| (name, value.to_owned())).collect();
+            let (issuer, key) = (&provider.issuer, &tbs.public_key);
+            match tbs.format {
+                DisclosureFormat::SdJwt => {
+                    let token = issue_sd_jwt(issuer.signer(), own, &claims, key, validity, &mut self.entropy);
+                    IssuedDisclosure::SdJwt(token.unwrap())
+                }
+                DisclosureFormat::SdCwt => {
+                    let token = issue_sd_cwt(issuer.signer(), own, &claims, key, validity, &mut self.entropy);
+                    IssuedDisclosure::SdCwt(token.unwrap())
+                }
+                _ => {
+                    let chain = issuer.issue_identity(&claims, key, serials.1, validity).unwrap();
+                    IssuedDisclosure::X509(chain.certificates().to_vec())
+                }
+            }
+        });
+        IssuedCredential { client, leaf: leaf.certificates().to_vec(), disclosure }
     }
 
     fn upload(&mut self, device: usize, own: &Domain, uploads: Vec<UploadKeyPackages>, instead: bool) -> Served {
@@ -492,7 +535,8 @@ impl World {
         if let Some(accepted) = provider.seen.get(&key) {
             return Ok(Accepted { accepted: *accepted }.encode());
         }
-        let hub = HubRoom::create(&room, &group_info, &ratchet_tree, &provider.sender, &trust, now).unwrap().0;
+        let hub = HubRoom::create(&room, &group_info, &ratchet_tree, &provider.sender, &trust, now);
+        let hub = hub.map_err(|_| Problem::SignatureInvalid)?.0;
         let client = hub.clients()[0].1.clone();
         provider.members.entry(room.clone()).or_default().insert(client, device);
         assert!(provider.rooms.insert(room, hub).is_none(), "a room is made twice");

@@ -115,6 +115,7 @@ async fn for_device(
 ) -> Result<Reply, Fail> {
     match route {
         DeviceRoute::Pseudonyms => local::pseudonyms(inner, device, Wire::decode(body)?, repeatable).await,
+        DeviceRoute::Acquire => credentials::acquire(inner, device, Wire::decode(body)?, repeatable).await,
         DeviceRoute::Tokens => ties::tokens(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Detach => Err(Problem::NotFound.into()),
         DeviceRoute::Credentials => credentials::issue(inner, device, Wire::decode(body)?).await,

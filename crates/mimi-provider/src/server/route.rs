@@ -8,10 +8,10 @@ use mimi_wire::{
     UnverifiedCommitReport, UnverifiedGroupInfoRequest, UnverifiedKeyMaterialRequest, UpdateRequest,
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
-        self, AckRequest, AddDeviceRequest, AppealRequest, ClaimOwnRequest, ConsentSettings, CreateRoomRequest,
-        CredentialsRequest, DetachRequest, HubKeyMaterialRequest, JoinLinksRequest, LocalIdentifierQuery,
-        PseudonymsRequest, RedeemRequest, RegisterAccountRequest, SetProfile, TokensRequest, UploadBatch,
-        UploadKeyPackages,
+        self, AckRequest, AcquireRequest, AddDeviceRequest, AppealRequest, ClaimOwnRequest, ConsentSettings,
+        CreateRoomRequest, CredentialsRequest, DetachRequest, HubKeyMaterialRequest, JoinLinksRequest,
+        LocalIdentifierQuery, PseudonymsRequest, RedeemRequest, RegisterAccountRequest, SetProfile, TokensRequest,
+        UploadBatch, UploadKeyPackages,
     },
 };
 
@@ -95,6 +95,7 @@ pub(super) enum PeerRoute {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DeviceRoute {
     Pseudonyms,
+    Acquire,
     Tokens,
     Detach,
     Credentials,
@@ -149,6 +150,7 @@ impl Route {
             local::TOKENS_PATH => return device(DeviceRoute::Tokens),
             local::DETACH_PATH => return device(DeviceRoute::Detach),
             local::PSEUDONYMS_PATH => return device(DeviceRoute::Pseudonyms),
+            local::ACQUIRE_PATH => return device(DeviceRoute::Acquire),
             local::CREDENTIALS_PATH => return device(DeviceRoute::Credentials),
             local::KEY_PACKAGES_PATH => return device(DeviceRoute::KeyPackages),
             local::KEY_PACKAGE_BATCH_PATH => return device(DeviceRoute::KeyPackageBatch),
@@ -226,6 +228,7 @@ impl Route {
             },
             Self::Device(route) => match route {
                 DeviceRoute::Pseudonyms => "client.pseudonyms",
+                DeviceRoute::Acquire => "client.acquire",
                 DeviceRoute::Tokens => "client.tokens",
                 DeviceRoute::Detach => "client.detachedPseudonym",
                 DeviceRoute::Credentials => "client.credentials",
@@ -268,6 +271,7 @@ impl Route {
         matches!(
             route,
             DeviceRoute::Pseudonyms
+                | DeviceRoute::Acquire
                 | DeviceRoute::Detach
                 | DeviceRoute::Tokens
                 | DeviceRoute::Credentials
@@ -317,6 +321,7 @@ impl Route {
                 | DeviceRoute::Events { .. }
                 | DeviceRoute::Download { .. } => None,
                 DeviceRoute::Pseudonyms => Some(PseudonymsRequest::MAX_LEN),
+                DeviceRoute::Acquire => Some(AcquireRequest::MAX_LEN),
                 DeviceRoute::Tokens => Some(TokensRequest::MAX_LEN),
                 DeviceRoute::Detach => Some(DetachRequest::MAX_LEN),
                 DeviceRoute::Credentials => Some(CredentialsRequest::MAX_LEN),

@@ -37,7 +37,27 @@ fn format_code(format: DisclosureFormat) -> u8 {
     FORMAT_CODES.into_iter().find(|(known, _)| *known == format).map_or(0, |(_, code)| code)
 }
 
-fn read_format(reader: &mut Reader<'_>) -> Result<DisclosureFormat, DecodeError> {
+/// The claims that are wanted, none twice.
+pub(super) fn read_claims(reader: &mut Reader<'_>) -> Result<Vec<ClaimName>, DecodeError> {
+    let mut claims = Vec::new();
+    for code in reader.vector()? {
+        let name = claim_from_code(*code).ok_or(DecodeError::Value { field: "disclose", value: u64::from(*code) })?;
+        if claims.contains(&name) {
+            return Err(DecodeError::Rule { field: "disclose", rule: "a claim stands twice" });
+        }
+        claims.push(name);
+    }
+    Ok(claims)
+}
+
+/// The claims that are wanted, and in which format.
+pub(super) fn write_wanted(claims: &[ClaimName], format: DisclosureFormat, writer: &mut Writer) {
+    let codes: Vec<u8> = claims.iter().copied().map(claim_code).collect();
+    writer.vector(&codes);
+    writer.u8(format_code(format));
+}
+
+pub(super) fn read_format(reader: &mut Reader<'_>) -> Result<DisclosureFormat, DecodeError> {
     let code = reader.u8()?;
     let known = FORMAT_CODES.into_iter().find(|(_, known)| *known == code);
     known.map(|(format, _)| format).ok_or(DecodeError::Value { field: "format", value: u64::from(code) })
@@ -65,15 +85,7 @@ impl Wire for CredentialItemTbs {
         let subject = Wire::read(reader)?;
         let cipher_suite = CipherSuite::read(reader)?;
         let public_key = PublicKey::read(reader, cipher_suite)?;
-        let mut disclose = Vec::new();
-        for code in reader.vector()? {
-            let name =
-                claim_from_code(*code).ok_or(DecodeError::Value { field: "disclose", value: u64::from(*code) })?;
-            if disclose.contains(&name) {
-                return Err(DecodeError::Rule { field: "disclose", rule: "a claim stands twice" });
-            }
-            disclose.push(name);
-        }
+        let disclose = read_claims(reader)?;
         Ok(Self { subject, cipher_suite, public_key, disclose, format: read_format(reader)? })
     }
 
@@ -81,9 +93,7 @@ impl Wire for CredentialItemTbs {
         self.subject.write(writer);
         self.cipher_suite.write(writer);
         writer.vector(self.public_key.as_bytes());
-        let codes: Vec<u8> = self.disclose.iter().copied().map(claim_code).collect();
-        writer.vector(&codes);
-        writer.u8(format_code(self.format));
+        write_wanted(&self.disclose, self.format, writer);
     }
 }
 

@@ -2,6 +2,7 @@
 //! project's own, in the same encoding.
 
 mod account;
+mod acquire;
 mod appeal;
 mod credentials;
 mod inbox;
@@ -14,6 +15,9 @@ mod ties;
 pub use account::{
     AddDeviceRequest, HubFrankingAgent, HubSender, ProviderInfo, PseudonymsRequest, PseudonymsResponse,
     RegisterAccountRequest, RegisterResponse,
+};
+pub use acquire::{
+    AcquireRequest, AcquireResponse, IssuedPseudonym, NewPseudonym, NewPseudonymTbs, UnverifiedNewPseudonym,
 };
 pub use appeal::{AppealRequest, AppealState, OpeningsResponse, Standing, StandingRemedy};
 pub use credentials::{
@@ -38,6 +42,8 @@ pub const DEVICE_PATH: &str = "/client/v1/device";
 pub const INFO_PATH: &str = "/client/v1/info";
 /// POST [`PseudonymsRequest`] -> [`PseudonymsResponse`].
 pub const PSEUDONYMS_PATH: &str = "/client/v1/pseudonyms";
+/// POST [`AcquireRequest`] -> [`AcquireResponse`].
+pub const ACQUIRE_PATH: &str = "/client/v1/acquire";
 /// GET -> [`TokenKey`].
 pub const TOKEN_KEY_PATH: &str = "/client/v1/tokenKey";
 /// POST [`TokensRequest`] -> [`TokensResponse`].

@@ -314,6 +314,14 @@ pub fn credential_item(from: &mut Gen, suite: CipherSuite) -> CredentialItem {
     CredentialItem::sign(tbs, &signer).unwrap()
 }
 
+pub fn new_pseudonym(from: &mut Gen, suite: CipherSuite) -> NewPseudonym {
+    let signer = from.signer(suite);
+    let disclose = ClaimName::ALL.into_iter().filter(|_| from.flag()).collect();
+    let public_key = signer.public_key().clone();
+    let tbs = NewPseudonymTbs { cipher_suite: suite, public_key, disclose, format: any(from) };
+    NewPseudonym::sign(tbs, &signer).unwrap()
+}
+
 fn pseudonym(from: &mut Gen) -> UserUri {
     UserUri::pseudonym(&domain(from), from.0.bits128())
 }
@@ -554,6 +562,10 @@ sample! {
         disclosure: from.maybe(any),
     };
     CredentialsResponse: |from| CredentialsResponse { items: from.many(1, 2, any) };
+    UnverifiedNewPseudonym: |from| { let suite = any(from); new_pseudonym(from, suite).into() };
+    AcquireRequest: |from| AcquireRequest { items: from.many(1, 2, any) };
+    IssuedPseudonym: |from| IssuedPseudonym { pseudonym: pseudonym(from), credential: any(from) };
+    AcquireResponse: |from| AcquireResponse { items: from.many(1, 2, any) };
     UploadKeyPackages: |from| UploadKeyPackages { owner: any(from), key_packages: from.many(1, 2, any) };
     UploadBatch: |from| {
         let mut uploads: Vec<UploadKeyPackages> = from.many(1, 3, any);

@@ -1,14 +1,15 @@
 //! The client as a process of its own: an application that does one thing, and says what it is told. It writes a line
 //! before and after whatever may be a step, so that whoever reads them knows how far it came.
 
-use std::{io::Write, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{fs::OpenOptions, io::Write, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
-use mimi_client::{Client, ProviderAddress, StoreKey, Surroundings};
+use mimi_client::{Client, ClientError, ProviderAddress, PseudonymToken, StoreKey, Surroundings};
 use mimi_credential::TrustStore;
 use mimi_flow::{Command, Event};
-use mimi_pseudonym::{ClaimName, Content, DisclosurePolicy, IdentityPolicy, PseudonymUse};
+use mimi_pseudonym::{CipherSuite, ClaimName, Content, DisclosurePolicy, IdentityPolicy, PseudonymUse};
 use mimi_room::JoinLinkPolicy;
+use mimi_wire::local::EnrolmentCode;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::steps::{Kill, Steps, Watched};
@@ -59,14 +60,45 @@ pub fn surroundings(root: &Path, domain: &str, address: SocketAddr, offset: i64)
 /// If the client cannot go on.
 pub fn main(words: &[String]) -> Result<()> {
     let [root, store, domain, address, offset, kill, command @ ..] = words else { bail!("words are missing") };
-    let mut around = surroundings(Path::new(root), domain, address.parse()?, offset.parse()?)?;
-    let steps = Steps::watch(Path::new(store), Kill::parse(kill)?)?;
-    around.entropy = Box::new(Watched::new(steps.clone()));
+    let store = Path::new(store);
+    // It is watched from before there is anything in it.
+    OpenOptions::new().create(true).append(true).open(store)?;
+    let steps = Steps::watch(store, Kill::parse(kill)?)?;
+    let around = || -> Result<Surroundings> {
+        let entropy = Box::new(Watched::new(steps.clone()));
+        Ok(Surroundings { entropy, ..surroundings(Path::new(root), domain, address.parse()?, offset.parse()?)? })
+    };
     // One thread: what a client has handed over to be sent waits while its step is looked at.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut client = Client::open(Path::new(store), around)?;
-        if let Some((verb, arguments)) = command.split_first() {
+        let registering = command.split_first().filter(|(verb, _)| is_registration(verb));
+        let mut client = match registering {
+            Some((verb, arguments)) => {
+                let client = match steps.watched(register(store, verb, arguments, around()?)).await {
+                    Err(ClientError::DeviceExists) => Client::open(store, around()?)?,
+                    registered => registered?,
+                };
+                steps.look();
+                say("commanded null")?;
+                client
+            }
+            None => match Client::open(store, around()?) {
+                Err(ClientError::NoDevice) => loop {
+                    // Nobody is there yet.
+                    steps.look();
+                    tokio::time::sleep(IDLE).await;
+                    say("idle")?;
+                },
+                client => client?,
+            },
+        };
+        if let [verb, argument] = command
+            && is_of_tokens(verb)
+        {
+            steps.watched(tokens(&mut client, verb, argument)).await?;
+            steps.look();
+            say("commanded null")?;
+        } else if let Some((verb, arguments)) = command.split_first().filter(|(verb, _)| !is_registration(verb)) {
             say("commanding")?;
             let flow = client.command(read(verb, arguments)?)?;
             steps.look();
@@ -86,6 +118,55 @@ pub fn main(words: &[String]) -> Result<()> {
             say("told")?;
         }
     })
+}
+
+/// Whether a word has a device registered, which its client cannot do before there is one.
+fn is_registration(verb: &str) -> bool {
+    ["register", "add-device", "redeem"].contains(&verb)
+}
+
+/// Whether a word has a client do something about tokens. Whoever is interrupted does it again.
+fn is_of_tokens(verb: &str) -> bool {
+    ["fetch-tokens", "take-token", "forget-token"].contains(&verb)
+}
+
+async fn tokens(client: &mut Client, verb: &str, argument: &str) -> Result<()> {
+    match verb {
+        "fetch-tokens" => {
+            let count = argument.parse()?;
+            if client.tokens()? < usize::from(count) {
+                client.fetch_tokens(count, Duration::ZERO).await?;
+            }
+        }
+        "take-token" => drop(client.token_for(argument)?.context("there is no token")?),
+        _ => client.forget_token(&PseudonymToken::from_bytes(serde_json::from_str(argument)?))?,
+    }
+    Ok(())
+}
+
+/// The account of a domain, with this as its first device: `register SUITE`; one more device of it: `add-device SUITE CODE`; or
+/// a pseudonym that is nobody's: `redeem SUITE TOKEN`.
+async fn register(path: &Path, verb: &str, arguments: &[String], around: Surroundings) -> Result<Client, ClientError> {
+    let suite = |text: &String| text.parse().ok().and_then(CipherSuite::from_code).ok_or(ClientError::NoDevice);
+    let (client, _) = match (verb, arguments) {
+        ("register", [code]) => {
+            let account = People::account(around.provider.domain.as_str());
+            let account = account.ok_or(ClientError::NoDevice)?;
+            Client::register(path, account, suite(code)?, super::delays(None), around).await?
+        }
+        ("redeem", [code, token]) => {
+            let token = serde_json::from_str(token).map_err(|_| ClientError::NoDevice)?;
+            let token = PseudonymToken::from_bytes(token);
+            return Client::redeem(path, &token, suite(code)?, super::delays(None), around).await;
+        }
+        (_, [code, secret]) => {
+            let secret = serde_json::from_str(secret).map_err(|_| ClientError::NoDevice)?;
+            let secret = EnrolmentCode::from_bytes(secret);
+            Client::add_device(path, secret, "second", suite(code)?, super::delays(None), around).await?
+        }
+        _ => return Err(ClientError::NoDevice),
+    };
+    Ok(client)
 }
 
 /// A command, as words.
@@ -140,7 +221,9 @@ fn read(verb: &str, arguments: &[String]) -> Result<Command> {
 /// Checks that words are a command before a process is started for them.
 pub(super) fn check(words: &[String]) -> Result<()> {
     let (verb, arguments) = words.split_first().context("a command is missing")?;
-    read(verb, arguments).map(drop)?;
+    if !is_registration(verb) && !is_of_tokens(verb) {
+        read(verb, arguments).map(drop)?;
+    }
     ensure!(words.iter().all(|word| !word.contains('\n')), "a command is one line");
     Ok(())
 }

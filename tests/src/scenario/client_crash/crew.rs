@@ -319,13 +319,21 @@ impl Crew {
     /// # Errors
     /// If it cannot be read.
     pub fn inspect<T>(&mut self, name: &str, look: impl FnOnce(&mimi_flow::Device) -> T) -> Result<T> {
+        self.inspect_client(name, |client| Ok(look(client.device())))
+    }
+
+    /// As [`Crew::inspect`], with what is the client's own.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn inspect_client<T>(&mut self, name: &str, look: impl FnOnce(&mut Client) -> Result<T>) -> Result<T> {
         let at = self.at(name)?;
         self.end(at)?;
         let (root, offset) = (self.root.clone(), self.offset);
         let member = self.member(at)?;
         let around = surroundings(&root, member.domain, member.address, offset)?;
-        let client = Client::open(&member.store, around)?;
-        let seen = look(client.device());
+        let mut client = Client::open(&member.store, around)?;
+        let seen = look(&mut client)?;
         drop(client);
         self.run(at)?;
         Ok(seen)
@@ -348,13 +356,11 @@ impl Crew {
         (0..self.members.len()).try_for_each(|at| self.run(at))
     }
 
-    /// What all clients were told, by kind and client; of messages with what they say. Not counted are grants of consent that
-    /// nobody asked for: a grant whose answer was lost is sent to the other provider once more, and may be told twice.
+    /// What all clients were told, by kind and client; of messages with what they say.
     pub fn summary(&self) -> BTreeMap<String, usize> {
         let mut summary = BTreeMap::new();
         for member in &self.members {
-            let counted = |event: &&Event| !matches!(event, Event::ConsentGranted { asked: false, .. });
-            for event in member.told.iter().filter(counted) {
+            for event in &member.told {
                 *summary.entry(format!("{}: {}", member.name, kind(event))).or_default() += 1;
             }
         }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use mimi_flow::{Consent, Event, FlowId};
+use mimi_pseudonym::CipherSuite;
 
 use super::crew::Crew;
 use crate::{people::cathy, scenario::World};
@@ -19,10 +20,15 @@ pub enum Story {
     Knock,
     /// Section 6: asked for before the first room, and again for the second one.
     Consent,
+    /// Two accounts with two devices each are opened, and connect.
+    Registration,
+    /// A pseudonym that is tied to nobody and has an inbox of its own: had for a token, and brought into a room by a link.
+    Inboxes,
 }
 
 /// All of them.
-pub const STORIES: [Story; 4] = [Story::Connection, Story::JoinLink, Story::Knock, Story::Consent];
+pub const STORIES: [Story; 6] =
+    [Story::Registration, Story::Inboxes, Story::Connection, Story::JoinLink, Story::Knock, Story::Consent];
 
 const A1: &str = "ClientA1";
 const A2: &str = "ClientA2";
@@ -38,6 +44,8 @@ impl Story {
             Self::JoinLink => "join link",
             Self::Knock => "knock",
             Self::Consent => "consent",
+            Self::Registration => "registration",
+            Self::Inboxes => "inboxes",
         }
     }
 
@@ -51,12 +59,19 @@ impl Story {
         }
     }
 
+    /// Whether all devices are there when it begins.
+    pub fn has_people(self) -> bool {
+        !matches!(self, Self::Registration | Self::Inboxes)
+    }
+
     /// Tells it.
     ///
     /// # Errors
     /// If it does not come to its end.
-    pub async fn tell(self, crew: &mut Crew, world: &mut World) -> Result<()> {
+    pub async fn tell(self, crew: &mut Crew, world: &mut World, suite: CipherSuite) -> Result<()> {
         match self {
+            Self::Registration => registration(crew, suite),
+            Self::Inboxes => inboxes(crew, suite),
             Self::Connection => connection(crew),
             Self::JoinLink => join_link(crew),
             Self::Knock => knock(crew),
@@ -125,6 +140,53 @@ fn connection(crew: &mut Crew) -> Result<()> {
     crew.settle()
 }
 
+fn registration(crew: &mut Crew, suite: CipherSuite) -> Result<()> {
+    let suite = suite.code().to_string();
+    register(crew, A1, A2, &suite)?;
+    register(crew, B1, B2, &suite)?;
+    crew.settle()?;
+    connection(crew)
+}
+
+/// An account with two devices.
+fn register(crew: &mut Crew, first: &str, second: &str, suite: &str) -> Result<()> {
+    crew.command(first, &["register", suite])?;
+    let code = crew.inspect_client(first, |client| client.enrolment_code()?.context("no code for the next device"))?;
+    crew.command(second, &["add-device", suite, &serde_json::to_string(code.as_bytes())?])?;
+    Ok(())
+}
+
+/// Alice's second client is her pseudonym's, which nothing at her provider ties to her.
+fn inboxes(crew: &mut Crew, suite: CipherSuite) -> Result<()> {
+    const NAME: &str = "chess";
+    let suite = suite.code().to_string();
+    crew.command(A1, &["register", &suite])?;
+    register(crew, B1, B2, &suite)?;
+    crew.command(A1, &["fetch-tokens", "3"])?;
+    crew.command(A1, &["take-token", NAME])?;
+    let token = crew.inspect_client(A1, |client| client.token_for(NAME)?.context("no token"))?;
+    let token = serde_json::to_string(token.as_bytes())?;
+    crew.command(A2, &["redeem", &suite, &token])?;
+    crew.command(A1, &["forget-token", &token])?;
+    let left = crew.inspect_client(A1, |client| Ok((client.tokens()?, client.token_names()?.len())))?;
+    ensure!(left == (2, 0), "of three tokens one has been spent: {left:?}");
+    crew.command(B1, &["prepare", "1"])?;
+    crew.command(A2, &["prepare", "1"])?;
+    crew.settle()?;
+    let room = create(crew, B1, B2)?;
+    enter(crew, B1, A2, &room)?;
+    wait_all(crew, &[A2], "the pseudonym has joined", has_come_in)?;
+    crew.settle()?;
+    crew.command(A2, &["send", &room, "who is there"])?;
+    wait_all(crew, &[B1, B2], "a message", says("who is there"))?;
+    crew.command(B1, &["send", &room, "welcome"])?;
+    wait_all(crew, &[A2, B2], "a message", says("welcome"))?;
+    crew.settle()?;
+    crew.command(A2, &["leave", &room])?;
+    wait_all(crew, &[A2], "the pseudonym has left", |event| matches!(event, Event::Closed { .. }))?;
+    crew.settle()
+}
+
 fn room_of(event: &Event) -> Option<String> {
     match event {
         Event::RoomCreated { room, .. } => Some(room.to_string()),
@@ -143,28 +205,34 @@ fn has_come_in(event: &Event) -> bool {
     matches!(event, Event::Joined { .. } | Event::LetIn { .. })
 }
 
-/// Alice makes a room, with both her clients in it.
-fn create(crew: &mut Crew) -> Result<String> {
-    crew.command(A1, &["create-room"])?;
-    let room = wait(crew, A1, "the room", room_of)?;
-    wait_all(crew, &[A2], "Alice's other client", has_come_in)?;
+/// Someone makes a room, with both their clients in it.
+fn create(crew: &mut Crew, one: &str, other: &str) -> Result<String> {
+    crew.command(one, &["create-room"])?;
+    let room = wait(crew, one, "the room", room_of)?;
+    wait_all(crew, &[other], "the other client", has_come_in)?;
     crew.settle()?;
     Ok(room)
+}
+
+/// One client makes a link into a room, and another comes in by it.
+fn enter(crew: &mut Crew, inside: &str, outside: &str, room: &str) -> Result<()> {
+    crew.command(inside, &["create-link", room])?;
+    let link = wait(crew, inside, "the link", |event| match event {
+        Event::LinkCreated { link, .. } => Some(link.clone()),
+        _ => None,
+    })?;
+    crew.command(outside, &["look", &link])?;
+    let visit = wait(crew, outside, "the room is seen", seen)?;
+    crew.command(outside, &["join", &number(visit)?])?;
+    Ok(())
 }
 
 fn join_link(crew: &mut Crew) -> Result<()> {
     crew.command(A1, &["prepare", "1"])?;
     crew.command(B1, &["prepare", "1"])?;
     crew.settle()?;
-    let room = create(crew)?;
-    crew.command(A1, &["create-link", &room])?;
-    let link = wait(crew, A1, "the link", |event| match event {
-        Event::LinkCreated { link, .. } => Some(link.clone()),
-        _ => None,
-    })?;
-    crew.command(B1, &["look", &link])?;
-    let visit = wait(crew, B1, "Bob sees the room", seen)?;
-    crew.command(B1, &["join", &number(visit)?])?;
+    let room = create(crew, A1, A2)?;
+    enter(crew, A1, B1, &room)?;
     wait_all(crew, &[B1, B2], "Bob has joined", has_come_in)?;
     crew.settle()?;
     crew.command(B1, &["disclose", &room])?;
@@ -182,7 +250,7 @@ fn knock(crew: &mut Crew) -> Result<()> {
     crew.command(A1, &["prepare", "2"])?;
     crew.command(B1, &["prepare", "2"])?;
     crew.settle()?;
-    let room = create(crew)?;
+    let room = create(crew, A1, A2)?;
     crew.command(A1, &["create-knock-room", &room])?;
     crew.settle()?;
     let target = room.parse()?;

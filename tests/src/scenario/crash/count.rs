@@ -8,7 +8,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use mimi_wire::Endpoint;
+use mimi_pseudonym::Wire;
+use mimi_wire::{
+    Endpoint,
+    local::{AcquireResponse, IssuedPseudonym},
+};
 use rusqlite::Connection;
 
 use crate::{
@@ -132,9 +136,20 @@ const WELCOMED: usize = 6;
 
 /// Whether a repeated request was not answered as before. New certificates may come of asking again; all else is the same.
 fn differ(pair: &[&&Line]) -> bool {
-    match pair {
-        [one, other] if Call::of(&one.method, &one.path) != Call::Credentials => one.response != other.response,
-        _ => false,
+    let [one, other] = pair else { return false };
+    match Call::of(&one.method, &one.path) {
+        Call::Credentials => false,
+        Call::Pseudonyms => acquired(one) != acquired(other),
+        _ => one.response != other.response,
+    }
+}
+
+/// The pseudonyms in an answer, and as which clients; the whole answer, where there is nothing but them.
+fn acquired(line: &Line) -> Vec<Vec<u8>> {
+    let names = |item: IssuedPseudonym| [item.pseudonym.encode(), item.credential.client.encode()].concat();
+    match AcquireResponse::decode(&line.response) {
+        Ok(response) => response.items.into_iter().map(names).collect(),
+        Err(_) => vec![line.response.clone()],
     }
 }
 
