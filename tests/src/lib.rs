@@ -8,6 +8,7 @@ pub mod bench;
 pub mod call;
 pub mod faulty;
 pub mod fixture;
+pub mod interrupt;
 pub mod ladder;
 pub mod load;
 pub mod people;

@@ -44,6 +44,9 @@ impl Events {
     pub(crate) fn new(inner: &Arc<Inner>, device: Device, after: u64) -> Self {
         let (looking, found) = (None, VecDeque::new());
         let ear = inner.store.live().listen(device.id);
+        if inner.store.is_shared() {
+            inner.untold.listens(device.id);
+        }
         Self { inner: Arc::clone(inner), device: device.id, name: String::new(), last: after, ear, looking, found }
     }
 

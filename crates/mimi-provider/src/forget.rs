@@ -15,15 +15,25 @@ use crate::{fail::Fail, provider::Inner};
 /// How long a deleted value may stay in the write-ahead log while nothing keeps the database busy.
 const PERIOD: Duration = Duration::from_secs(2);
 
+/// How often what is old is looked for.
+const ROUND: Duration = Duration::from_secs(600);
+
 /// Empties the write-ahead log while there is something in it.
 pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
     let (mut emptied_at, mut deletions) = (0, None);
     let mut not_before = Instant::now();
+    let mut round = Instant::now();
     loop {
         sleep(PERIOD).await;
         inner.rooms.rest();
         if let Err(error) = inner.blocking(|inner| Ok(inner.store.sweep()?)).await {
             inner.log.fault(format_args!("events: {error}"));
+        }
+        if Instant::now() >= round {
+            round = Instant::now() + ROUND;
+            if let Err(error) = inner.blocking(|inner| Ok(inner.store.forget_notified(inner.now())?)).await {
+                inner.log.fault(format_args!("messages of other hubs: {error}"));
+            }
         }
         // Another process, such as the operator's, may have deleted an account.
         match inner.blocking(|inner| Ok(inner.store.deletions()?)).await {

@@ -15,7 +15,7 @@ use crate::{
     hash,
     provider::Inner,
     server::{Peer, Reply},
-    store::{Device, Notification, NotificationKind as Kind, NotifyOutcome},
+    store::{Device, Notification, NotificationKind as Kind, NotifyOutcome, OLDEST},
 };
 
 /// The most events of one answer, as [`mimi_wire::local::InboxResponse`] has it.
@@ -67,7 +67,8 @@ pub(crate) async fn ack(inner: &Arc<Inner>, device: Device, request: AckRequest)
     Ok(Reply::Nothing)
 }
 
-/// Takes what the hub of a room fans out (draft-ietf-mimi-protocol-06, section 5.5): all of it or nothing.
+/// Takes what the hub of a room fans out (draft-ietf-mimi-protocol-06, section 5.5): all of it or nothing. What is older than
+/// what is remembered is passed over, as what was taken before is.
 pub(crate) async fn notify(
     inner: &Arc<Inner>,
     peer: &Peer,
@@ -77,7 +78,9 @@ pub(crate) async fn notify(
     if room.domain() != peer.domain() {
         return Err(Problem::ForeignUser.into());
     }
-    let messages = messages.into_vec().into_iter().map(|message| notification(&room, message)).collect();
+    let oldest = inner.now().before(OLDEST);
+    let messages = messages.into_vec().into_iter().filter(|message| message.timestamp >= oldest);
+    let messages = messages.map(|message| notification(&room, message)).collect();
     match inner.store.notify_soon(room, messages).await? {
         NotifyOutcome::Taken(wake) => {
             inner.wake(&wake);
@@ -89,6 +92,7 @@ pub(crate) async fn notify(
 }
 
 fn notification(room: &RoomUri, message: FanoutMessage) -> Notification {
+    let sent = message.timestamp;
     let kind = match &message.event {
         FanoutEvent::Welcome { welcome, .. } => Kind::Welcome(welcome.key_package_refs().to_vec()),
         FanoutEvent::Application { .. } => Kind::Application,
@@ -97,7 +101,7 @@ fn notification(room: &RoomUri, message: FanoutMessage) -> Notification {
     };
     let hash = hash(&[room.as_str().as_bytes(), &message.encode()]);
     let body = InboxBody::Fanout { room: room.clone(), message }.encode();
-    Notification { hash, body, kind }
+    Notification { hash, sent, body, kind }
 }
 
 #[cfg(test)]

@@ -2,13 +2,16 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use tokio::{sync::Notify, time::sleep};
 
-use crate::{provider::Inner, store::Wake};
+use crate::{
+    provider::Inner,
+    store::{DeviceId, Told, Wake},
+};
 
 /// How long to wait after a connection broke.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -20,16 +23,30 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What the other processes have not been told yet.
 #[derive(Default)]
 pub(crate) struct Untold {
-    wake: Mutex<Wake>,
+    news: Mutex<Told>,
     some: Notify,
 }
 
 impl Untold {
+    /// Somebody has something new.
     pub(crate) fn add(&self, wake: &Wake) {
-        let mut untold = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
-        untold.devices.extend(&wake.devices);
-        untold.peers.extend(wake.peers.iter().cloned());
+        if wake.devices.is_empty() && wake.peers.is_empty() {
+            return;
+        }
+        let mut news = self.news();
+        news.wake.devices.extend(&wake.devices);
+        news.wake.peers.extend(wake.peers.iter().cloned());
         self.some.notify_one();
+    }
+
+    /// A device listens here, and no longer anywhere else.
+    pub(crate) fn listens(&self, device: DeviceId) {
+        self.news().listening.insert(device);
+        self.some.notify_one();
+    }
+
+    fn news(&self) -> MutexGuard<'_, Told> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -38,9 +55,9 @@ pub(crate) async fn tell(inner: Arc<Inner>) -> Infallible {
     let Some(mut news) = inner.store.news() else { return std::future::pending().await };
     loop {
         inner.untold.some.notified().await;
-        let wake = std::mem::take(&mut *inner.untold.wake.lock().unwrap_or_else(PoisonError::into_inner));
+        let untold = std::mem::take(&mut *inner.untold.news());
         let told = tokio::task::spawn_blocking(move || {
-            let told = news.tell(&wake);
+            let told = news.tell(&untold);
             (news, told)
         });
         let Ok((back, told)) = told.await else { return std::future::pending().await };
@@ -68,9 +85,10 @@ pub(crate) async fn hear(inner: Arc<Inner>) -> Infallible {
         let Ok((back, heard)) = heard.await else { return std::future::pending().await };
         news = back;
         match heard {
-            Ok(Some(wake)) => {
+            Ok(Some(Told { wake, listening })) => {
                 inner.wakers.wake(&wake);
                 inner.store.live().look(&wake.devices);
+                inner.store.live().end(&listening);
             }
             Ok(None) => {
                 inner.wakers.wake_all();

@@ -31,9 +31,9 @@ pub(crate) async fn run(inner: Arc<Inner>, peer: Domain) {
                 wait = FIRST_WAIT;
                 // News that came meanwhile are kept by the notifier.
                 if inner.store.is_shared() {
-                    let _ = timeout(LOOK, news.notified()).await;
+                    let _ = timeout(LOOK, news.wait()).await;
                 } else {
-                    news.notified().await;
+                    news.wait().await;
                 }
             }
             Step::Done => wait = FIRST_WAIT,
@@ -68,7 +68,7 @@ pub(crate) async fn step(inner: &Arc<Inner>, peer: &Domain) -> Step {
     if parcel.more
         && let Some(news) = inner.wakers.peer(peer)
     {
-        news.notify_one();
+        news.ring();
     }
     let ends = (parcel.messages.first(), parcel.messages.last());
     let (Some((first, message)), Some((last, _))) = ends else { return done(inner, &parcel, 0).await };

@@ -309,8 +309,11 @@ impl Inner {
     pub(crate) fn wake(&self, wake: &Wake) {
         self.wakers.wake(wake);
         if self.store.is_shared() {
-            self.store.live().look(&wake.devices);
-            self.untold.add(wake);
+            let live = self.store.live();
+            live.look(&wake.devices);
+            // Whoever listens here listens nowhere else.
+            let (devices, peers) = (live.absent(&wake.devices), self.wakers.busy(&wake.peers));
+            self.untold.add(&Wake { devices, peers });
         }
     }
 

@@ -5,15 +5,17 @@
 mod support;
 
 use mimi_abuse::remedy::HomeRemedy;
-use mimi_mls::Wanted;
+use mimi_mls::{Room, Wanted};
 use mimi_provider::{Config, operate::Operator};
+use mimi_pseudonym::Content;
 use mimi_wire::{
-    FanoutEvent, Problem, UpdateRequest,
+    FanoutEvent, Problem, SubmitMessageRequest, SubmitMessageResponse, UpdateRequest,
     local::{self, *},
 };
 use support::{
     World,
     people::{CODE, Person, commit, create, is_accepted, messages, three},
+    with_room,
 };
 
 fn operator(world: &World, domain: &str) -> Operator {
@@ -53,5 +55,41 @@ async fn whoever_is_suspended_may_leave_and_change_nothing_else() {
     assert!(is_accepted(&alice.update(&world, &uri, &commit(bundle)).await));
     alices.commit_accepted(&world.trust, world.now).unwrap();
     assert_eq!(alices.clients().len(), 1, "both are out");
+    b.end().await;
+}
+
+/// What comes of a message.
+async fn say(world: &World, person: &Person, room: &mut Room) -> Result<SubmitMessageResponse, Problem> {
+    let content = Content { media_type: "text/plain".into(), body: b"hello".to_vec() };
+    let message = room.seal(&content).unwrap().try_into().unwrap();
+    let request = SubmitMessageRequest { message, sending_user: person.pseudonym.clone() };
+    world.post(person.shown(), &with_room(local::SUBMIT_MESSAGE_PATH, room.uri()), &request).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_its_moment_on_nothing_is_sent_under_a_name() {
+    let mut world = World::start("silent").await;
+    let b = world.run_b().await;
+    let mut alice = Person::new(&world, "alice", false).await;
+    let (mut bob, cathy) = (Person::new(&world, "bob", true).await, Person::new(&world, "cathy", false).await);
+    let (_, [mut alices, mut bobs, mut cathys]) = three(&world, &mut alice, &mut bob, &cathy).await;
+    bob.follow(&world, &mut bobs, cathys.epoch()).await;
+    operator(&world, "b.example").set_remedy("bob", Some(HomeRemedy::Suspend), world.present()).unwrap();
+    operator(&world, "a.example").set_remedy("cathy", Some(HomeRemedy::Suspend), world.present()).unwrap();
+    // The moment of a name is a tick to come: nobody can tell from its messages when it was decided.
+    for (person, room) in [(&bob, &mut bobs), (&cathy, &mut cathys), (&alice, &mut alices)] {
+        let answer = say(&world, person, room).await;
+        assert!(matches!(answer, Ok(SubmitMessageResponse::Accepted { .. })), "{answer:?}");
+    }
+    b.end().await;
+    world.offset = 15 * 86_400;
+    world.restart().await;
+    let b = world.run_b().await;
+    // All moments have come: the door is closed, whether the room is here or at another hub.
+    for (person, room) in [(&bob, &mut bobs), (&cathy, &mut cathys)] {
+        assert_eq!(say(&world, person, room).await, Err(Problem::Forbidden));
+    }
+    let answer = say(&world, &alice, &mut alices).await;
+    assert!(matches!(answer, Ok(SubmitMessageResponse::Accepted { .. })), "{answer:?}");
     b.end().await;
 }

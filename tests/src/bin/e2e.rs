@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use mimi_e2e::{
     bench::{self, Bench},
     fixture::Keep,
+    interrupt::unless_interrupted,
     load::{Load, Store},
     scenario::{Report, Variant, abuse, client_crash, connection, consent, crash, devices, join_link, knock, recovery},
 };
@@ -91,7 +92,7 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == "client" => client_crash::child::main(rest).map(|()| true),
         _ => parse(&words).and_then(|arguments| {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(run(&arguments))
+            runtime.block_on(unless_interrupted(run(&arguments)))
         }),
     };
     match result {

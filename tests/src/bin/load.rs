@@ -4,7 +4,10 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
-use mimi_e2e::load::{Costs, Load, Store, prosody};
+use mimi_e2e::{
+    interrupt::unless_interrupted,
+    load::{Costs, Load, Store, prosody},
+};
 
 const HELP: &str = "\
 Usage: load [options]
@@ -43,7 +46,7 @@ struct Arguments {
 async fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let result = match parse(&words) {
-        Ok(arguments) => run(&arguments).await,
+        Ok(arguments) => unless_interrupted(run(&arguments)).await,
         Err(error) => Err(error),
     };
     match result {

@@ -95,6 +95,11 @@ impl Rooms {
         branches.insert(room.clone(), branch) == Some(branch)
     }
 
+    /// On which branch a room in memory is.
+    fn branch(&self, room: &RoomUri) -> u64 {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).get(room).copied().unwrap_or_default()
+    }
+
     /// Forgets a slot without a room that nobody else has a hand on, so that asking for rooms costs no memory.
     fn tidy(&self, room: &RoomUri) {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,13 +138,15 @@ where
     result
 }
 
-/// Holds a room of this hub: as long as that is so, nobody else does anything with it.
-pub(super) async fn hold(inner: &Arc<Inner>, room: &RoomUri) -> Result<OwnedMutexGuard<Held>, Fail> {
+/// Holds a room of this hub: as long as that is so, nobody else in this process does anything with it. Says as well whether it
+/// is surely the room as it is in the database: where other processes write, too, that has to be looked up, which is done if
+/// the room is not in memory, or if `now` says so.
+pub(super) async fn hold(inner: &Arc<Inner>, room: &RoomUri, now: bool) -> Result<(OwnedMutexGuard<Held>, bool), Fail> {
     if room.domain() != inner.domain() {
         return Err(Problem::NotHub.into());
     }
     let mut slot = inner.rooms.slot(room).lock_owned().await;
-    if slot.room.is_none() || inner.store.is_shared() {
+    if slot.room.is_none() || (now && inner.store.is_shared()) {
         let name = room.clone();
         slot = inner
             .blocking(move |inner| {
@@ -152,8 +159,17 @@ pub(super) async fn hold(inner: &Arc<Inner>, room: &RoomUri) -> Result<OwnedMute
             inner.rooms.tidy(room);
             return Err(Problem::UnknownRoom.into());
         }
+        return Ok((slot, true));
     }
-    Ok(slot)
+    Ok((slot, !inner.store.is_shared()))
+}
+
+/// In which state a room is in memory, for the database to compare: how many times proposals were added in its epoch, and how
+/// often it has gone back. None where nobody else writes.
+pub(super) fn version(inner: &Inner, hub: &HubRoom) -> Option<(i64, i64)> {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let branch = || inner.rooms.branch(hub.uri());
+    inner.store.is_shared().then(|| (number(hub.additions()), number(branch())))
 }
 
 /// Makes a room be read again next time.

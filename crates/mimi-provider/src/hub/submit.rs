@@ -29,11 +29,31 @@ pub(crate) async fn submit(
     if request.sending_user.domain() != requester.domain(inner) {
         return Err(Problem::ForeignUser.into());
     }
+    if inner.store.is_shared() {
+        // Mostly the room is as it is in memory. If it is not, the database says so, and it is looked up.
+        let first = attempt(inner, &requester, device.clone(), room.clone(), request.clone(), false);
+        if let Some(response) = first.await? {
+            return Ok(response);
+        }
+    }
+    let answer = attempt(inner, &requester, device, room, request, true).await?;
+    answer.ok_or(Fail::Fault("a message was not judged"))
+}
+
+/// None if what is in memory of the room may be out of date, and whether the message is taken hangs on that.
+async fn attempt(
+    inner: &Arc<Inner>,
+    requester: &Requester,
+    device: Option<Device>,
+    room: RoomUri,
+    request: SubmitMessageRequest,
+    now: bool,
+) -> Result<Option<SubmitMessageResponse>, Fail> {
     let sender = request.sending_user.clone();
-    let mut held = rooms::hold(inner, &room).await?;
+    let (mut held, sure) = rooms::hold(inner, &room, now).await?;
     let (hub, known) = held.known().ok_or(Problem::UnknownRoom)?;
     if !known.domains.contains(requester.domain(inner)) {
-        return Err(Problem::UnknownRoom.into());
+        return if sure { Err(Problem::UnknownRoom.into()) } else { Ok(None) };
     }
     let stamp = Stamp::new(hub, &request);
     let message = request.message.message();
@@ -44,18 +64,20 @@ pub(crate) async fn submit(
         hub.members().count(&sender) > 0 && hub.state().may_send(&sender).is_ok() && !hub.is_user_leaving(&sender);
     let stamp = match stamp {
         Ok(stamp) if fits && may => stamp,
+        _ if !sure => return Ok(None),
         stamp => {
             let old = message.epoch().is_some_and(|of| of < epoch) && in_group(message, &room);
             drop(held);
             let unfranked = fits && may && stamp.as_ref().err() == Some(&Unfit::Uncommitted);
             let (stamp, current) = (stamp.ok(), old.then_some(epoch));
             let refused = Refused { room, sender, device, hash, stamp, current, unfranked };
-            return inner.blocking(move |inner| refused.answer(inner)).await;
+            return inner.blocking(move |inner| refused.answer(inner)).await.map(Some);
         }
     };
     let accepted = inner.now();
     let frank = stamp.at(inner, accepted)?;
     let limit = hub.state().message_limit(&sender);
+    let version = rooms::version(inner, hub);
     let event = FanoutEvent::Application { message: request.message, frank: frank.clone() };
     let fanout = FanoutMessage { timestamp: accepted, event };
     let outbox = for_peers(inner, &known.hearing, &fanout);
@@ -65,8 +87,20 @@ pub(crate) async fn submit(
     let account = device.as_ref().map(|device| device.account);
     let too_often = abuse::sends(inner, &room, &sender, account, accepted);
     let known = too_often.clone();
-    let record =
-        MessageRecord { room, sender, device, hash, accepted, epoch, outbox, body, receivers, limit, too_often };
+    let record = MessageRecord {
+        room,
+        sender,
+        device,
+        hash,
+        accepted,
+        epoch,
+        outbox,
+        body,
+        receivers,
+        limit,
+        too_often,
+        version,
+    };
     let stored = inner.store.submit(record, abuse::judge(inner, accepted));
     let held = if inner.store.is_shared() { Some(held) } else { None };
     let stored = stored.await;
@@ -78,19 +112,19 @@ pub(crate) async fn submit(
             abuse::told(inner, decided);
         }
         Ok(Submitted::Before(accepted)) => {
-            return Ok(SubmitMessageResponse::Accepted { accepted, frank: stamp.at(inner, accepted)? });
+            return Ok(Some(SubmitMessageResponse::Accepted { accepted, frank: stamp.at(inner, accepted)? }));
         }
-        Ok(Submitted::NotAllowed) => return Ok(SubmitMessageResponse::NotAllowed),
+        Ok(Submitted::NotAllowed) => return Ok(Some(SubmitMessageResponse::NotAllowed)),
         Ok(refused) => return Err(problem(&refused).into()),
         Err(error) if error.is_stale() => {
             drop(held);
             rooms::forget(inner, &room).await;
-            return overtaken(inner, room, hash, stamp).await;
+            return if sure { overtaken(inner, room, hash, stamp).await.map(Some) } else { Ok(None) };
         }
         Err(error) => return Err(error.into()),
     }
     drop(held);
-    Ok(SubmitMessageResponse::Accepted { accepted, frank })
+    Ok(Some(SubmitMessageResponse::Accepted { accepted, frank }))
 }
 
 fn in_group(message: &MlsMessage, room: &RoomUri) -> bool {

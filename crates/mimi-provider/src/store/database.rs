@@ -197,6 +197,46 @@ fn storable<'a, 'p>(params: &'a [Param<'p>]) -> Result<&'a [Param<'p>], StoreErr
     if params.iter().any(has_nul) { Err(StoreError::nul()) } else { Ok(params) }
 }
 
+/// A statement with its values.
+#[derive(Debug)]
+pub(crate) struct Statement<'a> {
+    pub(super) sql: &'a str,
+    pub(super) params: Vec<Param<'a>>,
+    /// Whether it does nothing but hold rows against other writers.
+    pub(super) holds: bool,
+}
+
+impl<'a> Statement<'a> {
+    pub(crate) fn new(sql: &'a str, params: impl Params<'a>) -> Self {
+        Self { sql, params: params.with(<[Param<'a>]>::to_vec), holds: false }
+    }
+
+    /// A query that holds rows, and of which nobody reads the answer. It is not run where there is one writer.
+    pub(crate) fn hold(sql: &'a str, params: impl Params<'a>) -> Self {
+        Self { holds: true, ..Self::new(sql, params) }
+    }
+}
+
+/// What came of a statement.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) rows: Vec<Row>,
+    /// How many rows it has changed.
+    pub(crate) changed: u64,
+}
+
+impl Answer {
+    /// The first row, if there is any.
+    pub(crate) fn row(&self) -> Option<&Row> {
+        self.rows.first()
+    }
+
+    /// The first column of every row.
+    pub(crate) fn column<T: FromValue>(&self) -> Result<Vec<T>, StoreError> {
+        self.rows.iter().map(|row| row.get(0)).collect()
+    }
+}
+
 /// What a database does inside a transaction.
 pub(super) trait Statements {
     /// Runs a statement, and says how many rows it has changed.
@@ -204,6 +244,10 @@ pub(super) trait Statements {
 
     /// Runs a query or a statement with RETURNING.
     fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError>;
+
+    /// Runs statements one after the other, up to the first that fails. With `last` that is all there is in the transaction,
+    /// which ends with it.
+    fn all(&self, statements: &[Statement<'_>], last: bool) -> Result<Vec<Answer>, StoreError>;
 
     /// Whether others write at the same time.
     fn is_shared(&self) -> bool;
@@ -220,6 +264,26 @@ impl Db<'_> {
     /// Runs a statement, and says how many rows it has changed.
     pub(crate) fn execute<'p>(&self, sql: &str, params: impl Params<'p>) -> Result<u64, StoreError> {
         params.with(|params| self.0.execute(sql, storable(params)?))
+    }
+
+    /// Runs statements that do not depend on each other's answers, in this order, up to the first that fails. Where every
+    /// statement is a way to the server and back, all of them take one. There is an answer to each.
+    pub(crate) fn all<const N: usize>(&self, statements: [Statement<'_>; N]) -> Result<[Answer; N], StoreError> {
+        let answers = self.list(&statements, false)?;
+        answers.try_into().map_err(|_| StoreError::damaged("an answer is missing"))
+    }
+
+    /// As [`Db::all`], and then the transaction ends, on the same way: if it returns an error nothing was done, and otherwise
+    /// nothing may come after it.
+    pub(crate) fn last<const N: usize>(&self, statements: [Statement<'_>; N]) -> Result<[Answer; N], StoreError> {
+        let answers = self.list(&statements, true)?;
+        answers.try_into().map_err(|_| StoreError::damaged("an answer is missing"))
+    }
+
+    /// As [`Db::all`] or, if these are the last, [`Db::last`], for as many as there are.
+    pub(crate) fn list(&self, statements: &[Statement<'_>], last: bool) -> Result<Vec<Answer>, StoreError> {
+        statements.iter().try_for_each(|one| storable(&one.params).map(drop))?;
+        self.0.all(statements, last)
     }
 
     /// Whether others write at the same time.

@@ -1,20 +1,29 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use mimi_pseudonym::{Domain, RoomUri, Timestamp, UserUri};
 use mimi_wire::KeyPackageRef;
 
 use super::{
     DeviceId, Hash, Store, StoreError, Wake,
-    database::{Db, Isolation},
-    mail::{join, put_in_inbox, put_in_inboxes},
+    database::{Db, Isolation, Statement},
+    live::Mail,
+    mail::{append, devices_of, hold_room, join, put_in_inbox, put_in_inboxes},
     parsed,
 };
+
+/// How old a message may be that another hub fans out. One that is older is not taken: nobody remembers whether it was before.
+/// What could be read of it has ended by then, as have the certificates and KeyPackages of that time.
+pub(crate) const OLDEST: Duration = Duration::from_secs(90 * 86_400);
+/// What is forgotten in one transaction.
+const FORGOTTEN: u64 = 1000;
 
 /// One fan-out message of another hub.
 #[derive(Debug, Clone)]
 pub(crate) struct Notification {
     /// Of the room and the message.
     pub(crate) hash: Hash,
+    /// When its hub accepted it.
+    pub(crate) sent: Timestamp,
     /// What our clients get.
     pub(crate) body: Vec<u8>,
     pub(crate) kind: NotificationKind,
@@ -68,7 +77,26 @@ impl Store {
         room: RoomUri,
         messages: Vec<Notification>,
     ) -> Result<NotifyOutcome, StoreError> {
-        outcome(self.soon(Isolation::Serializable, move |db| notify(db, &room, &messages)).await)
+        // What is for all who are in the room holds their devices. A hub brings one message after the other, and so none meets
+        // one that lets somebody in.
+        let isolation = if are_plain(&messages) { Isolation::Locking } else { Isolation::Serializable };
+        outcome(self.soon(isolation, move |db| notify(db, &room, &messages)).await)
+    }
+
+    /// Forgets messages of other hubs that would not be taken any more, for their age.
+    pub(crate) fn forget_notified(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.write_holding(|db| db.execute("UPDATE notify_seen SET sent_at = ?1 WHERE sent_at = 0", [now]))?;
+        let forget = "DELETE FROM notify_seen WHERE (hub, hash) IN \
+                      (SELECT hub, hash FROM notify_seen WHERE sent_at < ?1 ORDER BY sent_at LIMIT ?2)";
+        let limit = i64::try_from(FORGOTTEN).unwrap_or(i64::MAX);
+        while self.write_holding(|db| db.execute(forget, (now.before(OLDEST), limit)))? == FORGOTTEN {}
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> Result<(u64, u64), StoreError> {
+        let counts = "SELECT (SELECT COUNT(*) FROM hub_seen), (SELECT COUNT(*) FROM notify_seen)";
+        self.look(|db| db.one(counts, [0_i64; 0]).and_then(|row| Ok((row.get(0)?, row.get(1)?))))
     }
 }
 
@@ -80,19 +108,61 @@ fn outcome(taken: Result<Wake, Stop>) -> Result<NotifyOutcome, StoreError> {
     }
 }
 
+/// Whether messages are for everybody in the room and do nothing else.
+fn are_plain(messages: &[Notification]) -> bool {
+    messages.iter().all(|message| matches!(message.kind, NotificationKind::Application | NotificationKind::Handshake))
+}
+
 fn notify(db: Db<'_>, room: &RoomUri, messages: &[Notification]) -> Result<Wake, Stop> {
+    let insert = "INSERT INTO notify_seen (hub, hash, sent_at) VALUES (?1, ?2, ?3) ON CONFLICT (hub, hash) DO NOTHING";
+    let seen = messages.iter().map(|message| {
+        let Notification { hash, sent, .. } = message;
+        Statement::new(insert, (room.domain().as_str(), hash, *sent))
+    });
+    let mut statements: Vec<_> = seen.collect();
+    let plain = are_plain(messages);
+    if plain {
+        statements.push(Statement::new(RESTRICTED, [room.as_str()]));
+        statements.extend(hold_room(room));
+    }
+    let answers = db.list(&statements, false)?;
+    let fresh = messages.iter().zip(&answers).filter(|(_, answer)| answer.changed > 0);
+    let fresh: Vec<_> = fresh.map(|(message, _)| message).collect();
+    match answers.as_slice() {
+        [.., restricted, _, devices] if plain && restricted.row().is_none() => {
+            to_all(db, room, &fresh, devices_of(devices)?)
+        }
+        _ => one_by_one(db, room, &fresh),
+    }
+}
+
+/// Puts messages into the inboxes of all devices in a room.
+fn to_all(db: Db<'_>, room: &RoomUri, messages: &[&Notification], devices: BTreeSet<DeviceId>) -> Result<Wake, Stop> {
+    if messages.is_empty() {
+        return Ok(Wake::default());
+    }
+    if devices.is_empty() {
+        return Err(Stop::Outcome(NotifyOutcome::UnknownRoom));
+    }
+    let statements: Vec<_> = messages.iter().map(|message| append(room, &message.body)).collect();
+    for (message, answer) in messages.iter().zip(db.list(&statements, true)?) {
+        if let Some(row) = answer.row() {
+            let id = row.get(0)?;
+            db.announce(|| Mail::new(id, devices.clone(), &message.body));
+        }
+    }
+    Ok(Wake { devices, ..Wake::default() })
+}
+
+fn one_by_one(db: Db<'_>, room: &RoomUri, messages: &[&Notification]) -> Result<Wake, Stop> {
     let mut wake = Wake::default();
     for message in messages {
-        let insert = "INSERT INTO notify_seen (hub, hash) VALUES (?1, ?2) ON CONFLICT (hub, hash) DO NOTHING";
-        if db.execute(insert, (room.domain().as_str(), &message.hash))? == 0 {
-            continue;
-        }
         let devices = match &message.kind {
             NotificationKind::Audience(users) => {
                 set_audience(db, room, users.as_deref())?;
                 continue;
             }
-            NotificationKind::Application if restricted(db, room)? => {
+            NotificationKind::Application if db.row(RESTRICTED, [room.as_str()])?.is_some() => {
                 for device in hearers(db, room)? {
                     put_in_inbox(db, device, Some(room), &message.body)?;
                     wake.devices.insert(device);
@@ -132,10 +202,8 @@ fn set_audience(db: Db<'_>, room: &RoomUri, users: Option<&[UserUri]>) -> Result
     Ok(())
 }
 
-/// Whether not everybody in a room of another hub hears it.
-fn restricted(db: Db<'_>, room: &RoomUri) -> Result<bool, StoreError> {
-    Ok(db.row("SELECT room FROM audiences WHERE room = ?1", [room.as_str()])?.is_some())
-}
+/// Has a row if not everybody in a room of another hub hears it.
+const RESTRICTED: &str = "SELECT room FROM audiences WHERE room = ?1";
 
 /// The devices with a client in the room whose user hears it.
 fn hearers(db: Db<'_>, room: &RoomUri) -> Result<BTreeSet<DeviceId>, StoreError> {
@@ -166,6 +234,11 @@ fn welcomed(db: Db<'_>, room: &RoomUri, references: &[KeyPackageRef]) -> Result<
     Ok(devices)
 }
 
+/// Something of a room waits for a peer. Holds the row also if there is one: whoever finds the outbox of a room empty does not
+/// delete it meanwhile.
+pub(super) const WAITS: &str = "INSERT INTO outbox_rooms (peer, room, since) VALUES (?1, ?2, ?3) \
+                                ON CONFLICT (peer, room) DO UPDATE SET since = outbox_rooms.since";
+
 /// Puts messages of a room into the outbox, the first of them at this position.
 pub(super) fn put_in_outbox(
     db: Db<'_>,
@@ -180,10 +253,7 @@ pub(super) fn put_in_outbox(
     }
     let peers: BTreeSet<_> = messages.iter().map(|(peer, _)| peer.clone()).collect();
     for peer in &peers {
-        // Holds the row also if there is one: whoever finds the outbox of a room empty does not delete it meanwhile.
-        let insert = "INSERT INTO outbox_rooms (peer, room, since) VALUES (?1, ?2, ?3) \
-                      ON CONFLICT (peer, room) DO UPDATE SET since = outbox_rooms.since";
-        db.execute(insert, (peer.as_str(), room.as_str(), now))?;
+        db.execute(WAITS, (peer.as_str(), room.as_str(), now))?;
     }
     Ok(peers)
 }

@@ -11,6 +11,8 @@ enum Reason {
     Sqlite(String),
     #[error("the database: {0}")]
     Postgres(String),
+    #[error("the database: {0}")]
+    Constraint(String),
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
     #[error("the database does not get to an end: too much happens at the same time")]
@@ -33,9 +35,10 @@ enum Reason {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
+        use rusqlite::ErrorCode::{ConstraintViolation, DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
         Self(match error.sqlite_error_code() {
             Some(DiskFull | SystemIoFailure) => Reason::Disk(error.to_string()),
+            Some(ConstraintViolation) => Reason::Constraint(error.to_string()),
             // Another process writes for long: a copy, or what an operator asks.
             Some(DatabaseBusy | DatabaseLocked) => Reason::Contended,
             _ => Reason::Sqlite(error.to_string()),
@@ -43,8 +46,8 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-impl From<::postgres::Error> for StoreError {
-    fn from(error: ::postgres::Error) -> Self {
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
         // What the server says may quote values: only its code and the names of what is concerned are kept.
         Self(match error.as_db_error() {
             Some(told) => {
@@ -53,6 +56,8 @@ impl From<::postgres::Error> for StoreError {
                 // Not enough space or memory, or an error of the system.
                 if code.starts_with("53") || code.starts_with("58") {
                     Reason::Disk(told)
+                } else if code.starts_with("23") {
+                    Reason::Constraint(told)
                 } else {
                     Reason::Postgres(told)
                 }
@@ -99,6 +104,11 @@ impl StoreError {
     /// Another process has taken the room to another epoch: it has to be read again.
     pub(crate) fn is_stale(&self) -> bool {
         self.0 == Reason::Stale
+    }
+
+    /// A table does not take what is in the way of something that is there, or has no value where there has to be one.
+    pub(super) fn is_of_a_constraint(&self) -> bool {
+        matches!(self.0, Reason::Constraint(_))
     }
 
     /// It may go well later.

@@ -68,13 +68,19 @@ impl Live {
         }
     }
 
+    /// Those of some devices that do not listen.
+    pub(crate) fn absent(&self, devices: &BTreeSet<DeviceId>) -> BTreeSet<DeviceId> {
+        let lines = self.lines();
+        devices.iter().filter(|device| !lines.contains_key(device)).copied().collect()
+    }
+
     /// There may be something new for anybody.
     pub(crate) fn look_all(&self) {
         self.lines().values().for_each(|line| line.change(State::look));
     }
 
     /// Nobody listens for these devices any longer.
-    pub(super) fn end(&self, devices: &BTreeSet<DeviceId>) {
+    pub(crate) fn end(&self, devices: &BTreeSet<DeviceId>) {
         let mut lines = self.lines();
         for line in devices.iter().filter_map(|device| lines.remove(device)) {
             line.change(|state| state.over = true);
@@ -223,6 +229,7 @@ mod tests {
         assert_eq!(next(&ear), Some(Heard::Event(2, event_frame(2, &[7]).into())));
         assert!(matches!(next(&ear), Some(Heard::Event(4, _))));
         assert_eq!(next(&ear), None);
+        assert_eq!(live.absent(&[ONE, OTHER].into()), [OTHER].into());
         live.look(&[ONE].into());
         assert_eq!(next(&ear), Some(Heard::Look));
     }

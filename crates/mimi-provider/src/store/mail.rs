@@ -7,7 +7,7 @@ use mimi_pseudonym::{ClientUri, RoomUri};
 
 use super::{
     DeviceId, Store, StoreError,
-    database::{Db, Isolation, Row},
+    database::{Answer, Db, Isolation, Row, Statement},
     live::Mail,
 };
 
@@ -33,13 +33,15 @@ impl Store {
         count: usize,
         octets: usize,
     ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        let taken: Option<i64> = self.look(|db| db.value("SELECT taken FROM cursors WHERE device = ?1", [device.0]))?;
-        let after = i64::try_from(after).unwrap_or(i64::MAX).max(taken.unwrap_or_default());
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let found = self.look(|db| db.rows(&waiting("LENGTH(e.body)", "LIMIT ?3"), (device.0, after, count)))?;
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let (limit, share) = (i64::try_from(count).unwrap_or(i64::MAX), share(count, octets));
+        let first = waiting("LENGTH(e.body), CASE WHEN LENGTH(e.body) <= ?4 THEN e.body END");
+        let found = self.look(|db| db.rows(&first, (device.0, after, limit, share)))?;
+        if let Some(all) = all_within(&found, octets)? {
+            return all.into_iter().map(|(number, body)| Ok((positive(number)?, body))).collect();
+        }
         let Some(last) = within(&found, octets)? else { return Ok(Vec::new()) };
-        let found =
-            self.look(|db| db.rows(&waiting("e.body", "LIMIT ?3"), (device.0, after, found_up_to(&found, last)?)))?;
+        let found = self.look(|db| db.rows(&waiting("e.body"), (device.0, after, found_up_to(&found, last)?)))?;
         found.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
     }
 
@@ -91,13 +93,40 @@ impl Store {
     }
 }
 
-/// The query for a device's events behind a number.
-fn waiting(column: &str, limit: &str) -> String {
+/// The query for a device's first events behind a number that it has not taken.
+fn waiting(columns: &str) -> String {
+    const NEW: &str = "e.id > COALESCE((SELECT taken FROM cursors WHERE device = ?1), 0)";
     format!(
-        "SELECT e.id, {column} FROM mail_rooms m JOIN events e ON e.room = m.room AND e.device IS NULL \
-         AND e.id > CASE WHEN m.begins > ?2 THEN m.begins ELSE ?2 END AND e.id <= m.ends WHERE m.device = ?1 \
-         UNION ALL SELECT e.id, {column} FROM events e WHERE e.device = ?1 AND e.id > ?2 ORDER BY 1 {limit}"
+        "SELECT e.id, {columns} FROM mail_rooms m JOIN events e ON e.room = m.room AND e.device IS NULL \
+         AND e.id > CASE WHEN m.begins > ?2 THEN m.begins ELSE ?2 END AND e.id <= m.ends AND {NEW} WHERE m.device = ?1 \
+         UNION ALL SELECT e.id, {columns} FROM events e WHERE e.device = ?1 AND e.id > ?2 AND {NEW} \
+         ORDER BY 1 LIMIT ?3"
     )
+}
+
+/// How long each of so many may be if all together are to have no more than so many octets.
+pub(super) fn share(count: usize, octets: usize) -> i64 {
+    i32::try_from(octets / count.max(1)).unwrap_or(i32::MAX).into()
+}
+
+/// The first of some rows with numbers, lengths, and what is so long, unless that is too long to have been read at once: no
+/// more than so many octets. None if one is missing that belongs to them.
+pub(super) fn all_within(rows: &[Row], octets: usize) -> Result<Option<Vec<(i64, Vec<u8>)>>, StoreError> {
+    let Some(last) = within(rows, octets)? else { return Ok(Some(Vec::new())) };
+    let mut all = Vec::new();
+    for row in rows {
+        let number = row.get(0)?;
+        if number > last {
+            break;
+        }
+        let Some(body) = row.get::<Option<Vec<u8>>>(2)? else { return Ok(None) };
+        all.push((number, body));
+    }
+    Ok(Some(all))
+}
+
+fn positive(number: i64) -> Result<u64, StoreError> {
+    number.try_into().map_err(|_| StoreError::damaged("number"))
 }
 
 /// How many of some rows with numbers come up to and with a number.
@@ -128,9 +157,8 @@ fn ack(db: Db<'_>, device: DeviceId, up_to: u64) -> Result<(), StoreError> {
     let up_to = i64::try_from(up_to).unwrap_or(i64::MAX);
     let taken = "INSERT INTO cursors (device, taken) SELECT ?1, COALESCE(MAX(id), 0) FROM events WHERE id <= ?2 \
                  ON CONFLICT (device) DO UPDATE SET taken = excluded.taken WHERE cursors.taken < excluded.taken";
-    db.execute(taken, (device.0, up_to))?;
-    db.execute("DELETE FROM events WHERE device = ?1 AND id <= ?2", (device.0, up_to))?;
-    Ok(())
+    let delete = "DELETE FROM events WHERE device = ?1 AND id <= ?2";
+    db.last([Statement::new(taken, (device.0, up_to)), Statement::new(delete, (device.0, up_to))]).map(drop)
 }
 
 fn sweep(db: Db<'_>, room: &str) -> Result<(), StoreError> {
@@ -210,15 +238,20 @@ fn end(db: Db<'_>, room: &RoomUri, device: DeviceId) -> Result<(), StoreError> {
 
 /// The devices that have a client in a room.
 pub(super) fn devices_in_room(db: Db<'_>, room: &RoomUri) -> Result<BTreeSet<DeviceId>, StoreError> {
-    let question = "SELECT device FROM mail_rooms WHERE room = ?1 AND ends = ?2";
-    let devices: Vec<_> = db.column(question, (room.as_str(), OPEN))?;
+    let devices: Vec<_> = db.column(IN_ROOM, (room.as_str(), OPEN))?;
     Ok(devices.into_iter().map(DeviceId).collect())
 }
 
 /// Whether a device has a client in a room.
 pub(super) fn is_in_room(db: Db<'_>, room: &RoomUri, device: DeviceId) -> Result<bool, StoreError> {
+    let Statement { sql, params, .. } = in_room(room, device);
+    Ok(db.row(sql, params.as_slice())?.is_some())
+}
+
+/// Has a row if a device has a client in a room.
+pub(super) fn in_room(room: &RoomUri, device: DeviceId) -> Statement<'_> {
     let question = "SELECT device FROM mail_rooms WHERE room = ?1 AND device = ?2 AND ends = ?3";
-    Ok(db.row(question, (room.as_str(), device.0, OPEN))?.is_some())
+    Statement::new(question, (room.as_str(), device.0, OPEN))
 }
 
 /// The devices that have not taken everything that came from a room.
@@ -245,20 +278,37 @@ pub(super) fn put_in_inbox(
 
 /// An event for all devices that have a client in a room, which are returned: one row however many there are.
 pub(super) fn put_in_inboxes(db: Db<'_>, room: &RoomUri, body: &[u8]) -> Result<BTreeSet<DeviceId>, StoreError> {
-    let devices = devices_in_room(db, room)?;
+    let [.., devices] = db.all(hold_room(room))?;
+    let devices = devices_of(&devices)?;
     if devices.is_empty() {
         return Ok(devices);
     }
-    hold(
-        db,
-        "SELECT id FROM devices WHERE id IN (SELECT device FROM mail_rooms WHERE room = ?1) ORDER BY id FOR UPDATE",
-        room.as_str(),
-    )?;
-    let insert = "INSERT INTO events (room, device, body) VALUES (?1, NULL, ?2) RETURNING id";
-    let id = db.one(insert, (room.as_str(), body))?.get(0)?;
+    let Statement { sql, params, .. } = append(room, body);
+    let id = db.one(sql, params.as_slice())?.get(0)?;
     db.announce(|| Mail::new(id, devices.clone(), body));
     Ok(devices)
 }
+
+/// Appends an event of a room for all devices in it, if there are any, after [`hold_room`]. Gives its number.
+pub(super) fn append<'a>(room: &'a RoomUri, body: &'a [u8]) -> Statement<'a> {
+    let append = "INSERT INTO events (room, device, body) SELECT ?1, NULL, ?2 \
+                  WHERE EXISTS (SELECT 1 FROM mail_rooms WHERE room = ?1 AND ends = ?3) RETURNING id";
+    Statement::new(append, (room.as_str(), body, OPEN))
+}
+
+/// What comes before [`append`]: holds the devices in a room, where others write at the same time, and says which they are.
+pub(super) fn hold_room(room: &RoomUri) -> [Statement<'_>; 2] {
+    let hold =
+        "SELECT id FROM devices WHERE id IN (SELECT device FROM mail_rooms WHERE room = ?1) ORDER BY id FOR UPDATE";
+    [Statement::hold(hold, [room.as_str()]), Statement::new(IN_ROOM, (room.as_str(), OPEN))]
+}
+
+/// From the answer to the second of [`hold_room`].
+pub(super) fn devices_of(answer: &Answer) -> Result<BTreeSet<DeviceId>, StoreError> {
+    Ok(answer.column::<i64>()?.into_iter().map(DeviceId).collect())
+}
+
+const IN_ROOM: &str = "SELECT device FROM mail_rooms WHERE room = ?1 AND ends = ?2";
 
 /// Where others write at the same time, the devices that get an event are held, in the order of their numbers, before it
 /// gets its own: so each device finds events in the order of their numbers, and two that write cannot each wait for the

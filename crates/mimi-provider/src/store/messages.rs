@@ -1,18 +1,20 @@
 //! A message on its way into a room of this hub: everything that is looked up about it and everything that is stored of it
 //! is one transition.
 
+use std::collections::BTreeSet;
+
 use mimi_abuse::signal::{Fact, Remedy as StepRemedy};
 use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, UserUri};
 
 use super::{
-    Device, Hash, Store, StoreError, Wake,
+    AccountId, Device, Hash, Store, StoreError, Wake,
     abuse::{Judge, decided_about, facts, note, note_and_decide},
-    accounts::{owns, profile},
-    database::{Db, Isolation},
-    delivery::put_in_outbox,
-    mail::{is_in_room, put_in_inboxes, put_in_inboxes_of},
-    remedies::is_silenced,
-    rooms::{advance, see},
+    accounts::{owner, profile},
+    database::{Answer, Db, Isolation, Statement},
+    delivery::WAITS,
+    live::Mail,
+    mail::{append, devices_of, hold_room, in_room, put_in_inboxes_of},
+    remedies::{is_silenced, silenced},
     timestamp,
     waiting::{count_message, sent_by_guest},
 };
@@ -35,6 +37,9 @@ pub(crate) struct MessageRecord {
     pub(crate) receivers: Option<Vec<ClientUri>>,
     /// How many messages the sender may send, if it is a guest.
     pub(crate) limit: Option<u32>,
+    /// How many times proposals were added in the epoch, and how often the room has gone back, if it has to be the same still:
+    /// where other processes write, too.
+    pub(crate) version: Option<(i64, i64)>,
     /// What it says about users that there is one message more.
     pub(crate) too_often: TooOften,
 }
@@ -91,7 +96,7 @@ impl Store {
         sender: &UserUri,
         now: Timestamp,
     ) -> Result<Option<Submitted>, StoreError> {
-        self.look(|db| speaks(db, device, room, sender, now))
+        self.read(|db| against(device, &db.all(standing(device, room, sender, now))?))
     }
 
     /// Whether the moment has come from which on nothing is sent under a name.
@@ -112,35 +117,39 @@ impl Store {
     }
 }
 
-fn speaks(
-    db: Db<'_>,
-    device: &Device,
-    room: &RoomUri,
-    sender: &UserUri,
-    now: Timestamp,
-) -> Result<Option<Submitted>, StoreError> {
-    if !is_in_room(db, room, device.id)? {
-        return Ok(Some(Submitted::UnknownRoom));
-    }
-    if !owns(db, device.account, sender)? {
-        return Ok(Some(Submitted::ForeignUser));
-    }
-    Ok(is_silenced(db, sender, now)?.then_some(Submitted::Silenced))
+/// What is asked about a device that sends something under a name.
+fn standing<'a>(device: &Device, room: &'a RoomUri, sender: &'a UserUri, now: Timestamp) -> [Statement<'a>; 3] {
+    [in_room(room, device.id), owner(sender), silenced(sender, now)]
+}
+
+/// What stands against it, from the answers to [`standing`].
+fn against(device: &Device, answers: &[Answer]) -> Result<Option<Submitted>, StoreError> {
+    let [inside, owner, silenced] = answers else { return Err(StoreError::damaged("an answer is missing")) };
+    let owner = owner.row().map(|row| row.get(0)).transpose()?.map(AccountId);
+    Ok(match (inside.row(), owner, silenced.row()) {
+        (None, ..) => Some(Submitted::UnknownRoom),
+        (_, owner, _) if owner != Some(device.account) => Some(Submitted::ForeignUser),
+        (.., Some(_)) => Some(Submitted::Silenced),
+        (.., None) => None,
+    })
 }
 
 fn submit(db: Db<'_>, record: &MessageRecord, judge: &Judge<'_>) -> Result<Submitted, StoreError> {
     let MessageRecord { room, sender, accepted, .. } = record;
-    if let Some(device) = &record.device
-        && let Some(refused) = speaks(db, device, room, sender, *accepted)?
-    {
-        return Ok(refused);
-    }
-    // One statement, whether each part finds something or not: every statement is a way to the server and back, where there is
-    // one. A remedy mutes or bans: both keep the user from sending.
+    // A remedy mutes or bans: both keep the user from sending.
     let question = "SELECT (SELECT accepted_at FROM hub_seen WHERE room = ?1 AND hash = ?2), \
                     (SELECT COUNT(*) FROM hub_remedies WHERE room = ?1 AND name = ?3 AND until_at > ?4), \
                     (SELECT COUNT(*) FROM abuse_decisions WHERE subject = ?3 AND room = ?1)";
-    let row = db.one(question, (room.as_str(), &record.hash, sender.as_str(), *accepted))?;
+    let mut asked = vec![Statement::new(question, (room.as_str(), &record.hash, sender.as_str(), *accepted))];
+    asked.extend(record.device.iter().flat_map(|device| standing(device, room, sender, *accepted)));
+    let answers = db.list(&asked, false)?;
+    let (row, answers) = answers.split_first().ok_or_else(|| StoreError::damaged("an answer is missing"))?;
+    if let Some(device) = &record.device
+        && let Some(refused) = against(device, answers)?
+    {
+        return Ok(refused);
+    }
+    let row = row.row().ok_or_else(|| StoreError::damaged("a row is missing"))?;
     if let Some(before) = row.get::<Option<i64>>(0)? {
         return Ok(Submitted::Before(timestamp(before)));
     }
@@ -159,14 +168,6 @@ fn submit(db: Db<'_>, record: &MessageRecord, judge: &Judge<'_>) -> Result<Submi
         }
         count_message(db, room, sender, limit)?;
     }
-    let epoch = i64::try_from(record.epoch).map_err(|_| StoreError::damaged("epoch"))?;
-    let position = advance(db, room, epoch, epoch, record.outbox.len())?;
-    see(db, room, &record.hash, *accepted)?;
-    let peers = put_in_outbox(db, room, position, &record.outbox, *accepted)?;
-    let devices = match &record.receivers {
-        Some(receivers) => put_in_inboxes_of(db, room, receivers, &record.body)?,
-        None => put_in_inboxes(db, room, &record.body)?,
-    };
     let TooOften { sender: against_sender, account: against_account } = &record.too_often;
     let decided = match against_sender {
         Some(fact) => note_and_decide(db, sender, room, fact, judge)?,
@@ -175,5 +176,62 @@ fn submit(db: Db<'_>, record: &MessageRecord, judge: &Judge<'_>) -> Result<Submi
     if let (Some(device), Some(fact)) = (&record.device, against_account) {
         note(db, &profile(db, device.account)?.user, fact)?;
     }
-    Ok(Submitted::Accepted(Wake { devices, peers }, decided))
+    store(db, record).map(|wake| Submitted::Accepted(wake, decided)).map_err(|error| {
+        // What [`place`] leaves to the table.
+        if error.is_of_a_constraint() { StoreError::stale() } else { error }
+    })
+}
+
+/// Stores a message that may be sent.
+fn store(db: Db<'_>, record: &MessageRecord) -> Result<Wake, StoreError> {
+    let MessageRecord { room, outbox, body, .. } = record;
+    let peers: BTreeSet<Domain> = outbox.iter().map(|(peer, _)| peer.clone()).collect();
+    let mut statements = place(record)?;
+    statements.extend(for_peers(record, &peers)?);
+    if let Some(receivers) = &record.receivers {
+        db.list(&statements, false)?;
+        return Ok(Wake { devices: put_in_inboxes_of(db, room, receivers, body)?, peers });
+    }
+    statements.extend(hold_room(room));
+    statements.push(append(room, body));
+    let answers = db.list(&statements, true)?;
+    let [.., devices, event] = answers.as_slice() else { return Err(StoreError::damaged("an answer is missing")) };
+    let devices = devices_of(devices)?;
+    if let Some(row) = event.row() {
+        let id = row.get(0)?;
+        db.announce(|| Mail::new(id, devices.clone(), body));
+    }
+    Ok(Wake { devices, peers })
+}
+
+/// Gives a message its place in the room, and remembers it. If the room is in another state than the one in which the message
+/// was judged, there is no epoch to be stored, and the table refuses that there is none; as it does a message that is there.
+fn place(record: &MessageRecord) -> Result<Vec<Statement<'_>>, StoreError> {
+    let room = record.room.as_str();
+    let epoch = i64::try_from(record.epoch).map_err(|_| StoreError::damaged("epoch"))?;
+    let events = i64::try_from(record.outbox.len()).map_err(|_| StoreError::damaged("position"))?;
+    let (waiting, branch) = record.version.unwrap_or((ANY, ANY));
+    let advance = "UPDATE hub_rooms SET position = position + ?3 WHERE room = ?1 AND epoch = ?2";
+    let see = "INSERT INTO hub_seen (room, hash, accepted_at, epoch) VALUES (?1, ?2, ?3, (SELECT epoch FROM hub_rooms \
+               WHERE room = ?1 AND epoch = ?4 AND (?5 < 0 OR (waiting = ?5 AND branch = ?6))))";
+    Ok(vec![
+        Statement::new(advance, (room, epoch, events)),
+        Statement::new(see, (room, &record.hash, record.accepted, epoch, waiting, branch)),
+    ])
+}
+
+/// In place of a number that is not compared.
+const ANY: i64 = -1;
+
+/// What goes to other providers, at the positions that [`place`] has made.
+fn for_peers<'a>(record: &'a MessageRecord, peers: &'a BTreeSet<Domain>) -> Result<Vec<Statement<'a>>, StoreError> {
+    let room = record.room.as_str();
+    let insert = "INSERT INTO outbox (peer, room, position, message) \
+                  VALUES (?1, ?2, (SELECT position FROM hub_rooms WHERE room = ?2) - ?3, ?4)";
+    let last = i64::try_from(record.outbox.len()).map_err(|_| StoreError::damaged("position"))? - 1;
+    let messages = record.outbox.iter().zip(0_i64..);
+    let messages =
+        messages.map(|((peer, message), number)| Statement::new(insert, (peer.as_str(), room, last - number, message)));
+    let waits = peers.iter().map(|peer| Statement::new(WAITS, (peer.as_str(), room, record.accepted)));
+    Ok(messages.chain(waits).collect())
 }

@@ -53,7 +53,7 @@ use database::{Database, Db, Isolation, Job, Work};
 #[cfg(test)]
 pub(crate) use decisions::Moments;
 pub(crate) use decisions::{AboutAccount, Cause, Decision};
-pub(crate) use delivery::{Notification, NotificationKind, NotifyOutcome};
+pub(crate) use delivery::{Notification, NotificationKind, NotifyOutcome, OLDEST};
 pub use error::StoreError;
 pub(crate) use key_packages::{Claim, ClaimedClient, Kind, Others, StoredKeyPackage};
 pub(crate) use links::{JoinLink, Visitor};
@@ -62,7 +62,7 @@ pub(crate) use live::{Ear, Heard, Live};
 pub(crate) use messages::{MessageRecord, Submitted, TooOften};
 pub(crate) use operation::Counts;
 pub(crate) use outbox::Parcel;
-pub(crate) use postgres::{Address, News};
+pub(crate) use postgres::{Address, News, Told};
 pub(crate) use questions::{About, Answered, Asking};
 pub(crate) use recovery::{Remedy, RollbackRecord};
 pub(crate) use remedies::{Asked, Taken};

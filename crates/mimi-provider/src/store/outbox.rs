@@ -6,7 +6,12 @@ use std::time::Duration;
 
 use mimi_pseudonym::{Domain, RoomUri, Timestamp};
 
-use super::{Store, StoreError, database::Db, mail::within, millis, parsed};
+use super::{
+    Store, StoreError,
+    database::Statement,
+    mail::{all_within, share, within},
+    millis, parsed,
+};
 
 /// How long a courier may be away before another one may go.
 const TURN: Duration = Duration::from_secs(15);
@@ -54,16 +59,15 @@ impl Store {
             return Ok(room.map(|room| (room, more)));
         }
         // A turn that ends later than one that begins now was given by a clock that has been set back.
-        let (at, end) = (millis(now), millis(now.after(TURN)));
+        let (peer, at, end) = (peer.as_str(), millis(now), millis(now.after(TURN)));
         self.write_holding(|db| {
-            let question = "SELECT room FROM outbox_rooms WHERE peer = ?1 AND (until <= ?2 OR until > ?3) \
-                            ORDER BY since, room LIMIT 1 FOR UPDATE SKIP LOCKED";
-            let room: Option<String> = db.value(question, (peer.as_str(), at, end))?;
-            if let Some(room) = &room {
-                let turn = "UPDATE outbox_rooms SET courier = ?3, until = ?4 WHERE peer = ?1 AND room = ?2";
-                db.execute(turn, (peer.as_str(), room, self.courier, end))?;
-            }
-            Ok(room.map(|room| (room, true)))
+            let take = "UPDATE outbox_rooms SET courier = ?4, until = ?3 WHERE peer = ?1 AND room = \
+                        (SELECT room FROM outbox_rooms WHERE peer = ?1 AND (until <= ?2 OR until > ?3) \
+                        ORDER BY since, room LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING room";
+            let other = "SELECT room FROM outbox_rooms WHERE peer = ?1 AND (until <= ?2 OR until > ?3) LIMIT 1";
+            let take = Statement::new(take, (peer, at, end, self.courier));
+            let [taken, other] = db.last([take, Statement::new(other, (peer, at, end))])?;
+            taken.row().map(|row| Ok((row.get(0)?, other.row().is_some()))).transpose()
         })
     }
 
@@ -74,10 +78,13 @@ impl Store {
         count: usize,
         octets: usize,
     ) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let lengths =
-            "SELECT position, LENGTH(message) FROM outbox WHERE peer = ?1 AND room = ?2 ORDER BY position LIMIT ?3";
-        let found = self.look(|db| db.rows(lengths, (peer.as_str(), room, count)))?;
+        let limit = i64::try_from(count).unwrap_or(i64::MAX);
+        let first = "SELECT position, LENGTH(message), CASE WHEN LENGTH(message) <= ?4 THEN message END FROM outbox \
+                     WHERE peer = ?1 AND room = ?2 ORDER BY position LIMIT ?3";
+        let found = self.look(|db| db.rows(first, (peer.as_str(), room, limit, share(count, octets))))?;
+        if let Some(all) = all_within(&found, octets)? {
+            return Ok(all);
+        }
         let Some(last) = within(&found, octets)? else { return Ok(Vec::new()) };
         let messages =
             "SELECT position, message FROM outbox WHERE peer = ?1 AND room = ?2 AND position <= ?3 ORDER BY position";
@@ -90,7 +97,8 @@ impl Store {
         if self.is_shared() {
             self.write_holding(|db| {
                 let turn = "UPDATE outbox_rooms SET until = ?4 WHERE peer = ?1 AND room = ?2 AND courier = ?3";
-                db.execute(turn, (parcel.peer.as_str(), parcel.room.as_str(), self.courier, millis(now.after(TURN))))
+                let (peer, until) = (parcel.peer.as_str(), millis(now.after(TURN)));
+                db.last([Statement::new(turn, (peer, parcel.room.as_str(), self.courier, until))]).map(drop)
             })?;
         }
         Ok(())
@@ -100,17 +108,20 @@ impl Store {
     /// courier of the room may go.
     pub(crate) fn outbox_done(&self, parcel: &Parcel, up_to: i64, now: Timestamp) -> Result<(), StoreError> {
         let (peer, room) = (parcel.peer.as_str(), parcel.room.as_str());
+        let hold = "SELECT room FROM outbox_rooms WHERE peer = ?1 AND room = ?2 FOR UPDATE";
+        let delete = "DELETE FROM outbox WHERE peer = ?1 AND room = ?2 AND position <= ?3";
+        let end = "DELETE FROM outbox_rooms WHERE peer = ?1 AND room = ?2 \
+                   AND NOT EXISTS (SELECT 1 FROM outbox WHERE peer = ?1 AND room = ?2)";
         let result = self.write_holding(|db| {
-            db.row("SELECT room FROM outbox_rooms WHERE peer = ?1 AND room = ?2 FOR UPDATE", (peer, room))?;
-            let delete = "DELETE FROM outbox WHERE peer = ?1 AND room = ?2 AND position <= ?3";
-            db.execute(delete, (peer, room, up_to))?;
-            let rest = "SELECT position FROM outbox WHERE peer = ?1 AND room = ?2 LIMIT 1";
-            if db.row(rest, (peer, room))?.is_some() {
-                return back(db, peer, room, now);
-            }
-            db.execute("DELETE FROM outbox_rooms WHERE peer = ?1 AND room = ?2", (peer, room))?;
-            Ok(())
+            // What has come meanwhile keeps the room where it is, behind others.
+            db.last([
+                Statement::hold(hold, (peer, room)),
+                Statement::new(delete, (peer, room, up_to)),
+                Statement::new(end, (peer, room)),
+                Statement::new(BACK, (peer, room, now)),
+            ])
         });
+        let result = result.map(drop);
         self.free(&parcel.peer, room);
         result
     }
@@ -118,7 +129,8 @@ impl Store {
     /// The peer has not taken the messages: they wait behind those of other rooms.
     pub(crate) fn outbox_later(&self, parcel: &Parcel, now: Timestamp) -> Result<(), StoreError> {
         let room = parcel.room.as_str();
-        let result = self.write_holding(|db| back(db, parcel.peer.as_str(), room, now));
+        let back = Statement::new(BACK, (parcel.peer.as_str(), room, now));
+        let result = self.write_holding(|db| db.list(std::slice::from_ref(&back), true)).map(drop);
         self.free(&parcel.peer, room);
         result
     }
@@ -129,8 +141,4 @@ impl Store {
 }
 
 /// Puts a room behind others, without a courier.
-fn back(db: Db<'_>, peer: &str, room: &str, now: Timestamp) -> Result<(), StoreError> {
-    let back = "UPDATE outbox_rooms SET since = ?3, until = 0 WHERE peer = ?1 AND room = ?2";
-    db.execute(back, (peer, room, now))?;
-    Ok(())
-}
+const BACK: &str = "UPDATE outbox_rooms SET since = ?3, until = 0 WHERE peer = ?1 AND room = ?2";

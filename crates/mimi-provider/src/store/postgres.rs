@@ -3,12 +3,13 @@
 mod connection;
 mod news;
 mod pool;
+mod session;
 mod tls;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use ::postgres::{Client, NoTls, config::SslMode};
 use mimi_pseudonym::Entropy;
+use tokio_postgres::config::SslMode;
 
 use super::{
     StoreError,
@@ -19,7 +20,7 @@ use pool::Pool;
 use tls::Tls;
 
 pub(super) use connection::is_broken;
-pub(crate) use news::News;
+pub(crate) use news::{News, Told};
 
 /// How often a transaction is begun again that got in the way of others.
 const ATTEMPTS: u32 = 60;
@@ -29,7 +30,7 @@ const RECONNECTIONS: u32 = 3;
 /// Where a database is.
 #[derive(Clone)]
 pub(crate) struct Address {
-    config: ::postgres::Config,
+    config: tokio_postgres::Config,
     /// How connections are encrypted, if they are.
     tls: Option<Tls>,
     /// The most connections at the same time.
@@ -46,7 +47,7 @@ impl Address {
         connections: usize,
     ) -> Result<Self, StoreError> {
         // What is wrong with the text is not said: it may hold a password.
-        let mut config: ::postgres::Config =
+        let mut config: tokio_postgres::Config =
             text.parse().map_err(|_| StoreError::unreachable("the connection string cannot be read"))?;
         if let Some(password) = password {
             config.password(password);
@@ -63,14 +64,6 @@ impl Address {
             (None, _) => config.ssl_mode(SslMode::Disable),
         };
         Ok(Self { config, tls, connections })
-    }
-
-    /// Connects.
-    fn client(&self) -> Result<Client, StoreError> {
-        Ok(match &self.tls {
-            Some(tls) => self.config.connect(tls.clone()),
-            None => self.config.connect(NoTls),
-        }?)
     }
 }
 

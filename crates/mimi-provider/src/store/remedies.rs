@@ -7,7 +7,7 @@ use mimi_pseudonym::{Domain, Timestamp, UserUri};
 
 use super::{
     AccountId, Store, StoreError,
-    database::{Db, Row},
+    database::{Db, Row, Statement},
     parsed, timestamp,
 };
 
@@ -145,8 +145,13 @@ pub(super) fn requested(db: Db<'_>, request: &RemedyRequest, budget: u32, now: T
 
 /// Whether the moment of a name has come from which on nothing is sent under it.
 pub(super) fn is_silenced(db: Db<'_>, user: &UserUri, now: Timestamp) -> Result<bool, StoreError> {
-    let due = "SELECT 1 FROM silenced_users WHERE subject = ?1 AND due_at <= ?2";
-    Ok(db.row(due, (user.as_str(), now))?.is_some())
+    let Statement { sql, params, .. } = silenced(user, now);
+    Ok(db.row(sql, params.as_slice())?.is_some())
+}
+
+/// Has a row if the moment of a name has come from which on nothing is sent under it.
+pub(super) fn silenced(user: &UserUri, now: Timestamp) -> Statement<'_> {
+    Statement::new("SELECT 1 FROM silenced_users WHERE subject = ?1 AND due_at <= ?2", (user.as_str(), now))
 }
 
 /// The names of an account: its own, and its pseudonyms.

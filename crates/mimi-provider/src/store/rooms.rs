@@ -17,6 +17,10 @@ use super::{
     waiting::{add_guest, forget_guest, waiting},
 };
 
+/// How long whoever repeats a request, because its answer was lost, is told that it was accepted, if the room has gone on to
+/// another epoch meanwhile. What is of the present epoch is remembered as long as that lasts.
+const REPEATS: Duration = Duration::from_secs(30 * 86_400);
+
 /// The tables in which something of a room of this hub stands.
 const TABLES: [&str; 14] = [
     "hub_rooms",
@@ -113,7 +117,7 @@ impl Store {
                 return Ok(false);
             }
             db.execute("INSERT INTO hub_snapshots (room, snapshot) VALUES (?1, ?2)", (room, new.snapshot))?;
-            see(db, new.room, &new.hash, new.accepted)?;
+            see(db, new.room, &new.hash, new.accepted, 0)?;
             join(db, new.room, new.creator, new.device.id)?;
             Ok(true)
         })
@@ -210,7 +214,7 @@ impl Store {
         let body = record.commit.encode();
         self.write(|db| {
             let position = advance(db, room, epoch - 1, epoch, record.outbox.len())?;
-            see(db, room, &record.hash, record.accepted)?;
+            see(db, room, &record.hash, record.accepted, epoch - 1)?;
             waiting(db, room, record.waiting, u64::from(record.again.is_some()))?;
             let seq = append(db, room, record.log_entry, Some(&record.hash))?;
             if let Some(snapshot) = record.snapshot {
@@ -219,6 +223,7 @@ impl Store {
             if let Some(again) = record.again {
                 append(db, room, again, None)?;
             }
+            forget_seen(db, room, epoch, record.accepted)?;
             if let Some(joined) = &record.joined {
                 arrived(db, room, joined.key_hash, joined.code_hash, record.accepted)?;
                 if joined.is_guest {
@@ -365,11 +370,20 @@ fn take_snapshot(db: Db<'_>, room: &RoomUri, seq: i64, snapshot: &[u8]) -> Resul
     Ok(())
 }
 
-pub(super) fn see(db: Db<'_>, room: &RoomUri, hash: &Hash, accepted: Timestamp) -> Result<(), StoreError> {
-    let insert =
-        "INSERT INTO hub_seen (room, hash, accepted_at) VALUES (?1, ?2, ?3) ON CONFLICT (room, hash) DO NOTHING";
-    let new = db.execute(insert, (room.as_str(), hash, accepted))? > 0;
+/// Remembers that something of an epoch was accepted. Stale if it was before.
+pub(super) fn see(db: Db<'_>, room: &RoomUri, hash: &Hash, accepted: Timestamp, epoch: i64) -> Result<(), StoreError> {
+    let insert = "INSERT INTO hub_seen (room, hash, accepted_at, epoch) VALUES (?1, ?2, ?3, ?4) \
+                  ON CONFLICT (room, hash) DO NOTHING";
+    let new = db.execute(insert, (room.as_str(), hash, accepted, epoch))? > 0;
     if new { Ok(()) } else { Err(StoreError::stale()) }
+}
+
+/// Forgets what was accepted long ago, in epochs that the room cannot go back to: it leads to this epoch now. What is of the
+/// present epoch, or one that the log still leads back to, would be accepted once more if it were forgotten.
+fn forget_seen(db: Db<'_>, room: &RoomUri, epoch: i64, now: Timestamp) -> Result<(), StoreError> {
+    let forget = "DELETE FROM hub_seen WHERE room = ?1 AND accepted_at < ?2 \
+                  AND epoch < ?3 - (SELECT COUNT(*) FROM hub_log WHERE room = ?1)";
+    db.execute(forget, (room.as_str(), now.before(REPEATS), epoch)).map(|_| ())
 }
 
 /// Lets our clients in that a commit adds. KeyPackages that were used are used up, whatever way they were handed out.

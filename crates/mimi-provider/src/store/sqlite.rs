@@ -24,7 +24,7 @@ use rusqlite::{
 
 use super::{
     Address, StoreError,
-    database::{Database, Db, Done, Isolation, Job, Param, Row, Statements, Value, Work},
+    database::{Answer, Database, Db, Done, Isolation, Job, Param, Row, Statement, Statements, Value, Work},
     live::{Live, Mail},
 };
 
@@ -292,6 +292,10 @@ impl Statements for Pen {
         Statements::query(&self.connection, sql, params)
     }
 
+    fn all(&self, statements: &[Statement<'_>], last: bool) -> Result<Vec<Answer>, StoreError> {
+        self.connection.all(statements, last)
+    }
+
     fn is_shared(&self) -> bool {
         false
     }
@@ -421,30 +425,55 @@ impl Statements for Connection {
     }
 
     fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
-        let sql = sql.strip_suffix(" SKIP LOCKED").unwrap_or(sql);
-        let sql = sql.strip_suffix(" FOR UPDATE").unwrap_or(sql);
-        let mut statement = self.prepare_cached(sql)?;
-        let columns = statement.column_count();
-        let mut found = statement.query(rusqlite::params_from_iter(params))?;
-        let mut rows = Vec::new();
-        while let Some(row) = found.next()? {
-            let value = |column| {
-                Ok(match row.get_ref(column)? {
-                    ValueRef::Null => Value::Null,
-                    ValueRef::Integer(value) => Value::Integer(value),
-                    ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
-                    ValueRef::Blob(octets) => Value::Octets(octets.to_vec()),
-                    ValueRef::Real(_) => return Err(StoreError::damaged("a number that is not whole")),
-                })
-            };
-            rows.push(Row((0..columns).map(value).collect::<Result<_, _>>()?));
-        }
-        Ok(rows)
+        let mut statement = self.prepare_cached(taken(sql))?;
+        rows(&mut statement, params)
+    }
+
+    fn all(&self, statements: &[Statement<'_>], _: bool) -> Result<Vec<Answer>, StoreError> {
+        let answer = |one: &Statement<'_>| {
+            if one.holds {
+                return Ok(Answer::default());
+            }
+            let mut statement = self.prepare_cached(taken(one.sql))?;
+            if statement.column_count() > 0 {
+                let rows = rows(&mut statement, &one.params)?;
+                let changed = if statement.readonly() { 0 } else { rows.len() as u64 };
+                return Ok(Answer { rows, changed });
+            }
+            let changed = statement.execute(rusqlite::params_from_iter(&one.params))? as u64;
+            Ok(Answer { rows: Vec::new(), changed })
+        };
+        statements.iter().map(answer).collect()
     }
 
     fn is_shared(&self) -> bool {
         false
     }
+}
+
+/// A statement without what stands at its end for databases with several writers.
+fn taken(sql: &str) -> &str {
+    let sql = sql.strip_suffix(" SKIP LOCKED").unwrap_or(sql);
+    sql.strip_suffix(" FOR UPDATE").unwrap_or(sql)
+}
+
+fn rows(statement: &mut rusqlite::Statement<'_>, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
+    let columns = statement.column_count();
+    let mut found = statement.query(rusqlite::params_from_iter(params))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let value = |column| {
+            Ok(match row.get_ref(column)? {
+                ValueRef::Null => Value::Null,
+                ValueRef::Integer(value) => Value::Integer(value),
+                ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+                ValueRef::Blob(octets) => Value::Octets(octets.to_vec()),
+                ValueRef::Real(_) => return Err(StoreError::damaged("a number that is not whole")),
+            })
+        };
+        rows.push(Row((0..columns).map(value).collect::<Result<_, _>>()?));
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]

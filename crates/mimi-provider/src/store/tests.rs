@@ -118,6 +118,7 @@ contract! {
 
 mod abuse;
 mod deletion;
+mod memory;
 mod questions;
 mod remedies;
 
@@ -288,6 +289,7 @@ fn the_same_request_gets_the_same_key_package_until_it_is_used(place: &Place) {
     assert_eq!(ask(1), given(3), "its answer may have been lost");
     let welcome = Notification {
         hash: [9; 32],
+        sent: NOW,
         body: vec![1],
         kind: NotificationKind::Welcome(vec![KeyPackageRef::new(&[3; 32])]),
     };
@@ -363,6 +365,7 @@ fn message(store: &Store, name: &str, epoch: u64, number: u16) -> Result<Submitt
         body,
         receivers,
         limit,
+        version: None,
         too_often: TooOften::default(),
     };
     store.submit_now(&record)
@@ -482,7 +485,7 @@ fn the_outbox_gives_the_oldest_room_first_within_bounds(place: &Place) {
 fn notification(number: u8, welcome: Option<u8>) -> Notification {
     let references = |reference| vec![KeyPackageRef::new(&[99]), KeyPackageRef::new(&[reference; 32])];
     let kind = welcome.map_or(NotificationKind::Handshake, |one| NotificationKind::Welcome(references(one)));
-    Notification { hash: [number; 32], body: vec![number], kind }
+    Notification { hash: [number; 32], sent: NOW, body: vec![number], kind }
 }
 
 fn notifications_are_taken_once_and_all_or_none(place: &Place) {

@@ -47,7 +47,7 @@ impl Store {
         self.write(|db| {
             let position = advance(db, room, epoch, epoch, record.outbox.len())?;
             waiting(db, room, record.waiting, record.waiting + 1)?;
-            see(db, room, &record.hash, record.accepted)?;
+            see(db, room, &record.hash, record.accepted, epoch)?;
             append(db, room, record.log_entry, None)?;
             let peers = put_in_outbox(db, room, position, record.outbox, record.accepted)?;
             let devices = put_in_inboxes(db, room, &body)?;

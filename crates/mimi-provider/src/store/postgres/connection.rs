@@ -1,14 +1,17 @@
 use std::{cell::RefCell, collections::HashMap, error::Error};
 
-use postgres::{
-    Client, Statement,
+use tokio_postgres::{
+    Statement as Prepared,
     types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked},
 };
 
-use super::Address;
+use super::{
+    Address,
+    session::{Session, Step},
+};
 use crate::store::{
     StoreError,
-    database::{Db, Param, Row, Statements, Value, Work},
+    database::{Answer, Db, Param, Row, Statement, Statements, Value, Work},
 };
 
 /// What became of an attempt.
@@ -28,12 +31,25 @@ enum Mishap {
     Broken,
 }
 
+/// How far a transaction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// There is none: each statement is one.
+    None,
+    /// What begins it goes out with its first statement.
+    Due(&'static str),
+    Begun,
+    /// What ends it was sent with its last statement.
+    Ended,
+}
+
 pub(super) struct Connection(RefCell<State>);
 
 struct State {
-    client: Client,
-    prepared: HashMap<String, Statement>,
+    session: Session,
+    prepared: HashMap<String, Prepared>,
     mishap: Option<Mishap>,
+    progress: Progress,
 }
 
 /// A transaction that does nothing for so long is ended by the server, and a statement that takes so long is too.
@@ -42,14 +58,15 @@ const SETTINGS: &str = "SET statement_timeout = '30s'; SET idle_in_transaction_s
 
 impl Connection {
     pub(super) fn open(address: &Address) -> Result<Self, StoreError> {
-        let mut client = address.client()?;
-        client.batch_execute(SETTINGS)?;
-        Ok(Self(RefCell::new(State { client, prepared: HashMap::new(), mishap: None })))
+        let mut session = Session::open(address)?;
+        session.command(SETTINGS)?;
+        let state = State { session, prepared: HashMap::new(), mishap: None, progress: Progress::None };
+        Ok(Self(RefCell::new(state)))
     }
 
     pub(super) fn is_usable(&self) -> bool {
         let state = self.0.borrow();
-        state.mishap != Some(Mishap::Broken) && !state.client.is_closed()
+        state.mishap != Some(Mishap::Broken) && !state.session.is_closed()
     }
 
     /// Runs statements without values.
@@ -62,32 +79,43 @@ impl Connection {
 
     fn command(&self, sql: &str) -> Result<(), StoreError> {
         let mut state = self.0.borrow_mut();
-        let result = state.client.batch_execute(sql);
+        let result = state.session.command(sql);
         state.noted(result)
     }
 
     /// Runs a transaction.
-    pub(super) fn transaction(&self, begin: &str, work: &mut Work<'_>) -> Attempt {
-        self.0.borrow_mut().mishap = None;
-        if let Err(error) = self.command(begin) {
-            return self.stopped(error);
-        }
+    pub(super) fn transaction(&self, begin: &'static str, work: &mut Work<'_>) -> Attempt {
+        self.begin(Progress::Due(begin));
         let keep = work(Db(self));
-        let mishap = self.0.borrow().mishap;
-        match mishap {
-            Some(Mishap::Broken) => return Attempt::Broken(StoreError::unreachable("the connection broke")),
-            Some(Mishap::Conflict) => return self.undone(Attempt::Again),
-            None if !keep => return self.undone(Attempt::Done),
-            None => {}
+        let (mishap, progress) = {
+            let mut state = self.0.borrow_mut();
+            (state.mishap, std::mem::replace(&mut state.progress, Progress::None))
+        };
+        match (progress, mishap) {
+            // Whether it was committed, nobody knows: whoever asked for it asks again.
+            (Progress::Ended, Some(Mishap::Broken)) => return Attempt::Failed(StoreError::unreachable(BROKE)),
+            (Progress::Ended, Some(Mishap::Conflict)) => return Attempt::Again,
+            (Progress::Ended, None) => return Attempt::Done,
+            (_, Some(Mishap::Broken)) => return Attempt::Broken(StoreError::unreachable(BROKE)),
+            (Progress::Due(_) | Progress::None, None) => return Attempt::Done,
+            (Progress::Due(_) | Progress::None, Some(Mishap::Conflict)) => return Attempt::Again,
+            (Progress::Begun, Some(Mishap::Conflict)) => return self.undone(Attempt::Again),
+            (Progress::Begun, None) if !keep => return self.undone(Attempt::Done),
+            (Progress::Begun, None) => {}
         }
         match self.command("COMMIT") {
             Ok(()) => Attempt::Done,
             Err(error) => match self.0.borrow().mishap {
                 Some(Mishap::Conflict) => Attempt::Again,
-                // Whether it was committed, nobody knows: whoever asked for it asks again.
+                // As above.
                 _ => Attempt::Failed(error),
             },
         }
+    }
+
+    fn begin(&self, progress: Progress) {
+        let mut state = self.0.borrow_mut();
+        (state.mishap, state.progress) = (None, progress);
     }
 
     fn undone(&self, attempt: Attempt) -> Attempt {
@@ -107,10 +135,10 @@ impl Connection {
 
     /// Runs one query.
     pub(super) fn look(&self, work: &mut Work<'_>) -> Attempt {
-        self.0.borrow_mut().mishap = None;
+        self.begin(Progress::None);
         work(Db(self));
         match self.0.borrow().mishap {
-            Some(Mishap::Broken) => Attempt::Broken(StoreError::unreachable("the connection broke")),
+            Some(Mishap::Broken) => Attempt::Broken(StoreError::unreachable(BROKE)),
             Some(Mishap::Conflict) => Attempt::Again,
             None => Attempt::Done,
         }
@@ -138,11 +166,13 @@ impl Connection {
     }
 }
 
+const BROKE: &str = "the connection broke";
+
 impl State {
     /// Notes whether an error is one that passes.
-    fn noted<T>(&mut self, result: Result<T, postgres::Error>) -> Result<T, StoreError> {
+    fn noted<T>(&mut self, result: Result<T, tokio_postgres::Error>) -> Result<T, StoreError> {
         result.map_err(|error| {
-            let code = error.code().map(postgres::error::SqlState::code);
+            let code = error.code().map(tokio_postgres::error::SqlState::code);
             let mishap = match code {
                 // Serialization failure, deadlock.
                 Some("40001" | "40P01") => Some(Mishap::Conflict),
@@ -166,33 +196,65 @@ impl State {
         })
     }
 
-    fn prepared(&mut self, sql: &str) -> Result<Statement, StoreError> {
+    fn prepared(&mut self, sql: &str) -> Result<Prepared, StoreError> {
         if let Some(statement) = self.prepared.get(sql) {
             return Ok(statement.clone());
         }
         // A question mark stands for a value and for nothing else.
-        let result = self.client.prepare(&sql.replace('?', "$"));
+        let result = self.session.prepare(&sql.replace('?', "$"));
         let statement = self.noted(result)?;
         self.prepared.insert(sql.to_owned(), statement.clone());
         Ok(statement)
+    }
+
+    /// Sends statements at once, and before them what begins the transaction, if it has not begun; behind them, if these are
+    /// the last, what ends it. The server goes on to the next one only if there was no error.
+    fn run(&mut self, statements: &[(&str, &[Param<'_>])], last: bool) -> Result<Vec<Answer>, StoreError> {
+        let mut steps = Vec::with_capacity(statements.len() + 2);
+        let begins = if let Progress::Due(begin) = self.progress { Some(begin) } else { None };
+        steps.extend(begins.map(Step::Command));
+        for (sql, params) in statements {
+            steps.push(Step::Statement(self.prepared(sql)?, params));
+        }
+        if last && self.progress != Progress::None {
+            steps.push(Step::Command("COMMIT"));
+            self.progress = Progress::Ended;
+        } else if begins.is_some() {
+            self.progress = Progress::Begun;
+        }
+        let mut answers = Vec::with_capacity(statements.len());
+        for outcome in self.session.run(&steps) {
+            // Those behind the first error say only that there was one.
+            let (rows, changed) = self.noted(outcome)?;
+            let rows = rows.iter().map(row).collect::<Result<_, StoreError>>()?;
+            answers.push(Answer { rows, changed });
+        }
+        if begins.is_some() {
+            answers.remove(0);
+        }
+        answers.truncate(statements.len());
+        Ok(answers)
+    }
+
+    fn one(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Answer, StoreError> {
+        let answers = self.run(&[(sql, params)], false)?;
+        answers.into_iter().next().ok_or_else(|| StoreError::unreachable(BROKE))
     }
 }
 
 impl Statements for Connection {
     fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
-        let mut state = self.0.borrow_mut();
-        let statement = state.prepared(sql)?;
-        let params: Vec<_> = params.iter().map(|param| param as &(dyn ToSql + Sync)).collect();
-        let result = state.client.execute(&statement, &params);
-        state.noted(result)
+        Ok(self.0.borrow_mut().one(sql, params)?.changed)
     }
 
     fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
-        let mut state = self.0.borrow_mut();
-        let statement = state.prepared(sql)?;
-        let params: Vec<_> = params.iter().map(|param| param as &(dyn ToSql + Sync)).collect();
-        let result = state.client.query(&statement, &params);
-        state.noted(result)?.iter().map(row).collect()
+        Ok(self.0.borrow_mut().one(sql, params)?.rows)
+    }
+
+    fn all(&self, statements: &[Statement<'_>], last: bool) -> Result<Vec<Answer>, StoreError> {
+        let statements: Vec<_> = statements.iter().map(|one| (one.sql, one.params.as_slice())).collect();
+        let answers = self.0.borrow_mut().run(&statements, last)?;
+        if answers.len() == statements.len() { Ok(answers) } else { Err(StoreError::unreachable(BROKE)) }
     }
 
     fn is_shared(&self) -> bool {
@@ -201,12 +263,12 @@ impl Statements for Connection {
 }
 
 /// Whether an error is one of the connection, and not of a value.
-pub(in crate::store) fn is_broken(error: &postgres::Error) -> bool {
+pub(in crate::store) fn is_broken(error: &tokio_postgres::Error) -> bool {
     error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>())
 }
 
-fn row(row: &postgres::Row) -> Result<Row, StoreError> {
-    let value = |(at, column): (usize, &postgres::Column)| {
+fn row(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
+    let value = |(at, column): (usize, &tokio_postgres::Column)| {
         let integer = |value: Option<i64>| value.map_or(Value::Null, Value::Integer);
         Ok(match *column.type_() {
             Type::INT8 => integer(row.try_get(at)?),

@@ -207,6 +207,7 @@ fn what_a_message_says_of_its_sender_is_stored_with_it(place: &Place) {
         body: InboxBody::RoomDestroyed { room: club.clone() }.encode(),
         receivers: None,
         limit: None,
+        version: None,
         too_often: TooOften { sender: Some(rate(number)), account: Some(rate(number + 100)) },
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
