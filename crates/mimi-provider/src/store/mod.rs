@@ -9,6 +9,7 @@ mod database;
 mod decisions;
 mod deletion;
 mod delivery;
+mod devices;
 mod error;
 mod franking;
 mod key_packages;
