@@ -175,11 +175,18 @@ pub enum Command {
         /// What to do.
         action: Action,
     },
-    /// Remove one client from a room, such as a lost device of the own account.
+    /// Remove one client from a room.
     RemoveClient {
         /// The room.
         room: RoomUri,
         /// The client.
+        client: ClientUri,
+    },
+    /// Take a lost device away from the account: its provider ends it, and it is removed from every room that this device is in, from
+    /// each at a time of its own ([`crate::Delays::removal_spread`]). [`crate::Event::DeviceRemoved`] tells the first,
+    /// [`crate::Event::Done`] that no room is left. Said again meanwhile, it is the same.
+    RemoveDevice {
+        /// The client that the device is for the account itself, as the provider lists it.
         client: ClientUri,
     },
     /// Bring the account's other devices into a room, those that are not in it yet.

@@ -16,6 +16,7 @@ mod keep;
 mod knocks;
 mod leave;
 mod links;
+mod lost;
 mod moderate;
 mod moderators;
 mod notice;

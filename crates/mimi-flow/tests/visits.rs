@@ -727,3 +727,47 @@ fn whoever_had_followed_what_the_hub_took_back_comes_in_again() {
     assert_eq!(world.refusals, []);
     assert_eq!(world.devices_in(&room).len(), 4);
 }
+
+#[test]
+fn whoever_has_refused_what_the_others_went_along_with_comes_back_on_command() {
+    for trouble in [Trouble::default(), Trouble { crashes: true, ..Trouble::default() }] {
+        let (mut world, room) = with_bob(SUITE);
+        let come_back = || Command::ComeBack { room: room.clone() };
+        assert_eq!(world.command(A2, come_back()), Err(CommandError::NotAllowed), "nothing was refused");
+        world.forget();
+        // What the others get is good, and what comes to this device is not.
+        world.hold_inbox = vec![A2];
+        world.commit_rogue(B1, &room);
+        world.run();
+        for event in &mut world.inboxes[A2] {
+            let InboxBody::Fanout { message, .. } = &mut event.body else { continue };
+            let FanoutEvent::Commit { commit, .. } = &mut message.event else { continue };
+            let mut octets = commit.clone().into_message().as_bytes().to_vec();
+            *octets.last_mut().unwrap() ^= 1;
+            *commit = mimi_wire::MlsMessage::decode(&octets).unwrap().try_into().unwrap();
+        }
+        world.hold_inbox.clear();
+        world.run();
+        assert_eq!(world.told[A2], [Event::ChangeRefused { room: room.clone() }]);
+        world.command(A1, Command::Send { room: room.clone(), content: text("without you") }).unwrap();
+        world.run();
+        let heard = |world: &World, device: usize, said: &[u8]| {
+            let said = |event: &&Event| matches!(event, Event::Message { body, .. } if body == said);
+            world.told[device].iter().filter(said).count()
+        };
+        assert_eq!((heard(&world, B2, b"without you"), heard(&world, A2, b"without you")), (1, 0));
+        world.forget();
+        world.trouble = trouble;
+        world.command(A2, come_back()).unwrap();
+        world.run();
+        assert!(world.calls[A2].starts_with(&["groupInfo"]) && world.calls[A2].contains(&"update"));
+        // Device and hub agree again who is in the room.
+        world.outline();
+        world.command(A1, Command::Send { room: room.clone(), content: text("there you are") }).unwrap();
+        world.command(A2, Command::Send { room: room.clone(), content: text("back again") }).unwrap();
+        world.run();
+        assert_eq!((heard(&world, A2, b"there you are"), heard(&world, B2, b"back again")), (1, 1));
+        assert_eq!((world.refusals.len(), world.devices_in(&room).len()), (0, 4));
+        assert_eq!(world.command(A2, come_back()), Err(CommandError::NotAllowed), "once is enough");
+    }
+}

@@ -1,5 +1,6 @@
 //! What an operator does with a provider besides running it.
 
+mod ceremony;
 mod check;
 mod init;
 mod names;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 use mimi_pseudonym::{Entropy, UserUri};
 
+pub use ceremony::{begin_ceremony, check_ceremony, finish_ceremony, reveal_contribution, tell_secrets};
 pub use check::{Finding, check};
 pub use init::{Init, InitError};
 pub use names::give_list_shares;

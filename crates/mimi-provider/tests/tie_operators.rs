@@ -56,6 +56,38 @@ impl Operators {
     }
 }
 
+impl Operators {
+    /// Brings what one operator has written for others to them.
+    fn send(&self, kind: &str) {
+        for (from, to) in [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)] {
+            let file = if kind == "secret" { format!("secret-{from}-for-{to}") } else { format!("{kind}-{from}") };
+            bring(&self.of(from), &self.of(to), &file);
+        }
+    }
+
+    fn all(&self, line: &str) -> Vec<String> {
+        (0..3).map(|number| self.done(number, line)).collect()
+    }
+
+    /// Two of three operators make a key; returns its name.
+    fn ceremony(&self, purpose: &str) -> String {
+        for number in 0..3 {
+            self.done(number, &format!("tie ceremony begin {purpose} 2 3 {number} ."));
+        }
+        self.send("introduction");
+        let sessions = self.all("tie ceremony reveal .");
+        assert!(sessions.iter().all(|session| *session == sessions[0] && session.len() == 64));
+        self.send("revealed");
+        self.all(&format!("tie ceremony tell . {}", sessions[0]));
+        self.send("secret");
+        let keys = self.all("tie ceremony finish .");
+        self.send("done");
+        assert_eq!(self.all("tie ceremony check ."), keys);
+        assert!(keys.iter().all(|key| *key == keys[0]));
+        keys[0].clone()
+    }
+}
+
 fn said(command: &mut Command) -> Result<String, String> {
     let output = command.output().unwrap();
     let text = |octets| String::from_utf8(octets).unwrap().trim().to_owned();
@@ -157,11 +189,7 @@ fn tamper(path: &Path, from_end: usize) {
 
 async fn reputation(name: &str, database: Option<String>) {
     let mut desk = Desk::new(name, database);
-    desk.operators.done(0, "tie deal scores 2 3 .");
-    for number in [1, 2] {
-        bring(&desk.operators.of(0), &desk.operators.of(number), &format!("operator-{number}.share"));
-        fs::remove_file(desk.operators.of(0).join(format!("operator-{number}.share"))).unwrap();
-    }
+    desk.operators.ceremony("scores");
     bring(&desk.operators.of(0), &desk.home(), "operators.key");
     desk.configure(
         "way = \"score\"\nkey = \"operators.key\"\ncohort = 2\npseudonyms = 1\nperiod_days = 1\nreputation = 1\nmore = 2",
@@ -245,4 +273,115 @@ async fn more_pseudonyms_are_for_a_reputation_on_postgresql() {
     if let Some(database) = postgres::database("reputation") {
         reputation("reputation-postgres", Some(database)).await;
     }
+}
+
+/// The names of the files in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn three_processes_make_a_key_and_none_of_them_has_it() {
+    let operators = Operators::new(std::env::temp_dir().join(format!("mimi-provider-ceremony-{}", std::process::id())));
+    operators.ceremony("opening");
+    for number in 0..3 {
+        let expected = ["done-", "introduction-", "revealed-"].map(|kind| (0..3).map(move |of| format!("{kind}{of}")));
+        let mut expected: Vec<_> = expected.into_iter().flatten().collect();
+        let others = (0..3).filter(|other| *other != number);
+        expected.extend(others.clone().map(|other| format!("secret-{number}-for-{other}")));
+        expected.extend(others.map(|other| format!("secret-{other}-for-{number}")));
+        expected.extend([format!("operator-{number}.share"), "operators.key".to_owned()]);
+        expected.sort();
+        assert_eq!(
+            names(&operators.of(number)),
+            expected,
+            "nobody has another's share, and nothing secret is left over"
+        );
+        use std::os::unix::fs::PermissionsExt;
+        let share = fs::metadata(operators.of(number).join(format!("operator-{number}.share"))).unwrap();
+        assert_eq!(share.permissions().mode() & 0o777, 0o600);
+    }
+    // Nobody's secret stands in what was sent, and each share is another one.
+    let secret = |number: usize| {
+        let text = fs::read_to_string(operators.of(number).join(format!("operator-{number}.share"))).unwrap();
+        text[2..66].to_owned()
+    };
+    let secrets = [secret(0), secret(1), secret(2)];
+    for number in 0..3 {
+        let own = format!("operator-{number}.share");
+        for name in names(&operators.of(number)).iter().filter(|name| **name != own) {
+            let text = fs::read_to_string(operators.of(number).join(name)).unwrap();
+            assert!(!secrets.iter().any(|secret| text.contains(secret.as_str())), "{name}");
+        }
+    }
+    // Whoever says it has come to another key is named.
+    let folder = operators.of(0);
+    tamper(&folder.join("done-2"), 100);
+    assert!(
+        operators.run(0, "tie ceremony check .").unwrap_err().ends_with("the signature of operator 2 does not hold")
+    );
+    fs::remove_file(folder.join("done-1")).unwrap();
+    assert!(operators.run(0, "tie ceremony check .").unwrap_err().contains("done-1"));
+    fs::remove_dir_all(&operators.folder).unwrap();
+}
+
+#[test]
+fn a_ceremony_stops_at_the_first_letter_that_does_not_fit_and_names_whose_it_is() {
+    let folder = std::env::temp_dir().join(format!("mimi-provider-ceremony-bad-{}", std::process::id()));
+    let (operators, strangers) = (Operators::new(folder.join("ours")), Operators::new(folder.join("theirs")));
+    for ceremony in [&operators, &strangers] {
+        for number in 0..3 {
+            ceremony.done(number, &format!("tie ceremony begin opening 2 3 {number} ."));
+        }
+    }
+    let refused = |line: &str| operators.run(0, line).unwrap_err();
+    assert!(refused("tie ceremony begin opening 2 3 0 .").contains("party"), "it has begun");
+    assert!(refused("tie ceremony begin opening 2 3 3 other").ends_with("operators are counted from 0"));
+    assert!(refused("tie ceremony reveal .").contains("introduction-1"), "not yet there");
+    operators.send("introduction");
+    strangers.send("introduction");
+    // A letter that was changed on its way; and one that somebody else has put in its place, which the hash says.
+    let (zero, good) = (operators.of(0), operators.of(2));
+    tamper(&zero.join("introduction-2"), 90);
+    assert!(refused("tie ceremony reveal .").ends_with("the signature of operator 2 does not hold"));
+    bring(&strangers.of(2), &zero, "introduction-2");
+    let deceived = operators.done(0, "tie ceremony reveal .");
+    let honest = operators.done(1, "tie ceremony reveal .");
+    operators.done(2, "tie ceremony reveal .");
+    assert_ne!(deceived, honest);
+    operators.send("revealed");
+    let session = "these are not the introductions that the others have";
+    assert!(refused(&format!("tie ceremony tell . {honest}")).ends_with(session));
+    bring(&good, &zero, "introduction-2");
+    assert!(refused(&format!("tie ceremony tell . {honest}")).ends_with(session), "it has revealed already");
+    assert!(refused("tie ceremony tell . 00").ends_with("not 64 hexadecimal digits"));
+    let others = operators.run(1, &format!("tie ceremony tell . {honest}")).unwrap_err();
+    assert!(others.ends_with("operator 0 was introduced to others"), "{others}");
+
+    // Once more, up to the secrets; one of them is changed, and one is another's.
+    for number in 0..3 {
+        fs::remove_dir_all(operators.of(number)).unwrap();
+        fs::create_dir_all(operators.of(number)).unwrap();
+        operators.done(number, &format!("tie ceremony begin opening 2 3 {number} ."));
+    }
+    operators.send("introduction");
+    let session = operators.all("tie ceremony reveal .").remove(0);
+    operators.send("revealed");
+    tamper(&zero.join("revealed-1"), 70);
+    assert!(refused(&format!("tie ceremony tell . {session}")).ends_with("the signature of operator 1 does not hold"));
+    bring(&operators.of(1), &zero, "revealed-1");
+    operators.all(&format!("tie ceremony tell . {session}"));
+    operators.send("secret");
+    tamper(&zero.join("secret-1-for-0"), 100);
+    assert!(refused("tie ceremony finish .").ends_with("the signature of operator 1 does not hold"));
+    fs::copy(operators.of(1).join("secret-1-for-2"), zero.join("secret-1-for-0")).unwrap();
+    assert!(refused("tie ceremony finish .").ends_with("a letter of operator 1 is missing"));
+    assert!(!zero.join("operators.key").exists() && zero.join("party").exists());
+    bring(&operators.of(1), &zero, "secret-1-for-0");
+    operators.done(0, "tie ceremony finish .");
+    assert!(!zero.join("party").exists());
+    fs::remove_dir_all(folder).unwrap();
 }

@@ -22,6 +22,16 @@ As an operator who holds a share of a key, without a configuration, on a machine
 
   tie deal opening|scores NEEDED OPERATORS FOLDER
                             makes a key that operators share, all in one place: for trials
+  tie ceremony begin opening|scores NEEDED OPERATORS NUMBER FOLDER
+  tie ceremony reveal FOLDER
+  tie ceremony tell FOLDER SESSION
+  tie ceremony finish FOLDER
+  tie ceremony check FOLDER
+                            makes a key that nobody ever has: each operator, of a NUMBER from 0 on, with a FOLDER of its own.
+                            After each step what it has written for others is brought to them: introduction-N, revealed-N,
+                            secret-N-for-M, done-N. `reveal` prints what operators read out to each other, and give to
+                            `tell` as they have heard it; `finish` prints the name of the key, and `check` whether all have
+                            come to it
   tie share OPERATOR WITNESS REQUEST SHARE
                             reads the operator's file, what it has seen of the log, and what it was given, and writes its
                             share in opening an account
@@ -63,6 +73,11 @@ As the operator of the provider, with its configuration:
 #[derive(Debug)]
 pub enum OfOperator {
     Deal { scores: bool, needed: u8, operators: u8, folder: PathBuf },
+    Begin { scores: bool, needed: u8, operators: u8, index: u8, folder: PathBuf },
+    RevealContribution { folder: PathBuf },
+    Tell { folder: PathBuf, session: String },
+    Finish { folder: PathBuf },
+    CheckCeremony { folder: PathBuf },
     Share { operator: PathBuf, witness: PathBuf, request: PathBuf, share: PathBuf },
     Blind { operator: PathBuf, round: PathBuf, blinded: PathBuf },
     Read { operator: PathBuf, round: PathBuf, shares: PathBuf },
@@ -160,6 +175,21 @@ fn of_operator(words: &[&str]) -> Result<Option<OfOperator>, lexopt::Error> {
             operators: number(operators, "number of operators")?,
             folder: (*folder).into(),
         },
+        ["ceremony", "begin", purpose @ ("opening" | "scores"), needed, operators, index, folder] => {
+            OfOperator::Begin {
+                scores: *purpose == "scores",
+                needed: number(needed, "number of operators")?,
+                operators: number(operators, "number of operators")?,
+                index: number(index, "number of an operator")?,
+                folder: (*folder).into(),
+            }
+        }
+        ["ceremony", "reveal", folder] => OfOperator::RevealContribution { folder: (*folder).into() },
+        ["ceremony", "tell", folder, session] => {
+            OfOperator::Tell { folder: (*folder).into(), session: (*session).to_owned() }
+        }
+        ["ceremony", "finish", folder] => OfOperator::Finish { folder: (*folder).into() },
+        ["ceremony", "check", folder] => OfOperator::CheckCeremony { folder: (*folder).into() },
         ["share", rest @ ..] if rest.len() == 4 => {
             let [operator, witness, request, share] = paths(rest)?;
             OfOperator::Share { operator, witness, request, share }
@@ -195,6 +225,13 @@ impl OfOperator {
             Self::Deal { scores, needed, operators, folder } => {
                 operate::deal_key(scores, needed, operators, &folder)?;
             }
+            Self::Begin { scores, needed, operators, index, folder } => {
+                operate::begin_ceremony(scores, needed, operators, index, &folder)?;
+            }
+            Self::RevealContribution { folder } => writeln!(out, "{}", operate::reveal_contribution(&folder)?)?,
+            Self::Tell { folder, session } => operate::tell_secrets(&folder, &session)?,
+            Self::Finish { folder } => writeln!(out, "{}", operate::finish_ceremony(&folder)?)?,
+            Self::CheckCeremony { folder } => writeln!(out, "{}", operate::check_ceremony(&folder)?)?,
             Self::Share { operator, witness, request, share } => {
                 operate::give_share(&operator, &witness, &request, &share, OffsetClock::default().now())?;
             }
@@ -291,7 +328,18 @@ mod tests {
             panic!("not deal")
         };
         assert_eq!(folder, PathBuf::from("a"));
-        for line in ["share a b c d", "blind a b c", "read a b c", "prove a b c", "reveal a b c"] {
+        for line in [
+            "ceremony begin opening 2 3 0 a",
+            "ceremony reveal a",
+            "ceremony tell a 00",
+            "ceremony finish a",
+            "ceremony check a",
+            "share a b c d",
+            "blind a b c",
+            "read a b c",
+            "prove a b c",
+            "reveal a b c",
+        ] {
             assert!(matches!(read(line), Ok(Tie::OfOperator(_))), "{line}");
         }
         for line in [
@@ -318,6 +366,10 @@ mod tests {
             "",
             "deal opening 1 300 a",
             "deal something 1 3 a",
+            "ceremony begin opening 2 3 a",
+            "ceremony begin opening 2 3 x a",
+            "ceremony tell a",
+            "ceremony",
             "share a b c",
             "prove a b",
             "request nobody a b",
@@ -337,6 +389,11 @@ mod tests {
     fn every_command_is_explained() {
         for command in [
             "deal",
+            "ceremony begin",
+            "ceremony reveal",
+            "ceremony tell",
+            "ceremony finish",
+            "ceremony check",
             "share",
             "blind",
             "read",

@@ -41,13 +41,14 @@ pub fn deal_key(scores: bool, needed: u8, operators: u8, folder: &Path) -> Resul
     let operators = deal(threshold, purpose, &mut OsEntropy).map_err(tie)?;
     let key = operators.first().ok_or_else(|| tie("no operators"))?.key().encode();
     write(&folder.join("operators.key"), &key)?;
-    for operator in operators {
-        let mut share = vec![operator.index().number()];
-        share.extend_from_slice(&*operator.secret());
-        share.extend_from_slice(&key);
-        write(&folder.join(format!("operator-{}.share", operator.index().number())), &share)?;
-    }
-    Ok(())
+    operators.iter().try_for_each(|operator| write_operator(folder, operator))
+}
+
+/// An operator's own file: its number, its secret, and the operators' key.
+pub(super) fn write_operator(folder: &Path, operator: &KeyHolder) -> Result<(), OperateError> {
+    let number = operator.index().number();
+    let share = [&[number], operator.secret().as_slice(), &operator.key().encode()].concat();
+    write(&folder.join(format!("operator-{number}.share")), &share)
 }
 
 /// As an operator, on a machine of its own: gives a share in opening an account, if the entry stands in a log that goes on from
@@ -173,7 +174,7 @@ pub(super) fn tie(error: impl ToString) -> OperateError {
     OperateError::Tie(error.to_string())
 }
 
-fn file(path: &Path, error: std::io::Error) -> OperateError {
+pub(super) fn file(path: &Path, error: std::io::Error) -> OperateError {
     OperateError::File { path: path.to_owned(), error }
 }
 

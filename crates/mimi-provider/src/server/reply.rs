@@ -7,7 +7,10 @@ use super::unsent::{Waits, Whole};
 use crate::{assets::Download, events::Events, fail::Fail, page::CONTENT_SECURITY_POLICY};
 
 /// What is sent of an answer.
-pub(super) type Body = Either<Whole, Either<Box<Events>, Box<Download>>>;
+pub(super) type Body = Either<Whole, Streamed>;
+
+/// What goes out as it comes.
+type Streamed = Either<Box<Events>, Box<Download>>;
 
 /// An answer, before it is HTTP.
 pub(crate) enum Reply {
@@ -33,7 +36,7 @@ impl Reply {
         Self::Body(message.encode())
     }
 
-    fn parts(self) -> (u16, Option<&'static str>, Either<Bytes, Either<Box<Events>, Box<Download>>>) {
+    fn parts(self) -> (u16, Option<&'static str>, Either<Bytes, Streamed>) {
         let (status, media_type, octets) = match self {
             Self::Events(events) => return (200, Some(EVENTS_MEDIA_TYPE), Either::Right(Either::Left(events))),
             Self::File(file) => return (200, Some(FILE), Either::Right(Either::Right(file))),

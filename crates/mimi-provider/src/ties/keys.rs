@@ -77,6 +77,17 @@ fn read_or_make(path: &Path, fresh: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>,
     Ok(fresh)
 }
 
+/// Octets as hexadecimal digits, in the place of a file: either the old octets stand in it or the new ones.
+pub(crate) fn rewrite(path: &Path, octets: &[u8]) -> std::io::Result<()> {
+    let new = path.with_extension("new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    write_new(&new, octets)?;
+    fs::rename(new, path)
+}
+
 /// Octets as hexadecimal digits, into a file that there is not yet, and that nobody else can read.
 pub(crate) fn write_new(path: &Path, octets: &[u8]) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();

@@ -24,7 +24,7 @@ use mimi_wire::{
 };
 
 pub(crate) use config::TiesConfig;
-pub(crate) use keys::{octets, write_new};
+pub(crate) use keys::{octets, rewrite, write_new};
 pub(crate) use openings::{log, openings};
 
 use crate::{

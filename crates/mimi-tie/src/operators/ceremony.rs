@@ -102,6 +102,24 @@ impl Committing {
         self.state.commitment()
     }
 
+    /// To be saved between two steps: as secret as the operator's share. `None` if it cannot be encoded, which does not happen.
+    pub(super) fn saved(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let mut octets = Zeroizing::new(Vec::new());
+        ciborium::into_writer(&self.state, &mut *octets).ok()?;
+        Some(octets)
+    }
+
+    /// As it was saved before anything was heard; `None` if it is something else.
+    pub(super) fn restored(threshold: Threshold, purpose: Purpose, index: OperatorIndex, saved: &[u8]) -> Option<Self> {
+        let state: ParticipantCollectingCommitments<Ristretto> =
+            ciborium::de::from_reader_with_recursion_limit(saved, 16).ok()?;
+        let (params, expected) = (state.params(), threshold.parameters());
+        let fits = (params.shares, params.threshold) == (expected.shares, expected.threshold)
+            && state.index() == index.at()
+            && state.missing_commitments().eq((0..expected.shares).filter(|other| *other != index.at()));
+        fits.then_some(Self { state, threshold, purpose, index })
+    }
+
     /// Takes the commitments of all others.
     ///
     /// # Errors

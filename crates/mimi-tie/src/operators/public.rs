@@ -89,6 +89,22 @@ impl Purpose {
     }
 }
 
+impl Wire for Purpose {
+    const MAX_LEN: usize = 1;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.u8()? {
+            1 => Ok(Self::Opening),
+            2 => Ok(Self::Scores),
+            value => Err(DecodeError::Value { field: "purpose", value: value.into() }),
+        }
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.u8(self.code());
+    }
+}
+
 /// One of the operators that share a key, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperatorIndex(pub(super) u8);
@@ -194,11 +210,7 @@ impl Wire for OperatorsKey {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let rule = |rule| DecodeError::Rule { field: "operators' key", rule };
-        let purpose = match reader.u8()? {
-            1 => Purpose::Opening,
-            2 => Purpose::Scores,
-            value => return Err(DecodeError::Value { field: "purpose", value: value.into() }),
-        };
+        let purpose = Purpose::read(reader)?;
         let needed = reader.u8()?;
         let threshold = Threshold::new(needed, reader.u8()?).map_err(|_| rule("no threshold"))?;
         let keys = (0..threshold.operators)
@@ -210,7 +222,7 @@ impl Wire for OperatorsKey {
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.u8(self.purpose.code());
+        self.purpose.write(writer);
         writer.u8(self.threshold.needed);
         writer.u8(self.threshold.operators);
         for key in self.set.participant_keys() {
