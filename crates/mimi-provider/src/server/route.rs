@@ -273,26 +273,40 @@ impl Route {
     }
 
     /// Whether a device is refused this while something was decided about its account. What reads, acknowledges and reports
-    /// is not; what is sent has a moment of its own (docs/profile-remedy.md); and of changes of rooms only those are let
-    /// through by which it leaves, once they have been read.
+    /// is not; what is sent has a moment of its own (docs/profile-remedy.md), and so have changes of rooms, once they have been
+    /// read.
     pub(super) fn is_closed_to_the_suspended(&self) -> bool {
         let Self::Device(route) = self else { return false };
-        matches!(
-            route,
+        // Each by its name: a new one is to be thought about.
+        match route {
             DeviceRoute::Pseudonyms
-                | DeviceRoute::Acquire
-                | DeviceRoute::Detach
-                | DeviceRoute::Tokens
-                | DeviceRoute::Credentials
-                | DeviceRoute::KeyPackages
-                | DeviceRoute::KeyPackageBatch
-                | DeviceRoute::ClaimOwn
-                | DeviceRoute::CreateRoom
-                | DeviceRoute::KeyMaterial
-                | DeviceRoute::GroupInfo(_)
-                | DeviceRoute::JoinLinks(_)
-                | DeviceRoute::Consent
-        )
+            | DeviceRoute::Acquire
+            | DeviceRoute::Detach
+            | DeviceRoute::Tokens
+            | DeviceRoute::Credentials
+            | DeviceRoute::KeyPackages
+            | DeviceRoute::KeyPackageBatch
+            | DeviceRoute::ClaimOwn
+            | DeviceRoute::CreateRoom
+            | DeviceRoute::KeyMaterial
+            | DeviceRoute::GroupInfo(_)
+            | DeviceRoute::JoinLinks(_)
+            | DeviceRoute::Consent => true,
+            DeviceRoute::DestroyRoom(_)
+            | DeviceRoute::Update(_)
+            | DeviceRoute::SubmitMessage(_)
+            | DeviceRoute::ReportCommit(_)
+            | DeviceRoute::IdentifierQuery
+            | DeviceRoute::ReportAbuse(_)
+            | DeviceRoute::Standing
+            | DeviceRoute::Appeal
+            | DeviceRoute::Profile
+            | DeviceRoute::ConsentSettings
+            | DeviceRoute::Inbox { .. }
+            | DeviceRoute::Events { .. }
+            | DeviceRoute::Ack
+            | DeviceRoute::Download { .. } => false,
+        }
     }
 
     /// The media type of its body.
