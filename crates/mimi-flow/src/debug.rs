@@ -54,6 +54,9 @@ impl fmt::Debug for Command {
             Self::Moderate { action, .. } => f.debug_struct("Moderate").field("action", action).finish_non_exhaustive(),
             Self::ModerateKnocks { .. } => f.write_str("ModerateKnocks { .. }"),
             Self::RemoveClient { .. } => f.write_str("RemoveClient { .. }"),
+            Self::TakeIdentity { identity, .. } => {
+                f.debug_struct("TakeIdentity").field("identity", identity).finish_non_exhaustive()
+            }
             Self::RemoveDevice { .. } => f.write_str("RemoveDevice { .. }"),
             Self::AddOwnClients { .. } => f.write_str("AddOwnClients { .. }"),
             Self::DestroyRoom { .. } => f.write_str("DestroyRoom { .. }"),

@@ -236,6 +236,9 @@ impl Device {
             Command::ModerateKnocks { room } => self.volunteer(room, cx).map(Some),
             Command::Moderate { room, user, action } => self.moderate(room, user, action, cx).map(Some),
             Command::RemoveClient { room, client } => self.remove_client(room, client, cx).map(Some),
+            Command::TakeIdentity { pseudonym, identity } => {
+                self.take_identity(&pseudonym, identity, cx).map(|()| None)
+            }
             Command::RemoveDevice { client } => self.remove_device(client, cx).map(Some),
             Command::AddOwnClients { room } => self.add_own_clients(room, cx).map(Some),
             Command::DestroyRoom { room } => self.destroy(room, cx).map(Some),

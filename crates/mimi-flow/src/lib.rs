@@ -30,6 +30,7 @@ mod saved;
 mod say;
 mod steps;
 mod visit;
+mod vouched;
 mod wallet;
 
 pub use command::{Command, CommandError};
