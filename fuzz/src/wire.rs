@@ -42,7 +42,7 @@ const KINDS: &[Kind] = kinds! {
         IdentifierRequest, UserProfile, IdentifierResponse, AbusiveMessage, AbuseReport, FrankAad, FrankingAgentData,
         ServerFrankingContext, FrankingIntegrityTbs, RegisterAccountRequest, AddDeviceRequest, RegisterResponse,
         ProviderInfo, PseudonymsRequest, PseudonymsResponse, CredentialsRequest, CredentialsResponse,
-        AcquireRequest, AcquireResponse, UploadKeyPackages, UploadBatch, UploadResponse, ClaimOwnRequest, CreateRoomRequest, Accepted, HubKeyMaterialRequest,
+        DevicesResponse, DeviceClientsRequest, DeviceClientsResponse, RemoveDeviceRequest, AcquireRequest, AcquireResponse, UploadKeyPackages, UploadBatch, UploadResponse, ClaimOwnRequest, CreateRoomRequest, Accepted, HubKeyMaterialRequest,
         LocalIdentifierQuery, SetProfile, ConsentSettings, InboxEvent, InboxResponse, AckRequest;
     others:
         FanoutMessages, Content, Bundle, DisclosurePolicy, IdentityPolicy, TrustAnchors, TrustStore

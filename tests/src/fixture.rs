@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
+use mimi_credential::Issuer;
 use mimi_pseudonym::{Domain, Timestamp};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -278,6 +279,16 @@ impl Site {
     /// The file of counted cryptographic operations.
     pub fn operations(&self) -> PathBuf {
         self.folder.join("record").join("operations.jsonl")
+    }
+
+    /// Another authority for its users, which is not in the provider's hands.
+    ///
+    /// # Errors
+    /// If the files of the first one cannot be read.
+    pub fn other_authority(&self, now: Timestamp) -> Result<Issuer> {
+        let certificate = CertificateDer::from_pem_file(self.issuer())?;
+        let key = std::fs::read_to_string(self.folder.join("issuer.key"))?;
+        authority::below(&self.domain, &certificate, &key, now)
     }
 
     /// The certificate of the authority for its users, in PEM: an anchor of the clients.

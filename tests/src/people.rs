@@ -172,8 +172,9 @@ fn domain_of(device: &str) -> Result<&'static str> {
 fn delays() -> Delays {
     let day = Duration::from_secs(86_400);
     let commit_spread = Duration::from_secs(2);
-    let sibling_spread = Duration::from_secs(2);
-    Delays { destroy_after: day, destroy_spread: day, commit_spread, sibling_spread, ..Delays::default() }
+    let (sibling_spread, removal_spread) = (Duration::from_secs(2), Duration::from_secs(2));
+    let spreads = Delays { commit_spread, sibling_spread, removal_spread, ..Delays::default() };
+    Delays { destroy_after: day, destroy_spread: day, ..spreads }
 }
 
 /// The issuers of all providers, each trusted for its domain.
@@ -292,6 +293,13 @@ impl People {
         self.codes.push((domain, code));
         self.devices.push(Device { name, client });
         Ok(self.devices.len() - 1)
+    }
+
+    /// What lets the next device of an account in, from now on.
+    pub fn next_code(&mut self, domain: &'static str, code: EnrolmentCode) -> Option<EnrolmentCode> {
+        let before = self.codes.iter().position(|(of, _)| *of == domain).map(|at| self.codes.swap_remove(at).1);
+        self.codes.push((domain, code));
+        before
     }
 
     /// From now on the devices take turns.

@@ -9,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mimi_client::{Account, Client, ClientError, PseudonymToken, TransportError};
+use mimi_client::{Account, Client, ClientError, PseudonymToken, Surroundings, SystemClock, TransportError};
+use mimi_credential::{Issuer, Validity};
 use mimi_e2e::{
     fixture::Keep,
     people::{MovedClock, surroundings},
@@ -17,20 +18,33 @@ use mimi_e2e::{
     scenario::{TWO, World},
 };
 use mimi_flow::{Command, Delays, Event, NewRoom, PseudonymState};
-use mimi_pseudonym::{CipherSuite, ClaimName, Content, DisclosurePolicy, IdentityPolicy, PseudonymUse, RoomUri};
+use mimi_pseudonym::{
+    CipherSuite, ClaimName, Claims, Clock, Content, DisclosurePolicy, IdentityPolicy, PseudonymUse, RoomUri,
+};
 use mimi_room::JoinLinkPolicy;
-use mimi_wire::Problem;
+use mimi_wire::{Problem, local::IssuedDisclosure};
 
 const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
 const QUIET: Duration = Duration::from_millis(300);
 const HOUR: i64 = 3_600;
 
 /// Two providers, of which Alice's ties pseudonyms to nobody.
-async fn start(name: &str) -> (World, Arc<MovedClock>) {
+async fn start(name: &str) -> (World, Arc<MovedClock>, Issuer) {
     let mut world = World::start(name, &TWO, Keep::No).await.unwrap();
     let ties = "[ties]\nway = \"blind\"\nkey = \"tokens.key\"\npseudonyms = 4";
     world.configure("a.example", ties).await.unwrap();
-    (world, Arc::new(MovedClock::new(0)))
+    // Who people of Alice's provider are, is known to an authority that the provider has nothing to do with.
+    let issuer = world.fixture().site("a.example").unwrap().other_authority(SystemClock.now()).unwrap();
+    (world, Arc::new(MovedClock::new(0)), issuer)
+}
+
+fn validity() -> Validity {
+    let now = SystemClock.now();
+    Validity { not_before: now.before(Duration::from_secs(86_400)), not_after: now.after(Duration::from_secs(864_000)) }
+}
+
+fn around(world: &World, domain: &str, clock: &Arc<MovedClock>) -> Surroundings {
+    surroundings(world.fixture(), domain, clock).unwrap()
 }
 
 fn store(world: &World, name: &str) -> PathBuf {
@@ -44,7 +58,7 @@ async fn register(world: &World, clock: &Arc<MovedClock>, domain: &str, handle: 
         email: String::new(),
         device_name: "telephone".into(),
     };
-    let around = surroundings(world.fixture(), domain, clock).unwrap();
+    let around = self::around(world, domain, clock);
     Client::register(&store(world, handle), account, SUITE, Delays::default(), around).await.unwrap().0
 }
 
@@ -54,7 +68,7 @@ async fn redeem(
     name: &str,
     token: &PseudonymToken,
 ) -> Result<Client, ClientError> {
-    let around = surroundings(world.fixture(), "a.example", clock).unwrap();
+    let around = self::around(world, "a.example", clock);
     Client::redeem(&store(world, name), token, SUITE, Delays::default(), around).await
 }
 
@@ -115,7 +129,7 @@ fn rows_with(world: &World, needles: &[&str]) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pseudonym_that_is_tied_to_nobody_joins_a_room_and_hears_it_by_an_inbox_of_its_own() {
-    let (mut world, clock) = start("inboxes").await;
+    let (mut world, clock, issuer) = start("inboxes").await;
     let mut alice = register(&world, &clock, "a.example", "alice.wonder").await;
     let mut bob = register(&world, &clock, "b.example", "bob.builder").await;
 
@@ -129,7 +143,7 @@ async fn a_pseudonym_that_is_tied_to_nobody_joins_a_room_and_hears_it_by_an_inbo
     // Their time has not come; nor is it forgotten when the device is opened again.
     assert_eq!(alice.token_for("pseudonym").unwrap(), None);
     drop(alice);
-    let around = surroundings(world.fixture(), "a.example", &clock).unwrap();
+    let around = self::around(&world, "a.example", &clock);
     let mut alice = Client::open(&store(&world, "alice.wonder"), around).unwrap();
     clock.set(2 * HOUR);
     let token = alice.token_for("pseudonym").unwrap().unwrap();
@@ -138,7 +152,7 @@ async fn a_pseudonym_that_is_tied_to_nobody_joins_a_room_and_hears_it_by_an_inbo
     let other = alice.token_for("another").unwrap().unwrap();
     assert_ne!(other, token);
     drop(alice);
-    let around = surroundings(world.fixture(), "a.example", &clock).unwrap();
+    let around = self::around(&world, "a.example", &clock);
     let mut alice = Client::open(&store(&world, "alice.wonder"), around).unwrap();
     assert_eq!(alice.token_names().unwrap(), ["pseudonym", "another"]);
     assert_eq!(alice.token_for("pseudonym").unwrap(), Some(token.clone()));
@@ -199,9 +213,26 @@ async fn a_pseudonym_that_is_tied_to_nobody_joins_a_room_and_hears_it_by_an_inbo
     until(&mut [&mut pseudonym, &mut bob], |at, event| said(event, "who is there").filter(|()| at == 1)).await;
     assert_eq!(alice.next_event(QUIET).await.unwrap(), None);
 
+    // Who it is, is said inside the encryption by whoever knows it, which is not the provider that certifies the pseudonym.
+    let mut claims = Claims::default();
+    claims.insert(ClaimName::UserUri, "mimi://a.example/u/alice.wonder");
+    claims.insert(ClaimName::DisplayName, "Alice");
+    let key = pseudonym.device().key_of(&user).unwrap();
+    let chain = issuer.issue_identity(&claims, &key, [0x41; 16], validity()).unwrap();
+    let identity = IssuedDisclosure::X509(chain.certificates().to_vec());
+    pseudonym.command(Command::TakeIdentity { pseudonym: user.clone(), identity }).unwrap();
+    let claims = vec![ClaimName::UserUri, ClaimName::DisplayName];
+    pseudonym.command(Command::Disclose { room: room.clone(), claims }).unwrap();
+    let who = until(&mut [&mut pseudonym, &mut bob], |at, event| match event {
+        Event::Disclosed { pseudonym, who, .. } if at == 1 && *pseudonym == user => Some(who.clone()),
+        _ => None,
+    })
+    .await;
+    assert_eq!(who.claims.value(ClaimName::DisplayName), Some("Alice"));
+
     // A crash: everything is in the pseudonym's own store.
     drop(pseudonym);
-    let around = surroundings(world.fixture(), "a.example", &clock).unwrap();
+    let around = self::around(&world, "a.example", &clock);
     let mut pseudonym = Client::open(&store(&world, "pseudonym"), around).unwrap();
     say(&mut bob, &room, "still here");
     until(&mut [&mut bob, &mut pseudonym], |at, event| said(event, "still here").filter(|()| at == 1)).await;
@@ -224,7 +255,7 @@ async fn a_pseudonym_that_is_tied_to_nobody_joins_a_room_and_hears_it_by_an_inbo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_key_for_tokens_is_not_believed() {
-    let (mut world, clock) = start("inboxes-key").await;
+    let (mut world, clock, _) = start("inboxes-key").await;
     let mut alice = register(&world, &clock, "a.example", "alice.wonder").await;
     alice.fetch_tokens(1, Duration::ZERO).await.unwrap();
     for count in [0, 101] {

@@ -9,8 +9,8 @@ use std::{
 use mimi_content::ExternalError;
 use mimi_credential::TrustStore;
 use mimi_flow::{Command, CommandError, Context, Device, Effect, Event, EventId, FlowId, RestoreError};
-use mimi_pseudonym::{Clock, Entropy, Timestamp, Wire};
-use mimi_wire::local::DeviceToken;
+use mimi_pseudonym::{ClientUri, Clock, Entropy, Timestamp, Wire};
+use mimi_wire::local::{DEVICES_PATH, DeviceToken, DevicesResponse};
 
 use crate::{
     ProviderAddress, StoreError, StoreKey, TransportError,
@@ -140,6 +140,16 @@ impl Client {
     /// The device's state, for looking at.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// The account's devices, this one among them, in the order in which they were added: the client that each is for the account,
+    /// and what its owner calls it.
+    ///
+    /// # Errors
+    /// [`ClientError::Transport`]
+    pub async fn devices(&self) -> Result<Vec<(ClientUri, String)>, ClientError> {
+        let listed: DevicesResponse = self.transport.fetch(DEVICES_PATH).await?;
+        Ok(listed.devices.into_iter().map(|device| (device.client, device.name)).collect())
     }
 
     /// How many entries of each kind the device has on disk, and how many octets they take. Reads all of them.

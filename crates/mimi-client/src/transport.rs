@@ -243,6 +243,8 @@ fn route(call: &Call) -> (Method, String) {
         Call::Credentials => (Method::POST, local::CREDENTIALS_PATH.to_owned()),
         Call::UploadKeyPackages => (Method::POST, local::KEY_PACKAGES_PATH.to_owned()),
         Call::UploadBatch => (Method::POST, local::KEY_PACKAGE_BATCH_PATH.to_owned()),
+        Call::DeviceClients => (Method::POST, local::DEVICE_CLIENTS_PATH.to_owned()),
+        Call::RemoveDevice => (Method::POST, local::REMOVE_DEVICE_PATH.to_owned()),
         Call::Consent => (Method::POST, local::CONSENT_PATH.to_owned()),
         Call::ConsentSettings => (Method::POST, local::CONSENT_SETTINGS_PATH.to_owned()),
         Call::ClaimOwn => (Method::POST, local::CLAIM_OWN_PATH.to_owned()),

@@ -10,6 +10,7 @@ use crate::{
     Action, Call, CommandError, Context, Device, Event, FailureReason, FlowId,
     device::Flow,
     knocks::Decision,
+    lost::Expulsion,
     moderate::{client_of, moderation},
     steps::{Committed, add_participant},
 };
@@ -67,6 +68,8 @@ pub(crate) enum Then {
     Destroy,
     /// Someone who has knocked is in: the other moderators are told.
     Decide(Decision),
+    /// A lost device is not in this room any more.
+    Expelled(Expulsion),
 }
 
 impl Change {
@@ -124,6 +127,14 @@ impl Change {
 
     pub(crate) fn room(&self) -> &RoomUri {
         &self.room
+    }
+
+    /// The lost device that it removes.
+    pub(crate) fn expels(&self) -> Option<Expulsion> {
+        match &self.then {
+            Then::Expelled(expulsion) => Some(expulsion.clone()),
+            _ => None,
+        }
     }
 
     /// The user who is to be added.
@@ -218,6 +229,7 @@ impl Device {
             }
             Then::Destroy => self.destroy_emptied(id, flow.room),
             Then::Decide(decision) => self.decide(id, decision, cx),
+            Then::Expelled(expulsion) => self.expelled(&expulsion),
         }
         Ok(())
     }

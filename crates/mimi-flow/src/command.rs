@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use mimi_link::RoomLink;
 use mimi_pseudonym::{ClaimName, ClientUri, Content, DisclosureFormat, DisclosurePolicy, Domain, RoomUri, UserUri};
+use mimi_wire::local::IssuedDisclosure;
 
 use crate::{Action, Consent, FlowId, NewRoom, Report};
 
@@ -175,11 +176,27 @@ pub enum Command {
         /// What to do.
         action: Action,
     },
-    /// Remove one client from a room, such as a lost device of the own account.
+    /// Remove one client from a room.
     RemoveClient {
         /// The room.
         room: RoomUri,
         /// The client.
+        client: ClientUri,
+    },
+    /// Keep an identity certificate for a pseudonym that its own provider has not issued, as it does not know whose the pseudonym
+    /// is: of an authority below the same anchor, for the key that [`crate::Device::key_of`] gives. It is shown, as any other, by
+    /// [`Command::Disclose`] and with a knock, and takes the place of the one that there is.
+    TakeIdentity {
+        /// The pseudonym.
+        pseudonym: UserUri,
+        /// The certificate and those above it.
+        identity: IssuedDisclosure,
+    },
+    /// Take a lost device away from the account: its provider ends it, and it is removed from every room that this device is in, from
+    /// each at a time of its own ([`crate::Delays::removal_spread`]). [`crate::Event::DeviceRemoved`] tells the first,
+    /// [`crate::Event::Done`] that no room is left. Said again meanwhile, it is the same.
+    RemoveDevice {
+        /// The client that the device is for the account itself, as the provider lists it.
         client: ClientUri,
     },
     /// Bring the account's other devices into a room, those that are not in it yet.

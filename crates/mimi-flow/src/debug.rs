@@ -54,6 +54,10 @@ impl fmt::Debug for Command {
             Self::Moderate { action, .. } => f.debug_struct("Moderate").field("action", action).finish_non_exhaustive(),
             Self::ModerateKnocks { .. } => f.write_str("ModerateKnocks { .. }"),
             Self::RemoveClient { .. } => f.write_str("RemoveClient { .. }"),
+            Self::TakeIdentity { identity, .. } => {
+                f.debug_struct("TakeIdentity").field("identity", identity).finish_non_exhaustive()
+            }
+            Self::RemoveDevice { .. } => f.write_str("RemoveDevice { .. }"),
             Self::AddOwnClients { .. } => f.write_str("AddOwnClients { .. }"),
             Self::DestroyRoom { .. } => f.write_str("DestroyRoom { .. }"),
             Self::Report(report) => f.debug_tuple("Report").field(report).finish(),
@@ -109,6 +113,9 @@ impl fmt::Debug for Event {
             }
             Self::RoomCreated { flow, .. } => f.debug_struct("RoomCreated").field("flow", flow).finish_non_exhaustive(),
             Self::Joined { .. } => f.write_str("Joined { .. }"),
+            Self::DeviceRemoved { flow, .. } => {
+                f.debug_struct("DeviceRemoved").field("flow", flow).finish_non_exhaustive()
+            }
             Self::Done { flow } => f.debug_struct("Done").field("flow", flow).finish(),
             Self::LinkCreated { flow, .. } => f.debug_struct("LinkCreated").field("flow", flow).finish_non_exhaustive(),
             Self::Links { flow, links, .. } => {

@@ -22,6 +22,7 @@ use crate::{
     knocks::Knocked,
     leave::Leave,
     links::Links,
+    lost::Lost,
     moderate::Destroy,
     moderators::Volunteer,
     open_rooms::Rooms,
@@ -75,6 +76,7 @@ pub(crate) enum Flow {
     Visit(Box<Visit>),
     Leave(Leave),
     Links(Links),
+    Lost(Lost),
 }
 
 pub(crate) struct Outstanding {
@@ -234,6 +236,10 @@ impl Device {
             Command::ModerateKnocks { room } => self.volunteer(room, cx).map(Some),
             Command::Moderate { room, user, action } => self.moderate(room, user, action, cx).map(Some),
             Command::RemoveClient { room, client } => self.remove_client(room, client, cx).map(Some),
+            Command::TakeIdentity { pseudonym, identity } => {
+                self.take_identity(&pseudonym, identity, cx).map(|()| None)
+            }
+            Command::RemoveDevice { client } => self.remove_device(client, cx).map(Some),
             Command::AddOwnClients { room } => self.add_own_clients(room, cx).map(Some),
             Command::DestroyRoom { room } => self.destroy(room, cx).map(Some),
             Command::CreateRoomAs { room, pseudonym } => self.create_room_as(room, &pseudonym, cx).map(Some),
@@ -276,6 +282,8 @@ impl Device {
             Answer::Refused(Problem::UnknownRoom) if matches!(call, Call::DestroyRoom(_)) => {
                 self.answered(flow, &call, &[], cx)
             }
+            // What was to be ended is no more, likewise.
+            Answer::Refused(Problem::ForeignUser) if call == Call::RemoveDevice => self.answered(flow, &call, &[], cx),
             Answer::Refused(Problem::OverQuota) => Err(FailureReason::OverQuota),
             Answer::Refused(problem) => {
                 let problem = problem.code().to_owned();
@@ -306,6 +314,7 @@ impl Device {
             Some(Flow::Visit(flow)) => self.visit_answered(id, flow, body, cx),
             Some(Flow::Leave(flow)) => self.leave_answered(id, flow, body),
             Some(Flow::Links(flow)) => self.links_answered(id, flow, body),
+            Some(Flow::Lost(flow)) => self.lost_answered(id, flow, body, cx),
             Some(Flow::Knocked(_) | Flow::Keep(_)) => Err(FailureReason::Internal),
             None => Ok(()),
         }
@@ -371,7 +380,7 @@ impl Device {
             Some(Flow::Keep(flow)) => self.keep_step(id, flow, cx),
             Some(Flow::Visit(flow)) => self.visit_step(id, flow, cx),
             Some(Flow::Leave(flow)) => self.leave_step(id, flow),
-            Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_) | Flow::Consent(_) | Flow::Links(_))) => {
+            Some(flow @ (Flow::Prepare(_) | Flow::Destroy(_) | Flow::Consent(_) | Flow::Links(_) | Flow::Lost(_))) => {
                 self.flows.insert(id, flow);
                 Ok(())
             }

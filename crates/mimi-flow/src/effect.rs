@@ -16,6 +16,10 @@ pub enum Call {
     UploadKeyPackages,
     /// KeyPackages of many users, in place of those of theirs that nobody has claimed.
     UploadBatch,
+    /// The clients of another device of the account.
+    DeviceClients,
+    /// The end of another device of the account.
+    RemoveDevice,
     /// KeyPackages of the account's own devices.
     ClaimOwn,
     /// A new room.
@@ -54,6 +58,8 @@ impl Call {
             Self::Credentials => "credentials",
             Self::UploadKeyPackages => "keyPackages",
             Self::UploadBatch => "keyPackageBatch",
+            Self::DeviceClients => "deviceClients",
+            Self::RemoveDevice => "removeDevice",
             Self::Consent => "consent",
             Self::ConsentSettings => "consentSettings",
             Self::ClaimOwn => "claimOwn",
@@ -77,6 +83,8 @@ impl Call {
             Self::Credentials => 2,
             Self::UploadKeyPackages => 3,
             Self::UploadBatch => 21,
+            Self::DeviceClients => 50,
+            Self::RemoveDevice => 51,
             Self::Consent => 22,
             Self::ConsentSettings => 23,
             Self::ClaimOwn => 4,
@@ -128,6 +136,8 @@ impl Wire for Request {
             (2, None) => Call::Credentials,
             (3, None) => Call::UploadKeyPackages,
             (21, None) => Call::UploadBatch,
+            (50, None) => Call::DeviceClients,
+            (51, None) => Call::RemoveDevice,
             (22, None) => Call::Consent,
             (23, None) => Call::ConsentSettings,
             (4, None) => Call::ClaimOwn,
@@ -326,6 +336,14 @@ pub enum Event {
     Joined {
         /// The room.
         room: RoomUri,
+    },
+    /// A lost device of the account is one no more: its provider gives it nothing and takes nothing from it.
+    /// [`Event::Done`] follows when it has been removed from every room.
+    DeviceRemoved {
+        /// The flow.
+        flow: FlowId,
+        /// What lets the next device in, as [`mimi_wire::local::EnrolmentCode`] has it. The codes that there were are void.
+        enrolment_code: [u8; 32],
     },
     /// A change of a room has been made.
     Done {

@@ -7,6 +7,7 @@ use crate::{
     connect::Connect,
     device::Flow,
     links::Links,
+    lost::Expulsion,
     moderators::Volunteer,
     prepare::{Prepare, Purpose},
 };
@@ -18,6 +19,8 @@ pub(crate) enum Remains {
     Subjects(Vec<UserUri>),
     /// Users whose credentials and KeyPackages end.
     Renewal(Vec<UserUri>, u16, Purpose),
+    /// A lost device in a room.
+    Expulsion(Expulsion),
     /// Nothing, not even the news.
     Silence,
     /// A temporary room, perhaps with others in it.
@@ -48,6 +51,7 @@ impl Flow {
             Self::Visit(flow) => flow.expects(call),
             Self::Leave(flow) => flow.expects(call),
             Self::Links(_) => Links::expects(call),
+            Self::Lost(flow) => flow.expects(call),
         }
     }
 
@@ -71,6 +75,7 @@ impl Flow {
             | Self::Knocked(_)
             | Self::Volunteer(_)
             | Self::Links(_)
+            | Self::Lost(_)
             | Self::Keep(_)
             | Self::Consent(_) => false,
             Self::Visit(flow) => flow.is_blocked(),
@@ -86,7 +91,7 @@ impl Flow {
     /// The room that the flow works in.
     pub(crate) fn room(&self) -> Option<&RoomUri> {
         match self {
-            Self::Prepare(_) | Self::Keep(_) | Self::Consent(_) => None,
+            Self::Prepare(_) | Self::Keep(_) | Self::Consent(_) | Self::Lost(_) => None,
             Self::Connect(flow) => Some(flow.room()),
             Self::Respond(flow) => flow.room(),
             Self::Say(flow) => Some(flow.room()),
@@ -109,6 +114,7 @@ impl Flow {
             | Self::Knocked(_)
             | Self::Volunteer(_)
             | Self::Links(_)
+            | Self::Lost(_)
             | Self::Keep(_)
             | Self::Consent(_) => false,
             Self::Visit(flow) => flow.unblock(room),
@@ -130,6 +136,7 @@ impl Flow {
             Self::Prepare(flow) => Remains::Subjects(flow.subjects().to_vec()),
             Self::Connect(flow) => Remains::Connect(flow.clone()),
             Self::Respond(flow) => flow.room().map_or(Remains::Nothing, |room| Remains::Room(room.clone())),
+            Self::Change(flow) if flow.expels().is_some() => flow.expels().map_or(Remains::Nothing, Remains::Expulsion),
             Self::Change(flow) if flow.is_founding() => Remains::Room(flow.room().clone()),
             Self::Change(flow) if flow.expects(&Call::Update(flow.room().clone())) => {
                 Remains::Commit(flow.room().clone())
@@ -145,6 +152,7 @@ impl Flow {
             | Self::Visit(_)
             | Self::Leave(_)
             | Self::Links(_)
+            | Self::Lost(_)
             | Self::Keep(_)
             | Self::Consent(_) => Remains::Nothing,
         }
@@ -170,6 +178,7 @@ impl Device {
         match remains {
             Remains::Nothing => {}
             Remains::Silence => return,
+            Remains::Expulsion(expulsion) => return self.expel_again(expulsion, cx),
             Remains::Renewal(users, key_packages, purpose) => {
                 self.renew_again(&users, key_packages, purpose, cx);
                 return;

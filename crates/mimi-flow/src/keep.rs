@@ -9,6 +9,7 @@ use crate::{
     Context, Device, FailureReason, FlowId, PseudonymState,
     change::{Change, Then},
     device::Flow,
+    lost::Expulsion,
     prepare::{Prepare, Purpose},
 };
 
@@ -29,6 +30,8 @@ enum What {
     Acquire,
     /// The account's other devices are brought into a room.
     Siblings { room: RoomUri },
+    /// A lost device is removed from a room.
+    Expel { expulsion: Expulsion },
 }
 
 fn batch_key(batch: u64) -> String {
@@ -90,9 +93,9 @@ impl Device {
     /// Another device of the account can be brought into the rooms in which this pseudonym is the name. For each of them at a
     /// time of its own: a device that comes into several rooms at one moment would tell their hubs that they belong together.
     pub(crate) fn sibling_ready(&mut self, user: &UserUri, cx: &mut Context<'_>) {
-        let rooms = self.rooms.iter().filter(|(_, room)| room.identity().user() == user && user.is_pseudonym());
+        let multi = |room: &RoomUri| self.rooms.get(room).is_some_and(|room| room.state().base().multi_device);
         let rooms: Vec<_> =
-            rooms.filter(|(_, room)| room.state().base().multi_device).map(|(uri, _)| uri.clone()).collect();
+            self.rooms.of_user(user).into_iter().filter(|room| user.is_pseudonym() && multi(room)).collect();
         for room in rooms {
             let what = What::Siblings { room };
             if !self.is_kept(&what) {
@@ -100,6 +103,10 @@ impl Device {
                 self.later(at, what);
             }
         }
+    }
+
+    pub(crate) fn expel_at(&mut self, at: Timestamp, expulsion: Expulsion) {
+        self.later(at, What::Expel { expulsion });
     }
 
     fn is_kept(&self, what: &What) -> bool {
@@ -134,6 +141,7 @@ impl Device {
                 let id = FlowId(self.number());
                 return self.upload(id, Prepare::refill(user, count, purpose), cx);
             }
+            What::Expel { expulsion } => self.expel(expulsion, cx),
             What::Siblings { room } => {
                 if self.rooms.get(&room).is_some_and(|room| !room.is_leaving()) {
                     self.begin(Flow::Change(Box::new(Change::own_clients(room, Then::Nothing))), cx);

@@ -16,6 +16,7 @@ mod keep;
 mod knocks;
 mod leave;
 mod links;
+mod lost;
 mod moderate;
 mod moderators;
 mod notice;
@@ -29,6 +30,7 @@ mod saved;
 mod say;
 mod steps;
 mod visit;
+mod vouched;
 mod wallet;
 
 pub use command::{Command, CommandError};

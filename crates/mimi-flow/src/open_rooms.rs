@@ -4,13 +4,14 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use mimi_mls::Room;
 use mimi_pseudonym::{RoomUri, UserUri};
+use mimi_room::RoomPurpose;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -22,6 +23,8 @@ use crate::{
 struct Slot {
     /// Who the device is in it.
     user: UserUri,
+    /// Who else is, as it is written down.
+    met: Mutex<Vec<UserUri>>,
     /// `None` if it could not be read.
     room: OnceLock<Option<Box<Room>>>,
     changed: bool,
@@ -34,7 +37,27 @@ pub(crate) struct Rooms {
     records: Records,
     damaged: AtomicBool,
     /// Which there are, as it is written down; empty if that has changed.
-    index: OnceLock<Vec<u8>>,
+    index: Mutex<Option<Vec<u8>>>,
+}
+
+/// A room of at most so many participants is written down with their names. In a larger one those stay that were there before.
+const MET_MAX: usize = 16;
+
+/// Whom the device meets in an ordinary room. Connection rooms are for meeting nobody.
+fn met(room: &Room, before: &[UserUri]) -> Vec<UserUri> {
+    let (state, own) = (room.state(), room.identity().user());
+    let participants = state.participants();
+    if state.purpose() != RoomPurpose::Ordinary {
+        return Vec::new();
+    }
+    if participants.len() <= MET_MAX {
+        return participants.iter().map(|(user, _)| user.clone()).filter(|user| user != own).collect();
+    }
+    before.iter().filter(|user| participants.role_of(user).is_some()).cloned().collect()
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn key(uri: &RoomUri) -> String {
@@ -47,9 +70,9 @@ pub(crate) fn is_room(record: &[u8]) -> bool {
 }
 
 impl Rooms {
-    /// Rooms that stand in records, with who the device is in each.
-    pub(crate) fn of(known: impl IntoIterator<Item = (RoomUri, UserUri)>, records: Records) -> Self {
-        let slot = |(uri, user)| (uri, Slot { user, room: OnceLock::new(), changed: false });
+    /// Rooms that stand in records, with who the device is in each, and who else is.
+    pub(crate) fn of(known: impl IntoIterator<Item = (RoomUri, UserUri, Vec<UserUri>)>, records: Records) -> Self {
+        let slot = |(uri, user, met)| (uri, Slot { user, met: Mutex::new(met), room: OnceLock::new(), changed: false });
         Self { slots: known.into_iter().map(slot).collect(), records, ..Self::default() }
     }
 
@@ -87,17 +110,21 @@ impl Rooms {
     }
 
     pub(crate) fn insert(&mut self, uri: RoomUri, room: Room) {
-        let user = room.identity().user().clone();
-        self.index.take();
-        self.slots.insert(uri, Slot { user, room: OnceLock::from(Some(Box::new(room))), changed: true });
+        let (user, met) = (room.identity().user().clone(), Mutex::new(met(&room, &[])));
+        self.forget_index();
+        self.slots.insert(uri, Slot { user, met, room: OnceLock::from(Some(Box::new(room))), changed: true });
     }
 
     pub(crate) fn remove(&mut self, uri: &RoomUri) -> Option<Room> {
         self.get(uri)?;
         let slot = self.slots.remove(uri)?;
-        self.index.take();
+        self.forget_index();
         self.records.remove(&key(uri));
         slot.room.into_inner()?.map(|room| *room)
+    }
+
+    fn forget_index(&mut self) {
+        *self.index.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(crate) fn contains_key(&self, uri: &RoomUri) -> bool {
@@ -113,21 +140,42 @@ impl Rooms {
         self.slots.values().any(|slot| slot.user == *user)
     }
 
+    /// Whether somebody is in one of the ordinary rooms. Reads none.
+    pub(crate) fn meets(&self, user: &UserUri) -> bool {
+        self.slots.values().any(|slot| match slot.room.get() {
+            Some(Some(room)) => {
+                room.state().purpose() == RoomPurpose::Ordinary && room.state().participants().role_of(user).is_some()
+            }
+            _ => lock(&slot.met).contains(user),
+        })
+    }
+
+    /// Those in which the device has this name. Reads none.
+    pub(crate) fn of_user(&self, user: &UserUri) -> Vec<RoomUri> {
+        self.slots.iter().filter(|(_, slot)| slot.user == *user).map(|(uri, _)| uri.clone()).collect()
+    }
+
     /// All of them. Reads those that have not been read.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&RoomUri, &Room)> {
         self.slots.iter().filter_map(|(uri, slot)| Some((uri, self.open(uri, slot)?)))
     }
 
-    /// All of them. Reads those that have not been read.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &Room> {
-        self.iter().map(|(_, room)| room)
-    }
-
-    /// Which there are, and who the device is in each, as JSON of what [`Rooms::of`] takes.
+    /// Which there are, who the device is in each, and who else is, as JSON of what [`Rooms::of`] takes.
     pub(crate) fn index(&self) -> Vec<u8> {
-        let known = || self.slots.iter().map(|(uri, slot)| (uri, &slot.user)).collect::<Vec<_>>();
+        let mut index = lock(&self.index);
+        for slot in self.slots.values().filter(|slot| slot.changed) {
+            let Some(Some(room)) = slot.room.get() else { continue };
+            let mut before = lock(&slot.met);
+            let now = met(room, &before);
+            if *before != now {
+                *before = now;
+                *index = None;
+            }
+        }
+        let known =
+            || -> Vec<_> { self.slots.iter().map(|(uri, slot)| (uri, &slot.user, lock(&slot.met).clone())).collect() };
         // Names alone: writing them as JSON cannot fail.
-        self.index.get_or_init(|| serde_json::to_vec(&known()).unwrap_or_default()).clone()
+        index.get_or_insert_with(|| serde_json::to_vec(&known()).unwrap_or_default()).clone()
     }
 
     /// What is not in the vault as it is now: the room, or that it is gone.

@@ -25,6 +25,9 @@ pub struct Delays {
     /// The most time before another device of the account, one that was added later, is brought into a room that this one is
     /// in. It is chosen at random for each room: whoever sees two rooms does not see one device come into both at once.
     pub sibling_spread: Duration,
+    /// The most time before a lost device is removed from a room, chosen at random for each: its provider has ended it at once, and
+    /// whoever sees two rooms does not see one device go from both at the same moment.
+    pub removal_spread: Duration,
     /// How long a request for consent of this device waits for an answer. It ends unanswered: the other side is told nothing.
     pub consent_wait: Duration,
     /// How long after the end of the KeyPackages that were given with a request to connect an answer may still come, by a
@@ -70,6 +73,7 @@ impl Default for Delays {
             key_package_lifetime: day * 84,
             refill_spread: day / 4,
             sibling_spread: day / 4,
+            removal_spread: day / 24,
             consent_wait: day * 30,
             late_answer: day * 90,
             stock: Stock::default(),
@@ -93,6 +97,10 @@ impl Delays {
 
     pub(crate) fn sibling(&self, entropy: &mut dyn Entropy) -> Duration {
         within(self.sibling_spread, entropy)
+    }
+
+    pub(crate) fn removal(&self, entropy: &mut dyn Entropy) -> Duration {
+        within(self.removal_spread, entropy)
     }
 
     pub(crate) fn commit(&self, entropy: &mut dyn Entropy) -> Duration {

@@ -305,6 +305,15 @@ impl Device {
         let Some(mut held) = self.wallet.held(subject) else { return Some(()) };
         let chain = CertificateChain::try_from(issued.leaf).ok()?;
         held.identity = held.identity.renewed(chain, cx.trust, cx.now)?;
+        // A provider that does not know who is behind a pseudonym issues no identity for it. What somebody else has issued stays.
+        if issued.disclosure.is_none() && *subject == self.profile.user {
+            let format = held.disclosure.as_ref().map(IssuedDisclosure::format);
+            if !format.is_none_or(|format| is_good(&held, format, cx)) {
+                held.disclosure = None;
+            }
+            self.wallet.change(subject, |known| *known = held);
+            return Some(());
+        }
         let before = std::mem::replace(&mut held.disclosure, issued.disclosure);
         let format = before.as_ref().map(IssuedDisclosure::format);
         let good = format == held.disclosure.as_ref().map(IssuedDisclosure::format)

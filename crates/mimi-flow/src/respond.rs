@@ -4,7 +4,7 @@ use mimi_credential::TrustStore;
 use mimi_disclosure::{Bundle, DisclosurePolicy, UnverifiedPresentation};
 use mimi_mls::{Room, Wanted};
 use mimi_pseudonym::{Content, MessageContext, RoomUri, Timestamp, UserUri, Wire};
-use mimi_room::{RoomPurpose, RoomState};
+use mimi_room::RoomState;
 use mimi_wire::{KeyMaterialResponse, KeyPackage, local::Accepted};
 use serde::{Deserialize, Serialize};
 
@@ -126,7 +126,7 @@ impl Device {
             || reply_to.domain() != context.sender().domain()
             || self.wallet.holds(&reply_to)
             || self.asked_in.contains(context.room())
-            || self.is_connected_with(&reply_to)
+            || self.rooms.meets(&reply_to)
         {
             return None;
         }
@@ -151,15 +151,6 @@ impl Device {
         let id = self.begin(Flow::Respond(Box::new(flow)), cx);
         self.tell(Event::ConnectionRequested { request: id, from, note });
         Some(())
-    }
-
-    /// Whether an ordinary room has this pseudonym in it.
-    fn is_connected_with(&self, pseudonym: &UserUri) -> bool {
-        let with = |room: &Room| {
-            let state = room.state();
-            state.purpose() == RoomPurpose::Ordinary && state.participants().role_of(pseudonym).is_some()
-        };
-        self.rooms.values().any(with)
     }
 
     /// Strangers cannot fill the device: where too many requests wait, the oldest one goes.

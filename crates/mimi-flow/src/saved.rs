@@ -229,7 +229,8 @@ impl Device {
         let core: Core = serde_json::from_slice(&core).map_err(|_| damaged(CORE))?;
         let hub = ExternalSender::decode(&core.hub).map_err(|_| damaged(CORE))?;
         let known = by_key.remove(ROOMS).ok_or_else(|| damaged(ROOMS))?;
-        let known: Vec<(RoomUri, UserUri)> = serde_json::from_slice(&known).map_err(|_| damaged(ROOMS))?;
+        let known: Vec<(RoomUri, UserUri, Vec<UserUri>)> =
+            serde_json::from_slice(&known).map_err(|_| damaged(ROOMS))?;
         let mut requests = BTreeMap::new();
         for (key, value) in &by_key {
             let read = || -> Option<()> {

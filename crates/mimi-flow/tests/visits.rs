@@ -6,15 +6,19 @@ mod common;
 
 use std::time::Duration;
 
-use common::{A1, A2, B1, B2, DAY, SUITES, Trouble, World, text};
+use common::{A1, A2, B1, B2, DAY, SUITES, Trouble, World, provider::issuer, text};
+use mimi_credential::{Issuer, Validity};
 use mimi_flow::{Action, Answer, Command, CommandError, Event, FailureReason, FlowId, NewRoom, SeenRoom};
 use mimi_link::RoomLink;
 use mimi_pseudonym::{
-    CipherSuite, ClaimName, DisclosurePolicy, Entropy, IdentityPolicy, PseudonymUse, RoomUri, SeededEntropy, UserUri,
-    Wire,
+    CipherSuite, ClaimName, Claims, DisclosurePolicy, Entropy, IdentityPolicy, PseudonymUse, PublicKey, RoomUri,
+    SeededEntropy, SignatureScheme, SigningKey, UserUri, Wire,
 };
 use mimi_room::{JoinLinkPolicy, Role, RoomPurpose, RoomState};
-use mimi_wire::{FanoutEvent, FanoutMessage, GroupInfoRatchetTreeTbe, RatchetTreeOption, local::InboxBody};
+use mimi_wire::{
+    FanoutEvent, FanoutMessage, GroupInfoRatchetTreeTbe, RatchetTreeOption,
+    local::{InboxBody, IssuedDisclosure},
+};
 
 const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
 const ALL_CLAIMS: [ClaimName; 4] = [ClaimName::UserUri, ClaimName::Handle, ClaimName::DisplayName, ClaimName::Email];
@@ -726,4 +730,106 @@ fn whoever_had_followed_what_the_hub_took_back_comes_in_again() {
     assert!(matches!(world.told[A1].last(), Some(Event::Message { .. })));
     assert_eq!(world.refusals, []);
     assert_eq!(world.devices_in(&room).len(), 4);
+}
+
+#[test]
+fn whoever_has_refused_what_the_others_went_along_with_comes_back_on_command() {
+    for trouble in [Trouble::default(), Trouble { crashes: true, ..Trouble::default() }] {
+        let (mut world, room) = with_bob(SUITE);
+        let come_back = || Command::ComeBack { room: room.clone() };
+        assert_eq!(world.command(A2, come_back()), Err(CommandError::NotAllowed), "nothing was refused");
+        world.forget();
+        // What the others get is good, and what comes to this device is not.
+        world.hold_inbox = vec![A2];
+        world.commit_rogue(B1, &room);
+        world.run();
+        for event in &mut world.inboxes[A2] {
+            let InboxBody::Fanout { message, .. } = &mut event.body else { continue };
+            let FanoutEvent::Commit { commit, .. } = &mut message.event else { continue };
+            let mut octets = commit.clone().into_message().as_bytes().to_vec();
+            *octets.last_mut().unwrap() ^= 1;
+            *commit = mimi_wire::MlsMessage::decode(&octets).unwrap().try_into().unwrap();
+        }
+        world.hold_inbox.clear();
+        world.run();
+        assert_eq!(world.told[A2], [Event::ChangeRefused { room: room.clone() }]);
+        world.command(A1, Command::Send { room: room.clone(), content: text("without you") }).unwrap();
+        world.run();
+        let heard = |world: &World, device: usize, said: &[u8]| {
+            let said = |event: &&Event| matches!(event, Event::Message { body, .. } if body == said);
+            world.told[device].iter().filter(said).count()
+        };
+        assert_eq!((heard(&world, B2, b"without you"), heard(&world, A2, b"without you")), (1, 0));
+        world.forget();
+        world.trouble = trouble;
+        world.command(A2, come_back()).unwrap();
+        world.run();
+        assert!(world.calls[A2].starts_with(&["groupInfo"]) && world.calls[A2].contains(&"update"));
+        // Device and hub agree again who is in the room.
+        world.outline();
+        world.command(A1, Command::Send { room: room.clone(), content: text("there you are") }).unwrap();
+        world.command(A2, Command::Send { room: room.clone(), content: text("back again") }).unwrap();
+        world.run();
+        assert_eq!((heard(&world, A2, b"there you are"), heard(&world, B2, b"back again")), (1, 1));
+        assert_eq!((world.refusals.len(), world.devices_in(&room).len()), (0, 4));
+        assert_eq!(world.command(A2, come_back()), Err(CommandError::NotAllowed), "once is enough");
+    }
+}
+
+#[test]
+fn who_is_behind_a_pseudonym_of_its_own_is_said_by_whoever_knows_it() {
+    let mut world = World::ready(SUITE);
+    let room = shared(&mut world);
+    let link = link(&mut world, &room, None);
+    // Its provider knows nothing but the pseudonym. Another authority, below the same anchor, knows more; a third one has an anchor
+    // of its own for the same domain.
+    let domain: mimi_pseudonym::Domain = "b.example".parse().unwrap();
+    let pseudonym = UserUri::pseudonym(&domain, [5; 16]);
+    let lone = world.add_device(pseudonym.as_str());
+    let validity = Validity { not_before: world.now.before(DAY), not_after: world.now.after(DAY * 70) };
+    let key = SigningKey::generate(SignatureScheme::EcdsaP256Sha256, &mut world.entropy).unwrap();
+    let trusted = world.providers[&domain].issuer.delegate(std::sync::Arc::new(key), [0x43; 16], validity).unwrap();
+    let stranger = issuer("b.example", &mut world.entropy, world.now);
+    world.trust = world.trust.clone().with_anchor(stranger.certificate(), [domain.clone()]).unwrap();
+    world.command(lone, Command::Prepare { pseudonyms: 1 }).unwrap();
+    world.run();
+    assert_eq!(world.devices[lone].fresh_pseudonyms(), 1);
+    let key = world.devices[lone].key_of(&pseudonym).unwrap();
+    let mut claims = Claims::default();
+    claims.insert(ClaimName::UserUri, "mimi://b.example/u/dora");
+    claims.insert(ClaimName::DisplayName, "Dora");
+    let identity = |issuer: &Issuer, key: &PublicKey| {
+        let chain = issuer.issue_identity(&claims, key, [0x41; 16], validity).unwrap();
+        IssuedDisclosure::X509(chain.certificates().to_vec())
+    };
+    let take = |pseudonym: &UserUri, identity| Command::TakeIdentity { pseudonym: pseudonym.clone(), identity };
+    let other = world.devices[A1].key_of(&world.devices[A1].clients(&room)[0].0).unwrap();
+    let good = identity(&trusted, &key);
+    for (bad, expected) in [
+        (take(&pseudonym, identity(&stranger, &key)), CommandError::Disclosure),
+        (take(&pseudonym, identity(&trusted, &other)), CommandError::Disclosure),
+        (take(&pseudonym, IssuedDisclosure::SdJwt(b"a token".to_vec())), CommandError::Disclosure),
+        (take(&UserUri::pseudonym(&domain, [6; 16]), good.clone()), CommandError::NoSuchUser),
+        (take(&"mimi://b.example/u/bob".parse().unwrap(), good.clone()), CommandError::NoSuchUser),
+    ] {
+        assert_eq!(world.command(lone, bad), Err(expected));
+    }
+    world.command(lone, take(&pseudonym, good)).unwrap();
+    // It outlives a renewal of its provider's credential, which says nothing of it.
+    world.advance(DAY * 64);
+    assert!(world.calls[lone].iter().filter(|call| **call == "credentials").count() >= 2, "{:?}", world.calls[lone]);
+    let visit = look(&mut world, lone, &link);
+    world.command(lone, Command::JoinSeen { visit }).unwrap();
+    world.run();
+    let claims = vec![ClaimName::UserUri, ClaimName::DisplayName];
+    world.command(lone, Command::Disclose { room: room.clone(), claims }).unwrap();
+    world.run();
+    for device in [A1, A2] {
+        let said = world.told[device].iter().find_map(|event| match event {
+            Event::Disclosed { pseudonym: of, who, .. } if *of == pseudonym => Some(who.clone()),
+            _ => None,
+        });
+        assert_eq!(said.unwrap().claims.value(ClaimName::DisplayName), Some("Dora"));
+    }
+    assert_eq!(world.refusals, []);
 }

@@ -5,13 +5,19 @@
 
 mod common;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use common::{A1, A2, ALL, B1, B2, DAY, World};
 use mimi_flow::{
-    Command, CommandError, Delays, Device, Entry, Event, FailureReason, PseudonymState, RestoreError, Stock, Vault,
+    Command, CommandError, Delays, Device, Entry, Event, FailureReason, NewRoom, PseudonymState, RestoreError, Stock,
+    Vault,
 };
-use mimi_pseudonym::{CipherSuite, UserUri};
+use mimi_pseudonym::{CipherSuite, DisclosurePolicy, IdentityPolicy, PseudonymUse, UserUri};
+use mimi_room::JoinLinkPolicy;
 use mimi_wire::{
     Problem,
     local::{InboxBody, InboxEvent},
@@ -247,11 +253,12 @@ fn a_credential_that_ends_in_the_middle_of_a_flow_ends_it_with_a_reason() {
     }
 }
 
-/// Records as they are on a disk.
-struct Disk(BTreeMap<String, Vec<u8>>);
+/// Records as they are on a disk, and which of them were read.
+struct Disk(BTreeMap<String, Vec<u8>>, Arc<Mutex<Vec<String>>>);
 
 impl Vault for Disk {
     fn read(&self, key: &str) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+        self.1.lock().unwrap().push(key.to_owned());
         self.0.get(key).cloned().map(zeroize::Zeroizing::new)
     }
 }
@@ -269,7 +276,7 @@ fn a_room_is_read_when_it_is_needed_and_one_that_cannot_be_stops_the_device() {
     let saved = world.devices[A1].save();
     let (live, records): (Vec<_>, Vec<_>) = saved.into_iter().partition(is_live);
     let mut records: BTreeMap<_, _> = records.into_iter().map(|entry| (entry.key, entry.value)).collect();
-    let whole = Device::open(live.clone(), Arc::new(Disk(records.clone()))).unwrap();
+    let whole = Device::open(live.clone(), Arc::new(Disk(records.clone(), Arc::default()))).unwrap();
     assert_eq!(whole.changes().records.len(), 0, "nothing has changed");
     assert_eq!(whole.clients(&room), world.devices[A1].clients(&room));
     assert_eq!((whole.is_sound(), whole.changes().records.len()), (Ok(()), 0), "nor by looking");
@@ -298,9 +305,63 @@ fn a_room_is_read_when_it_is_needed_and_one_that_cannot_be_stops_the_device() {
     let without = all(&records).into_iter().filter(|entry| entry.key != "rooms");
     assert_eq!(Device::restore(without).err(), Some(RestoreError::Damaged("rooms")));
     records.insert(key, vec![1, 2, 3]);
-    let damaged = Device::open(live.clone(), Arc::new(Disk(records.clone()))).unwrap();
+    let damaged = Device::open(live.clone(), Arc::new(Disk(records.clone(), Arc::default()))).unwrap();
     assert_eq!(damaged.is_sound(), Ok(()), "nobody has looked");
     assert!(damaged.clients(&room).is_empty());
     assert_eq!(damaged.is_sound(), Err(RestoreError::Damaged("room")));
     assert_eq!(Device::restore(all(&records)).err(), Some(RestoreError::Damaged("room")));
+}
+
+#[test]
+fn neither_opening_nor_a_stranger_has_a_room_read_that_it_does_not_concern() {
+    let mut world = World::ready(SUITE);
+    world.command(A1, World::connect()).unwrap();
+    world.run();
+    world.accept(B1);
+    world.run();
+    world.advance(DAY * 8);
+    // Both of Bob's devices have written down whom he has met, and nobody of connection rooms.
+    let met = |world: &World, device: usize| -> Vec<(String, Vec<String>)> {
+        let saved = world.devices[device].save().into_iter().find(|entry| entry.key == "rooms").unwrap();
+        let rooms: Vec<(String, String, Vec<String>)> = serde_json::from_slice(&saved.value).unwrap();
+        rooms.into_iter().map(|(room, _, met)| (room, met)).collect()
+    };
+    let room = world.room_of(B1);
+    let other = world.devices[B1].clients(&room).into_iter().map(|(user, _)| user);
+    let other = other.into_iter().find(|user| user.domain().as_str() == "a.example").unwrap();
+    for device in [B1, B2] {
+        assert_eq!(met(&world, device), [(room.to_string(), vec![other.to_string()])]);
+    }
+
+    // Many rooms, on a disk.
+    world.command(B1, Command::Prepare { pseudonyms: 8 }).unwrap();
+    world.command(B1, Command::Publish { key_packages: 2 }).unwrap();
+    world.command(B2, Command::Publish { key_packages: 2 }).unwrap();
+    world.command(A1, Command::Prepare { pseudonyms: 2 }).unwrap();
+    world.run();
+    for number in 0..5 {
+        let room = NewRoom {
+            name: format!("Room {number}"),
+            description: String::new(),
+            identity: IdentityPolicy { pseudonyms: PseudonymUse::Required, disclosure: DisclosurePolicy::open() },
+            links: JoinLinkPolicy::default(),
+            discoverable: false,
+        };
+        world.command(B1, Command::CreateRoom { room }).unwrap();
+        world.run();
+    }
+    let (live, records): (Vec<_>, Vec<_>) = world.devices[B1].save().into_iter().partition(is_live);
+    let records: BTreeMap<_, _> = records.into_iter().map(|entry| (entry.key, entry.value)).collect();
+    let stored = records.keys().filter(|key| key.starts_with("room/")).count();
+    assert_eq!(stored, 6);
+    let reads = Arc::new(Mutex::new(Vec::new()));
+    world.devices[B1] = Device::open(live, Arc::new(Disk(records, Arc::clone(&reads)))).unwrap();
+    assert_eq!(reads.lock().unwrap().as_slice(), [""; 0], "nothing is read on opening");
+    while world.devices[B1].poll().is_some() {}
+    world.forget();
+    world.command(A1, World::connect()).unwrap();
+    world.run();
+    assert!(world.told[B1].iter().any(|event| matches!(event, Event::ConnectionRequested { .. })));
+    let rooms = |key: &&String| key.starts_with("room/");
+    assert_eq!(reads.lock().unwrap().iter().filter(rooms).count(), 0, "{stored} rooms are none of its business");
 }

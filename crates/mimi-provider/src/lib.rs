@@ -8,6 +8,7 @@ mod config;
 mod consent;
 mod couriers;
 mod credentials;
+mod devices;
 mod events;
 mod fail;
 mod forget;

@@ -695,7 +695,7 @@ async fn what_nobody_complained_about_counts_and_what_somebody_did_does_not() {
         pseudonyms.push(world.detach(&account.device_token, None).await.unwrap().registered.user);
     }
     assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::OverQuota));
-    assert_eq!(operator_of(&world).waiting_for_more().unwrap(), [alice.user.clone()]);
+    assert_eq!(operator_of(&world).waiting_for_more().unwrap(), std::slice::from_ref(&alice.user));
     ask_for(&world, &key, &pseudonyms[4], Wanted::Suspend).await;
     decided(&mut world).await;
     world.wait_for(|rows| rows.iter().any(|row| row.starts_with("tie_reputations:"))).await;
@@ -719,7 +719,7 @@ async fn what_nobody_complained_about_counts_and_what_somebody_did_does_not() {
     assert!(world.detach(&alice.device_token, None).await.is_ok(), "one more");
     assert_eq!(world.detach(&alice.device_token, None).await, Err(Problem::OverQuota));
     assert_eq!(world.detach(&bob.device_token, None).await, Err(Problem::OverQuota));
-    assert_eq!(operator.waiting_for_more().unwrap(), [bob.user.clone()], "who has more does not wait");
+    assert_eq!(operator.waiting_for_more().unwrap(), std::slice::from_ref(&bob.user), "who has more does not wait");
     // Counted once, however often the provider starts; and what is stored names nobody's account beside a pseudonym.
     world.restart().await;
     assert!(!reached("bob", "2"));

@@ -505,3 +505,27 @@ async fn handles_are_found_and_registration_is_checked() {
     }
     assert_eq!(world.dump(), before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_connection_is_held_against_nobody() {
+    let world = World::start("ended-connection").await;
+    let mut alice = alice_and_bob(&world).await;
+    let place = alice.room.state().participants().index_of(&bob()).unwrap();
+    let off = ParticipantListUpdate { removed: vec![place], ..ParticipantListUpdate::default() };
+    let updates = vec![ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, off.encode())];
+    let clients = alice.room.clients().into_iter();
+    let remove: Vec<_> = clients.filter(|(user, _)| *user == bob()).map(|(_, client)| client).collect();
+    assert_eq!(remove.len(), 1);
+    let bundle = alice.room.commit(Wanted { updates, remove, ..Wanted::default() }).unwrap();
+    let update = UpdateRequest::Commit {
+        commit: bundle.commit.try_into().unwrap(),
+        welcome: bundle.welcome,
+        group_info: GroupInfoOption::Full(bundle.group_info),
+        ratchet_tree: RatchetTreeOption::DistributionService,
+    };
+    let path = with_room(local::UPDATE_PATH, alice.room.uri());
+    let answer: UpdateRoomResponse = world.post(alice.shown(), &path, &update).await.unwrap();
+    assert!(matches!(answer.outcome, UpdateOutcome::Accepted { .. }), "{}", answer.description);
+    // In a room like any other this would be a kick.
+    assert!(!world.dump().iter().any(|row| row.starts_with("abuse_facts:")));
+}

@@ -3,9 +3,11 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, ensure};
-use mimi_flow::{Command, Event};
+use anyhow::{Context, Result, bail, ensure};
+use mimi_client::{Client, ClientError, TransportError};
+use mimi_flow::{Command, Delays, Event};
 use mimi_pseudonym::{Content, RoomUri};
+use mimi_wire::{Problem, local::EnrolmentCode};
 use tokio::time::Instant;
 
 use super::{
@@ -14,7 +16,7 @@ use super::{
 };
 use crate::{
     fixture::Keep,
-    people::{A1, B1, MovedClock, People},
+    people::{A1, B1, MovedClock, People, surroundings},
 };
 
 /// What came of it.
@@ -103,6 +105,56 @@ async fn story(world: &World, variant: Variant, report: &mut DevicesReport) -> R
     report
         .steps
         .push("a room that Alice makes later, from a pseudonym that she had before, has all three in it".into());
+    lost(world, &mut people, third, [(&first, 4), (&second, 2), (&later, 2)], report).await
+}
+
+/// The third device is lost: one command, and it is a device no more, in no room, and of no use to whoever has it.
+async fn lost(
+    world: &World,
+    people: &mut People,
+    third: usize,
+    rooms: [(&RoomUri, usize); 3],
+    report: &mut DevicesReport,
+) -> Result<()> {
+    let mut stolen = people.devices.swap_remove(third);
+    let one = people.devices.get(A1).context("Alice's first device")?;
+    let client = stolen.client.device().profile().client.clone();
+    let listed = one.client.devices().await?;
+    ensure!(listed.len() == 3, "Alice has {} devices", listed.len());
+    ensure!(listed.iter().any(|(of, name)| *of == client && name == "later"), "the lost one is among them");
+    people.told.clear();
+    people.command(A1, Command::RemoveDevice { client: client.clone() })?;
+    // The process ends before anything has come of it.
+    people.reopen_one(world.fixture(), A1)?;
+    let done = |told: &[(&'static str, Event)]| told.iter().any(|(_, event)| matches!(event, Event::Done { .. }));
+    people.until(PATIENCE, done).await?;
+    people.settle().await?;
+    for (room, clients) in rooms {
+        rooms::agree(people, room, clients)?;
+    }
+    report.steps.push("the third device is lost: by one command of another one it is in none of these rooms".into());
+
+    match stolen.client.next_event(Duration::from_millis(300)).await {
+        Err(ClientError::Transport(TransportError::Refused(Problem::Unauthorized))) => {}
+        other => bail!("the lost device still gets something: {other:?}"),
+    }
+    let one = people.devices.get(A1).context("Alice's first device")?;
+    ensure!(one.client.devices().await?.iter().all(|(of, _)| *of != client), "it is listed still");
+    let code = people.told.iter().find_map(|(_, event)| match event {
+        Event::DeviceRemoved { enrolment_code, .. } => Some(EnrolmentCode::from_bytes(*enrolment_code)),
+        _ => None,
+    });
+    // The code that stood on it lets nobody in; the new one does.
+    let old = people.next_code("a.example", code.context("a new code")?).context("an old code")?;
+    let path = world.fixture().root().join("thief.sqlite");
+    let around = surroundings(world.fixture(), "a.example", &people.clock)?;
+    let suite = stolen.client.device().profile().suite;
+    match Client::add_device(&path, old, "thief", suite, Delays::default(), around).await {
+        Err(ClientError::Transport(TransportError::Refused(Problem::Unauthorized))) => {}
+        other => bail!("the old code lets somebody in: {other:?}"),
+    }
+    people.add_device(world.fixture(), "a.example", "ClientA4").await?;
+    report.steps.push("neither its token nor the code on it is of any use; a new code lets the next device in".into());
     Ok(())
 }
 

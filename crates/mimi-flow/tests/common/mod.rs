@@ -76,6 +76,8 @@ pub struct World {
     pub hold_answer: Option<(usize, &'static str)>,
     /// Inboxes that nobody looks into.
     pub hold_inbox: Vec<usize>,
+    /// What lets the next devices in, where a lost one was removed.
+    pub codes: Vec<mimi_wire::local::EnrolmentCode>,
     /// Answers in place of the provider's own.
     pub instead: Option<(usize, &'static str, Answer)>,
     /// Of devices that are added.
@@ -136,6 +138,7 @@ impl World {
             hold_request: None,
             hold_answer: None,
             hold_inbox: Vec::new(),
+            codes: Vec::new(),
             instead: None,
             delays,
             serving: 0,

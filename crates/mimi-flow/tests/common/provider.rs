@@ -23,9 +23,10 @@ use mimi_wire::{
     UpdateRequest, UpdateRoomResponse,
     local::{
         Accepted, AcquireRequest, AcquireResponse, ClaimOwnRequest, ConsentSettings, CreateRoomRequest,
-        CredentialItemTbs, CredentialsRequest, CredentialsResponse, HubFrankingAgent, HubKeyMaterialRequest, HubSender,
-        InboxBody, IssuedCredential, IssuedDisclosure, IssuedPseudonym, LocalIdentifierQuery, ProviderInfo,
-        UploadBatch, UploadKeyPackages, UploadResponse,
+        CredentialItemTbs, CredentialsRequest, CredentialsResponse, DeviceClient, DeviceClientsRequest,
+        DeviceClientsResponse, HubFrankingAgent, HubKeyMaterialRequest, HubSender, InboxBody, IssuedCredential,
+        IssuedDisclosure, IssuedPseudonym, LocalIdentifierQuery, ProviderInfo, RemoveDeviceRequest, UploadBatch,
+        UploadKeyPackages, UploadResponse,
     },
 };
 
@@ -269,6 +270,8 @@ impl World {
                 }
                 Ok(Vec::new())
             }
+            Call::DeviceClients => self.device_clients(device, &own, body),
+            Call::RemoveDevice => self.remove_device(device, &own, body),
             Call::ClaimOwn => self.claim_own(device, &own, body),
             Call::CreateRoom => self.create_room(device, &own, body),
             Call::DestroyRoom(room) => self.destroy_room(device, &own, room),
@@ -438,6 +441,37 @@ impl World {
             });
         }
         Ok(UploadResponse { accepted }.encode())
+    }
+
+    /// A device of the same account, by the client that it is for the account.
+    fn sibling(&self, device: usize, own: &Domain, client: &ClientUri) -> Result<usize, Problem> {
+        let provider = &self.providers[own];
+        let siblings = &provider.accounts[&self.profiles[device]];
+        let found = siblings.iter().find(|other| self.devices[**other].profile().client == *client);
+        found.copied().filter(|_| siblings.contains(&device)).ok_or(Problem::ForeignUser)
+    }
+
+    fn device_clients(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
+        let request = DeviceClientsRequest::decode(body).map_err(|_| Problem::Malformed)?;
+        let lost = self.sibling(device, own, &request.client)?;
+        let clients = self.providers[own].clients.iter().filter(|((of, _), _)| *of == lost);
+        let clients = clients.map(|((_, user), client)| DeviceClient { user: user.clone(), client: client.clone() });
+        Ok(DeviceClientsResponse { clients: clients.collect() }.encode())
+    }
+
+    fn remove_device(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {
+        let request = RemoveDeviceRequest::decode(body).map_err(|_| Problem::Malformed)?;
+        let lost = self.sibling(device, own, &request.client)?;
+        assert_ne!(lost, device);
+        let account = self.profiles[device].clone();
+        let provider = self.providers.get_mut(own).unwrap();
+        provider.accounts.get_mut(&account).unwrap().retain(|other| *other != lost);
+        provider.key_packages.retain(|stored| stored.device != lost);
+        provider.clients.retain(|(of, _), _| *of != lost);
+        provider.members.values_mut().for_each(|clients| clients.retain(|_, of| *of != lost));
+        self.inboxes[lost].clear();
+        self.codes.push(request.enrolment_code);
+        Ok(Vec::new())
     }
 
     fn claim_own(&mut self, device: usize, own: &Domain, body: &[u8]) -> Served {

@@ -1,4 +1,6 @@
-//! Whoever is suspended may still leave: what a device may change in a room while something was decided about its account.
+//! What a device may change in a room while something was decided about its account: until the moment of its name whatever it
+//! might before, so that nobody sees from its rooms when it was decided, save that it lets nobody in and comes in nowhere; and
+//! leave, always.
 
 use std::sync::Arc;
 
@@ -6,9 +8,14 @@ use mimi_pseudonym::{RoomUri, Wire};
 use mimi_room::{ComponentId, ParticipantListUpdate};
 use mimi_wire::{Problem, Proposed, SenderType, UpdateRequest};
 
-use crate::{fail::Fail, provider::Inner, store::Device};
+use crate::{
+    fail::Fail,
+    provider::Inner,
+    store::{ClientsInRoom, Device},
+};
 
-/// Refuses a change of a room by a device about whose account something was decided, unless it is how somebody leaves.
+/// Refuses a change of a room by a device about whose account something was decided, unless it is how somebody leaves, or the
+/// moment of its name has not come and nobody comes in.
 pub(crate) async fn check_change(
     inner: &Arc<Inner>,
     device: &Device,
@@ -20,8 +27,18 @@ pub(crate) async fn check_change(
         return Ok(());
     }
     let room = room.clone();
-    let clients = inner.blocking(move |inner| Ok(inner.store.clients_in_room(account, &room)?)).await?;
-    if leaves(request, clients) { Ok(()) } else { Err(Problem::Forbidden.into()) }
+    let found = inner.blocking(move |inner| Ok(inner.store.clients_in_room(account, &room, inner.now())?));
+    let ClientsInRoom { clients, silenced } = found.await?;
+    let goes_on = clients > 0 && silenced == 0 && lets_nobody_in(request);
+    if goes_on || leaves(request, clients) { Ok(()) } else { Err(Problem::Forbidden.into()) }
+}
+
+/// Whether nobody comes into the room by this: neither who makes it, nor anybody who is added.
+fn lets_nobody_in(request: &UpdateRequest) -> bool {
+    match request {
+        UpdateRequest::Commit { commit, welcome, .. } => welcome.is_none() && commit.message().joiner().is_none(),
+        UpdateRequest::Proposal { .. } => true,
+    }
 }
 
 /// Whether these are the proposals by which a member leaves, of whose account so many clients are in the room: to remove itself
@@ -61,7 +78,7 @@ fn takes_one(update: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use mimi_wire::{CommitMessage, GroupInfoOption, MlsMessage, ProposalMessage, RatchetTreeOption, Writer};
+    use mimi_wire::{CommitMessage, GroupInfoOption, MlsMessage, ProposalMessage, RatchetTreeOption, Welcome, Writer};
 
     use super::*;
 
@@ -133,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_does_not_leave() {
+    fn a_commit_does_not_leave_and_lets_nobody_in_without_a_welcome() {
         let mut writer = Writer::default();
         writer.u16(1);
         writer.u16(1);
@@ -151,7 +168,16 @@ mod tests {
             signature: vec![],
             ratchet_tree_presence: mimi_wire::RatchetTreePresence::NoRatchetTree,
         });
-        let ratchet_tree = RatchetTreeOption::DistributionService;
-        assert!(!leaves(&UpdateRequest::Commit { commit, welcome: None, group_info, ratchet_tree }, 1));
+        let with = |welcome: Option<Welcome>| UpdateRequest::Commit {
+            commit: commit.clone(),
+            welcome,
+            group_info: group_info.clone(),
+            ratchet_tree: RatchetTreeOption::DistributionService,
+        };
+        assert!(!leaves(&with(None), 1));
+        assert!(lets_nobody_in(&with(None)));
+        // Of cipher suite 1, for nobody, with nothing in it.
+        assert!(!lets_nobody_in(&with(Some(Welcome::decode(&[0, 1, 0, 0]).unwrap()))));
+        assert!(lets_nobody_in(&request(&[remove(4)])));
     }
 }

@@ -37,7 +37,7 @@ impl Places {
             return Err(Problem::RateLimited);
         }
         *count += 1;
-        Ok((permit, Place { taken: Arc::clone(&self.taken), who: who }))
+        Ok((permit, Place { taken: Arc::clone(&self.taken), who }))
     }
 }
 

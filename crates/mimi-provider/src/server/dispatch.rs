@@ -9,7 +9,7 @@ use super::{
     route::{DeviceRoute, ENDPOINTS, PEER_BASE, PeerRoute, Route},
 };
 use crate::{
-    abuse, assets, consent, credentials,
+    abuse, assets, consent, credentials, devices,
     events::Events,
     fail::Fail,
     hash,
@@ -116,6 +116,9 @@ async fn for_device(
 ) -> Result<Reply, Fail> {
     match route {
         DeviceRoute::Pseudonyms => local::pseudonyms(inner, device, Wire::decode(body)?, repeatable).await,
+        DeviceRoute::Devices => devices::list(inner, device).await,
+        DeviceRoute::DeviceClients => devices::clients(inner, device, Wire::decode(body)?).await,
+        DeviceRoute::RemoveDevice => devices::remove(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Acquire => credentials::acquire(inner, device, Wire::decode(body)?, repeatable).await,
         DeviceRoute::Tokens => ties::tokens(inner, device, Wire::decode(body)?).await,
         DeviceRoute::Detach => Err(Problem::NotFound.into()),

@@ -9,9 +9,9 @@ use mimi_wire::{
     directory::{DIRECTORY_PATH, percent_decode},
     local::{
         self, AckRequest, AcquireRequest, AddDeviceRequest, AppealRequest, ClaimOwnRequest, ConsentSettings,
-        CreateRoomRequest, CredentialsRequest, DetachRequest, HubKeyMaterialRequest, JoinLinksRequest,
-        LocalIdentifierQuery, PseudonymsRequest, RedeemRequest, RegisterAccountRequest, SetProfile, TokensRequest,
-        UploadBatch, UploadKeyPackages,
+        CreateRoomRequest, CredentialsRequest, DetachRequest, DeviceClientsRequest, HubKeyMaterialRequest,
+        JoinLinksRequest, LocalIdentifierQuery, PseudonymsRequest, RedeemRequest, RegisterAccountRequest,
+        RemoveDeviceRequest, SetProfile, TokensRequest, UploadBatch, UploadKeyPackages,
     },
 };
 
@@ -98,6 +98,9 @@ pub(super) enum PeerRoute {
 pub(super) enum DeviceRoute {
     Pseudonyms,
     Acquire,
+    Devices,
+    DeviceClients,
+    RemoveDevice,
     Tokens,
     Detach,
     Credentials,
@@ -153,6 +156,9 @@ impl Route {
             local::TOKENS_PATH => return device(DeviceRoute::Tokens),
             local::DETACH_PATH => return device(DeviceRoute::Detach),
             local::PSEUDONYMS_PATH => return device(DeviceRoute::Pseudonyms),
+            local::DEVICES_PATH => return only(Method::GET, method, || Ok(Self::Device(DeviceRoute::Devices))),
+            local::DEVICE_CLIENTS_PATH => return device(DeviceRoute::DeviceClients),
+            local::REMOVE_DEVICE_PATH => return device(DeviceRoute::RemoveDevice),
             local::ACQUIRE_PATH => return device(DeviceRoute::Acquire),
             local::CREDENTIALS_PATH => return device(DeviceRoute::Credentials),
             local::KEY_PACKAGES_PATH => return device(DeviceRoute::KeyPackages),
@@ -233,6 +239,9 @@ impl Route {
             Self::Device(route) => match route {
                 DeviceRoute::Pseudonyms => "client.pseudonyms",
                 DeviceRoute::Acquire => "client.acquire",
+                DeviceRoute::Devices => "client.devices",
+                DeviceRoute::DeviceClients => "client.deviceClients",
+                DeviceRoute::RemoveDevice => "client.removeDevice",
                 DeviceRoute::Tokens => "client.tokens",
                 DeviceRoute::Detach => "client.detachedPseudonym",
                 DeviceRoute::Credentials => "client.credentials",
@@ -268,26 +277,44 @@ impl Route {
     }
 
     /// Whether a device is refused this while something was decided about its account. What reads, acknowledges and reports
-    /// is not; what is sent has a moment of its own (docs/profile-remedy.md); and of changes of rooms only those are let
-    /// through by which it leaves, once they have been read.
+    /// is not; what is sent has a moment of its own (docs/profile-remedy.md), and so have changes of rooms, once they have been
+    /// read.
     pub(super) fn is_closed_to_the_suspended(&self) -> bool {
         let Self::Device(route) = self else { return false };
-        matches!(
-            route,
+        // Each by its name: a new one is to be thought about.
+        match route {
             DeviceRoute::Pseudonyms
-                | DeviceRoute::Acquire
-                | DeviceRoute::Detach
-                | DeviceRoute::Tokens
-                | DeviceRoute::Credentials
-                | DeviceRoute::KeyPackages
-                | DeviceRoute::KeyPackageBatch
-                | DeviceRoute::ClaimOwn
-                | DeviceRoute::CreateRoom
-                | DeviceRoute::KeyMaterial
-                | DeviceRoute::GroupInfo(_)
-                | DeviceRoute::JoinLinks(_)
-                | DeviceRoute::Consent
-        )
+            | DeviceRoute::Acquire
+            | DeviceRoute::Detach
+            | DeviceRoute::Tokens
+            | DeviceRoute::Credentials
+            | DeviceRoute::KeyPackages
+            | DeviceRoute::KeyPackageBatch
+            | DeviceRoute::ClaimOwn
+            | DeviceRoute::CreateRoom
+            | DeviceRoute::KeyMaterial
+            | DeviceRoute::GroupInfo(_)
+            | DeviceRoute::JoinLinks(_)
+            | DeviceRoute::Consent => true,
+            DeviceRoute::DestroyRoom(_)
+            | DeviceRoute::Update(_)
+            | DeviceRoute::SubmitMessage(_)
+            | DeviceRoute::ReportCommit(_)
+            | DeviceRoute::IdentifierQuery
+            | DeviceRoute::ReportAbuse(_)
+            | DeviceRoute::Standing
+            | DeviceRoute::Appeal
+            | DeviceRoute::Profile
+            | DeviceRoute::ConsentSettings
+            | DeviceRoute::Inbox { .. }
+            | DeviceRoute::Events { .. }
+            | DeviceRoute::Ack
+            | DeviceRoute::Download { .. }
+            // A device that was lost is taken out whatever the account has done.
+            | DeviceRoute::Devices
+            | DeviceRoute::DeviceClients
+            | DeviceRoute::RemoveDevice => false,
+        }
     }
 
     /// The media type of its body.
@@ -326,11 +353,14 @@ impl Route {
             Self::Device(route) => match route {
                 DeviceRoute::DestroyRoom(_)
                 | DeviceRoute::Standing
+                | DeviceRoute::Devices
                 | DeviceRoute::Inbox { .. }
                 | DeviceRoute::Events { .. }
                 | DeviceRoute::Download { .. } => None,
                 DeviceRoute::Pseudonyms => Some(PseudonymsRequest::MAX_LEN),
                 DeviceRoute::Acquire => Some(AcquireRequest::MAX_LEN),
+                DeviceRoute::DeviceClients => Some(DeviceClientsRequest::MAX_LEN),
+                DeviceRoute::RemoveDevice => Some(RemoveDeviceRequest::MAX_LEN),
                 DeviceRoute::Tokens => Some(TokensRequest::MAX_LEN),
                 DeviceRoute::Detach => Some(DetachRequest::MAX_LEN),
                 DeviceRoute::Credentials => Some(CredentialsRequest::MAX_LEN),

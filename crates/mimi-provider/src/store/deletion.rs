@@ -43,7 +43,7 @@ const OF_ACCOUNT: [&str; 16] = [
 ];
 
 /// Statements that take a device's number.
-const OF_DEVICE: [&str; 7] = [
+pub(super) const OF_DEVICE: [&str; 7] = [
     "DELETE FROM events WHERE device = ?1",
     "DELETE FROM mail_rooms WHERE device = ?1",
     "DELETE FROM cursors WHERE device = ?1",

@@ -9,6 +9,7 @@ mod database;
 mod decisions;
 mod deletion;
 mod delivery;
+mod devices;
 mod error;
 mod franking;
 mod key_packages;
@@ -66,7 +67,7 @@ pub(crate) use questions::{About, Answered, Asking};
 pub(crate) use recovery::{Remedy, RollbackRecord};
 pub(crate) use remedies::{Asked, Taken};
 pub(crate) use removals::Removal;
-pub(crate) use rooms::{CommitRecord, JoinRecord, NewRoom};
+pub(crate) use rooms::{ClientsInRoom, CommitRecord, JoinRecord, NewRoom};
 pub(crate) use ties::{Draw, TieEntry};
 pub(crate) use waiting::{Guest, ProposalsRecord};
 

@@ -50,6 +50,14 @@ pub(crate) struct NewRoom<'a> {
     pub(crate) device: &'a Device,
 }
 
+/// How many clients of an account are in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClientsInRoom {
+    pub(crate) clients: u64,
+    /// Those of them that are there under names whose moment has come.
+    pub(crate) silenced: u64,
+}
+
 /// A room as it is stored.
 pub(crate) struct StoredRoom {
     pub(crate) snapshot: Vec<u8>,
@@ -191,11 +199,19 @@ impl Store {
         })
     }
 
-    /// How many clients of an account are in a room.
-    pub(crate) fn clients_in_room(&self, account: AccountId, room: &RoomUri) -> Result<u64, StoreError> {
-        let question = "SELECT COUNT(*) FROM room_clients r JOIN devices d ON d.id = r.device \
+    /// The clients of an account in a room.
+    pub(crate) fn clients_in_room(
+        &self,
+        account: AccountId,
+        room: &RoomUri,
+        now: Timestamp,
+    ) -> Result<ClientsInRoom, StoreError> {
+        let question = "SELECT COUNT(*), COUNT(s.subject) FROM room_clients r JOIN devices d ON d.id = r.device \
+                        JOIN accounts a ON a.id = d.account LEFT JOIN client_pseudonyms c ON c.client = r.client \
+                        LEFT JOIN silenced_users s ON s.subject = COALESCE(c.user_uri, a.user_uri) AND s.due_at <= ?3 \
                         WHERE r.room = ?1 AND d.account = ?2";
-        self.look(|db| db.one(question, (room.as_str(), account.number()))?.get(0))
+        let row = self.look(|db| db.one(question, (room.as_str(), account.number(), now)))?;
+        Ok(ClientsInRoom { clients: row.get(0)?, silenced: row.get(1)? })
     }
 
     /// Whether a device has a client in a room.

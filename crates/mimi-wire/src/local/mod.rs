@@ -5,6 +5,7 @@ mod account;
 mod acquire;
 mod appeal;
 mod credentials;
+mod devices;
 mod inbox;
 mod links;
 mod profile;
@@ -24,6 +25,9 @@ pub use credentials::{
     CredentialItem, CredentialItemTbs, CredentialsRequest, CredentialsResponse, IssuedCredential, IssuedDisclosure,
     UnverifiedCredentialItem, claim_code, claim_from_code,
 };
+pub use devices::{
+    DeviceClient, DeviceClientsRequest, DeviceClientsResponse, DeviceEntry, DevicesResponse, RemoveDeviceRequest,
+};
 pub use inbox::{AckRequest, EventFrames, InboxBody, InboxEvent, InboxResponse, event_frame};
 pub use links::{JoinLinkEntry, JoinLinkOperation, JoinLinksRequest, JoinLinksResponse};
 pub use profile::{ConsentSettings, ProfileEntry, SetProfile, Visibility};
@@ -38,6 +42,12 @@ pub use ties::{DetachRequest, DetachResponse, RedeemRequest, TokenKey, TokensReq
 pub const REGISTER_PATH: &str = "/client/v1/register";
 /// POST [`AddDeviceRequest`] -> [`RegisterResponse`].
 pub const DEVICE_PATH: &str = "/client/v1/device";
+/// GET -> [`DevicesResponse`].
+pub const DEVICES_PATH: &str = "/client/v1/devices";
+/// POST [`DeviceClientsRequest`] -> [`DeviceClientsResponse`].
+pub const DEVICE_CLIENTS_PATH: &str = "/client/v1/deviceClients";
+/// POST [`RemoveDeviceRequest`], without an answer.
+pub const REMOVE_DEVICE_PATH: &str = "/client/v1/removeDevice";
 /// GET -> [`ProviderInfo`].
 pub const INFO_PATH: &str = "/client/v1/info";
 /// POST [`PseudonymsRequest`] -> [`PseudonymsResponse`].

@@ -562,6 +562,12 @@ sample! {
         disclosure: from.maybe(any),
     };
     CredentialsResponse: |from| CredentialsResponse { items: from.many(1, 2, any) };
+    DeviceEntry: |from| DeviceEntry { client: any(from), name: from.text() };
+    DevicesResponse: |from| DevicesResponse { devices: from.many(0, 3, any) };
+    DeviceClientsRequest: |from| DeviceClientsRequest { client: any(from) };
+    DeviceClient: |from| DeviceClient { user: any(from), client: any(from) };
+    DeviceClientsResponse: |from| DeviceClientsResponse { clients: from.many(0, 3, any) };
+    RemoveDeviceRequest: |from| RemoveDeviceRequest { client: any(from), enrolment_code: any(from) };
     UnverifiedNewPseudonym: |from| { let suite = any(from); new_pseudonym(from, suite).into() };
     AcquireRequest: |from| AcquireRequest { items: from.many(1, 2, any) };
     IssuedPseudonym: |from| IssuedPseudonym { pseudonym: pseudonym(from), credential: any(from) };
