@@ -15,15 +15,16 @@ use crate::{
     fail::Fail,
     provider::Inner,
     record::Exchange,
+    server::unsent::{Room, Waits},
     store::{Device, DeviceId, Ear, Heard},
 };
 
 /// Events that are read from the database at once.
 const COUNT: usize = 256;
 /// Octets of them.
-const OCTETS: usize = 1 << 20;
+pub(crate) const OCTETS: usize = 1 << 18;
 
-type Looking = Pin<Box<dyn Future<Output = Result<Vec<(u64, Vec<u8>)>, Fail>> + Send>>;
+type Looking = Pin<Box<dyn Future<Output = Result<(Vec<(u64, Vec<u8>)>, Room), Fail>> + Send>>;
 
 /// The body of an answer that goes on as long as somebody reads it. It holds no more than one read from the database and what
 /// [`Ear`] keeps.
@@ -37,6 +38,10 @@ pub(crate) struct Events {
     ear: Ear,
     looking: Option<Looking>,
     found: VecDeque<(u64, Bytes)>,
+    /// For what was found.
+    room: Option<Room>,
+    /// On its connection it counts until its end, as if it held as much as it may.
+    waits: Option<Waits>,
 }
 
 impl Events {
@@ -47,7 +52,22 @@ impl Events {
         if inner.store.is_shared() {
             inner.untold.listens(device.id);
         }
-        Self { inner: Arc::clone(inner), device: device.id, name: String::new(), last: after, ear, looking, found }
+        Self {
+            inner: Arc::clone(inner),
+            device: device.id,
+            name: String::new(),
+            last: after,
+            ear,
+            looking,
+            found,
+            room: None,
+            waits: None,
+        }
+    }
+
+    /// Counts until its end.
+    pub(crate) fn counts(&mut self, waits: Waits) {
+        self.waits = Some(waits);
     }
 
     /// What the record calls the device.
@@ -57,7 +77,12 @@ impl Events {
 
     fn look(&self) -> Looking {
         let (inner, device, after) = (Arc::clone(&self.inner), self.device, self.last);
-        Box::pin(async move { inner.blocking(move |inner| Ok(inner.store.inbox(device, after, COUNT, OCTETS)?)).await })
+        Box::pin(async move {
+            let room = inner.gate.unsent.room(OCTETS).await;
+            let found = inner.blocking(move |inner| Ok(inner.store.inbox(device, after, COUNT, OCTETS)?)).await?;
+            let octets = found.iter().map(|(_, body)| body.len()).sum();
+            Ok((found, room.shrink(octets)))
+        })
     }
 
     /// The next event that goes out; none if there will be no more.
@@ -67,11 +92,13 @@ impl Events {
                 self.last = number;
                 return Poll::Ready(Some(frame));
             }
+            self.room = None;
             if let Some(looking) = &mut self.looking {
                 let Poll::Ready(found) = looking.as_mut().poll(cx) else { return Poll::Pending };
                 self.looking = None;
                 match found {
-                    Ok(found) => {
+                    Ok((found, room)) => {
+                        self.room = Some(room);
                         if !found.is_empty() {
                             self.ear.look_again();
                         }

@@ -10,7 +10,7 @@ use std::{
 use mimi_wire::Problem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{config::Limits, pace::network};
+use crate::{config::Limits, pace::network, server::unsent::Unsent};
 
 /// Octets of bodies are counted in so many at once.
 const UNIT: usize = 1024;
@@ -19,6 +19,8 @@ pub(crate) struct Gate {
     requests: Arc<Semaphore>,
     octets: Arc<Semaphore>,
     addresses: Arc<Addresses>,
+    /// Answers that wait to be taken, on all connections.
+    pub(crate) unsent: Unsent,
 }
 
 struct Addresses {
@@ -45,6 +47,7 @@ impl Gate {
         Self {
             requests: Arc::new(Semaphore::new(limits.requests.into())),
             octets: Arc::new(Semaphore::new(limits.memory.div_ceil(UNIT).min(Semaphore::MAX_PERMITS))),
+            unsent: Unsent::of_all(limits),
             addresses: Arc::new(Addresses { most: limits.address_connections, counts: Mutex::default() }),
         }
     }

@@ -4,9 +4,18 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Request};
+use http_body_util::Empty;
+use hyper::{body::Bytes, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use mimi_provider::{Config, Options, Setting};
 use mimi_pseudonym::{Clock, Timestamp};
 use mimi_wire::{
@@ -280,4 +289,96 @@ async fn what_has_begun_is_answered_when_a_provider_ends() {
     let ((status, body), ()) = tokio::join!(waits, ends);
     assert_eq!((status, InboxResponse::decode(&body).unwrap().events.len()), (200, 0));
     assert!(TcpStream::connect(world.address_b).await.is_err(), "nobody listens any more");
+}
+
+/// A client that takes no more than a window of 64 KiB for each answer and for all of them, unless it reads.
+async fn narrow(world: &World) -> http2::SendRequest<Empty<Bytes>> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(65_535).initial_connection_window_size(65_535);
+    let stream = world.connect(&["h2"]).await.unwrap();
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+fn get(path: &str, token: &DeviceToken) -> Request<Empty<Bytes>> {
+    let token: String = token.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+    let request = Request::get(format!("https://a.example{path}")).header("authorization", format!("Bearer {token}"));
+    request.body(Empty::new()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_read_holds_so_much_and_not_for_long() {
+    const HALF: usize = 1 << 19;
+    let limits = "[limits]\nconnection_unsent = 1048576\nunsent = 1572864\nunsent_seconds = 2\n";
+    let world = World::start_on("unsent", limits).await;
+    let first = world.register("alice").await;
+    let request = AddDeviceRequest { enrolment_code: first.enrolment_code, device_name: "computer".into() };
+    let second: RegisterResponse = world.post(Shown::default(), local::DEVICE_PATH, &request).await.unwrap();
+    let draw = PseudonymsRequest { count: 100 };
+    let mut waits = 0;
+    let inbox = format!("{}?after=0&wait=0", local::INBOX_PATH);
+    while waits < HALF / 2 {
+        world.post::<PseudonymsResponse>(device(&first.device_token), local::PSEUDONYMS_PATH, &draw).await.unwrap();
+        waits += 100 * 40;
+    }
+    let whole = world.send(device(&second.device_token), Method::GET, &inbox, vec![]).await;
+    assert!(whole.0 == 200 && whole.1.len() > HALF / 2, "{}", whole.1.len());
+    // Two do not read.
+    let (one, other) = (narrow(&world).await, narrow(&world).await);
+    let (taken, refused) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
+    for sender in [&one, &other] {
+        for _ in 0..16 {
+            let (mut sender, request) = (sender.clone(), get(&inbox, &second.device_token));
+            let (taken, refused) = (Arc::clone(&taken), Arc::clone(&refused));
+            tokio::spawn(async move {
+                match sender.send_request(request).await {
+                    Ok(answer) if answer.status() == 200 => taken.lock().unwrap().push(answer),
+                    Ok(answer) => {
+                        assert_eq!(answer.status(), 503);
+                        refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                    // The connection ends.
+                    Err(_) => {}
+                }
+            });
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    let held: usize = taken.lock().unwrap().len() * whole.1.len();
+    assert!(held > 0 && held <= 1_572_864 + 2 * 65_536, "{held} octets wait to be taken");
+    // Whoever reads gets what it asks for, if it is small.
+    assert_eq!(ask(&world, Shown::default(), Method::GET, local::INFO_PATH).await.0, 200);
+    timeout(PATIENCE, async {
+        while !(one.is_closed() && other.is_closed()) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
+    let again = world.send(device(&second.device_token), Method::GET, &inbox, vec![]).await;
+    assert!(again == whole, "what they held is given back");
+
+    // A stream of events that is not read ends its connection, and one on which nothing comes does not.
+    let mut events = world.events(world.address, &second.device_token, u64::MAX >> 2).await.unwrap();
+    assert!(events.is_quiet().await);
+    let mut deaf = narrow(&world).await;
+    let path = format!("{}?after=0", local::EVENTS_PATH);
+    let stream = deaf.send_request(get(&path, &second.device_token)).await.unwrap();
+    assert_eq!(stream.status(), 200);
+    timeout(PATIENCE, async {
+        while !deaf.is_closed() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
+    let mut events = world.events(world.address, &second.device_token, 0).await.unwrap();
+    let mut last = 0;
+    while let Ok(Some(event)) = timeout(Duration::from_secs(4), events.next()).await {
+        last = event.sequence;
+    }
+    world.post::<PseudonymsResponse>(device(&first.device_token), local::PSEUDONYMS_PATH, &draw).await.unwrap();
+    let next = timeout(PATIENCE, events.next()).await.unwrap().unwrap();
+    assert!(next.sequence > last, "four seconds of silence have not ended it");
 }

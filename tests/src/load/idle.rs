@@ -66,16 +66,32 @@ impl Load {
     }
 }
 
+/// The tables with what stands in the database about a room and the accounts in it.
+const OF_ROOM: [&str; 5] = ["hub_rooms", "hub_snapshots", "hub_past", "hub_log", "hub_seen"];
+const OF_CLIENTS: [&str; 6] = ["accounts", "devices", "pseudonyms", "client_pseudonyms", "room_clients", "mail_rooms"];
+/// After how many copies it is said how far it is.
+const TOLD: usize = 10_000;
+
 /// Copies rooms with everything that stands in the database about them and the accounts in them. A copy's snapshot is that of
 /// the room it comes from, octet by octet: a room that nobody uses is not read.
 fn copies(database: &Path, names: &[String], count: usize) -> Result<()> {
     let mut connection = Connection::open(database)?;
+    connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "synchronous", "OFF")?;
     connection.pragma_update(None, "foreign_keys", "OFF")?;
     let transaction = connection.transaction()?;
+    // What is copied is looked for among a few rows, however many there are of copies.
+    for table in OF_ROOM.iter().chain(&OF_CLIENTS) {
+        transaction.execute(&format!("CREATE TEMP TABLE old_{table} AS SELECT * FROM {table}"), [])?;
+    }
     let first: i64 = transaction.query_row("SELECT MAX(id) + 1 FROM devices", [], |row| row.get(0))?;
+    let of_room = OF_ROOM.iter().map(|table| copy_of(&transaction, table)).collect::<Result<Vec<_>>>()?;
     for (number, name) in (0..count).zip(names.iter().cycle()) {
-        copy(&transaction, name, number, first + 2 * i64::try_from(number)?).with_context(|| name.clone())?;
+        let id = first + 2 * i64::try_from(number)?;
+        copy(&transaction, &of_room, name, number, id).with_context(|| name.clone())?;
+        if (number + 1) % TOLD == 0 {
+            eprintln!("load: {} of {count} copied", number + 1);
+        }
     }
     let newest = "UPDATE numbers SET newest = (SELECT MAX(id) FROM devices)";
     transaction.execute(newest, [])?;
@@ -84,32 +100,35 @@ fn copies(database: &Path, names: &[String], count: usize) -> Result<()> {
     Ok(())
 }
 
-fn copy(transaction: &Transaction<'_>, room: &str, number: usize, id: i64) -> Result<()> {
+/// The statement that copies what a table has of a room.
+fn copy_of(transaction: &Transaction<'_>, table: &str) -> Result<String> {
+    let columns: Vec<String> = transaction
+        .prepare(&format!("SELECT name FROM pragma_table_info('{table}') WHERE name <> 'room'"))?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let columns = columns.join(", ");
+    Ok(format!("INSERT INTO {table} (room, {columns}) SELECT room || ?2, {columns} FROM old_{table} WHERE room = ?1"))
+}
+
+fn copy(transaction: &Transaction<'_>, of_room: &[String], room: &str, number: usize, id: i64) -> Result<()> {
     let suffix = format!("-{number}");
-    for table in ["hub_rooms", "hub_snapshots", "hub_past", "hub_log", "hub_seen"] {
-        let columns: Vec<String> = transaction
-            .prepare_cached(&format!("SELECT name FROM pragma_table_info('{table}') WHERE name <> 'room'"))?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        let columns = columns.join(", ");
-        let insert =
-            format!("INSERT INTO {table} (room, {columns}) SELECT room || ?2, {columns} FROM {table} WHERE room = ?1");
-        transaction.prepare_cached(&insert)?.execute(params![room, suffix])?;
+    for insert in of_room {
+        transaction.prepare_cached(insert)?.execute(params![room, suffix])?;
     }
     let clients: Vec<(String, i64)> = transaction
-        .prepare_cached("SELECT client, device FROM room_clients WHERE room = ?1 ORDER BY client")?
+        .prepare_cached("SELECT client, device FROM old_room_clients WHERE room = ?1 ORDER BY client")?
         .query_map([room], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     for ((client, device), id) in clients.into_iter().zip(id..) {
         let statements = [
-            "INSERT INTO accounts (id, user_uri, user_folded, display_name, email) SELECT ?3, user_uri || ?2, \
-             user_folded || ?2, display_name, email FROM accounts WHERE id = (SELECT account FROM devices WHERE id = ?1)",
+            "INSERT INTO accounts (id, user_uri, user_folded, display_name, email) SELECT ?3, user_uri || ?2, user_folded || ?2, \
+             display_name, email FROM old_accounts WHERE id = (SELECT account FROM old_devices WHERE id = ?1)",
             "INSERT INTO devices (id, account, client, token_hash, name) SELECT ?3, ?3, client || ?2, \
-             CAST(token_hash || ?2 AS BLOB), name FROM devices WHERE id = ?1",
-            "INSERT INTO pseudonyms (pseudonym, account) SELECT pseudonym || ?2, ?3 FROM pseudonyms \
-             WHERE account = (SELECT account FROM devices WHERE id = ?1)",
+             CAST(token_hash || ?2 AS BLOB), name FROM old_devices WHERE id = ?1",
+            "INSERT INTO pseudonyms (pseudonym, account) SELECT pseudonym || ?2, ?3 FROM old_pseudonyms \
+             WHERE account = (SELECT account FROM old_devices WHERE id = ?1)",
             "INSERT INTO client_pseudonyms (client, device, user_uri, public_key) SELECT client || ?2, ?3, \
-             user_uri || ?2, CAST(public_key || ?2 AS BLOB) FROM client_pseudonyms WHERE device = ?1",
+             user_uri || ?2, CAST(public_key || ?2 AS BLOB) FROM old_client_pseudonyms WHERE device = ?1",
         ];
         for statement in statements {
             transaction.prepare_cached(statement)?.execute(params![device, suffix, id])?;
@@ -120,7 +139,7 @@ fn copy(transaction: &Transaction<'_>, room: &str, number: usize, id: i64) -> Re
         transaction
             .prepare_cached(
                 "INSERT INTO mail_rooms (room, device, begins, ends) SELECT room || ?2, ?4, begins, ends \
-                 FROM mail_rooms WHERE room = ?1 AND device = ?3",
+                 FROM old_mail_rooms WHERE room = ?1 AND device = ?3",
             )?
             .execute(params![room, suffix, device, id])?;
     }

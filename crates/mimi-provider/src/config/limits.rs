@@ -17,6 +17,12 @@ pub(crate) struct Limits {
     pub(crate) file: u64,
     /// Files that are passed on at the same time. One other provider gets half of them at the most, one device four.
     pub(crate) files: u16,
+    /// Octets of answers that wait to be taken, on all connections.
+    pub(crate) unsent: usize,
+    /// On one connection.
+    pub(crate) connection_unsent: usize,
+    /// Seconds in which an answer is to be taken, and one more for each 64 KiB of it.
+    unsent_seconds: u64,
     /// Seconds for the TLS handshake, and again for the header.
     header_seconds: u64,
     /// Seconds for the body.
@@ -52,6 +58,9 @@ impl Default for Limits {
         Self {
             body: 1 << 26,
             memory: 1 << 29,
+            unsent: 1 << 29,
+            connection_unsent: 1 << 25,
+            unsent_seconds: 60,
             file: 1 << 28,
             files: 64,
             header_seconds: 10,
@@ -74,10 +83,13 @@ impl Default for Limits {
 
 impl Limits {
     /// All of them with their names.
-    pub(super) fn all(&self) -> [(&'static str, u64); 18] {
+    pub(super) fn all(&self) -> [(&'static str, u64); 21] {
         [
             ("body", self.body as u64),
             ("memory", self.memory as u64),
+            ("unsent", self.unsent as u64),
+            ("connection_unsent", self.connection_unsent as u64),
+            ("unsent_seconds", self.unsent_seconds),
             ("file", self.file),
             ("files", self.files.into()),
             ("header_seconds", self.header_seconds),
@@ -106,6 +118,11 @@ impl Limits {
 
     pub(crate) fn header_timeout(&self) -> Duration {
         Duration::from_secs(self.header_seconds)
+    }
+
+    /// In which an answer of so many octets is to be taken.
+    pub(crate) fn unsent_timeout(&self, octets: usize) -> Duration {
+        Duration::from_secs(self.unsent_seconds.saturating_add(octets as u64 >> 16))
     }
 
     pub(crate) fn body_timeout(&self) -> Duration {

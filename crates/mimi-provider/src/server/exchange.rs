@@ -12,9 +12,11 @@ use super::{
     dispatch,
     reply::{self, Body},
     route::Route,
+    unsent::Unsent,
 };
 use crate::{
-    fail::Fail, hash, hex, log::Direction, pace::Asker, provider::Inner, record::Exchange, store::Device, unhex32,
+    events, fail::Fail, hash, hex, log::Direction, pace::Asker, provider::Inner, record::Exchange, store::Device,
+    unhex32,
 };
 
 /// Two requests of one device with the same key and body are one request, of which the first answer was lost
@@ -28,6 +30,8 @@ pub(super) struct Remote {
     /// What it has shown.
     pub(super) certificate: Option<CertificateDer<'static>>,
     pub(super) address: IpAddr,
+    /// What may wait to be taken on this connection.
+    pub(super) unsent: Unsent,
 }
 
 /// Who asks.
@@ -51,8 +55,10 @@ struct Seen {
     broken_off: bool,
 }
 
-/// Answers one request.
-pub(super) async fn answer(inner: &Arc<Inner>, remote: &Remote, request: Request<Incoming>) -> Response<Body> {
+/// Answers one request. Says as well how many octets the answer has, if it has an end.
+pub(super) async fn answer(inner: &Arc<Inner>, remote: &Remote, request: Request<Incoming>) -> (Response<Body>, usize) {
+    // Whoever does not take what there is gets no more.
+    remote.unsent.half_taken().await;
     let begun = Instant::now();
     let mut seen =
         Seen { endpoint: "-", who: "-".into(), device: String::new(), request: Bytes::new(), broken_off: false };
@@ -60,11 +66,19 @@ pub(super) async fn answer(inner: &Arc<Inner>, remote: &Remote, request: Request
     let mut result = handle(inner, remote, request, &mut seen).await;
     if let Ok(Reply::Events(events)) = &mut result {
         events.name(format!("{}{}", seen.who, seen.device));
+        match remote.unsent.endless(events::OCTETS) {
+            Ok(waits) => events.counts(waits),
+            Err(problem) => result = Err(problem.into()),
+        }
     }
     if let Err(error @ (Fail::Store(_) | Fail::Fault(_))) = &result {
         inner.log.fault(format_args!("{}: {error}", seen.endpoint));
     }
-    let (response, body) = reply::response(result);
+    let (mut response, mut body) = reply::response(result);
+    match remote.unsent.waits(&inner.gate.unsent, reply::waiting(&response)) {
+        Ok(waits) => reply::count(&mut response, waits),
+        Err(problem) => (response, body) = reply::response(Err(problem.into())),
+    }
     let status = if seen.broken_off { 0 } else { response.status().as_u16() };
     inner.log.exchange(Direction::In, seen.endpoint, &seen.who, status, begun.elapsed());
     inner.recorder.append(&Exchange {
@@ -77,7 +91,7 @@ pub(super) async fn answer(inner: &Arc<Inner>, remote: &Remote, request: Request
         request: &seen.request,
         response: &body,
     });
-    response
+    (response, body.len())
 }
 
 async fn handle(

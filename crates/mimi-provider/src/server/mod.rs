@@ -7,6 +7,7 @@ mod idle;
 mod peer;
 mod reply;
 pub(crate) mod route;
+pub(crate) mod unsent;
 
 use std::{
     convert::Infallible,
@@ -34,6 +35,10 @@ pub(crate) use reply::Reply;
 use crate::{gate::Place, provider::Inner};
 use exchange::Remote;
 use idle::Activity;
+use unsent::Unsent;
+
+/// Octets of an answer that are on their way into the connection, besides those that are counted.
+const SENDING: usize = 1 << 16;
 
 /// How long requests that have begun may take when the provider stops.
 const LAST_SECONDS: Duration = Duration::from_secs(5);
@@ -75,21 +80,26 @@ async fn connection(tcp: TcpStream, from: IpAddr, tls: TlsAcceptor, inner: Arc<I
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let certificate: Option<CertificateDer<'static>> = shown.map(|one| one.clone().into_owned());
     inner.recorder.handshake(certificate.is_some(), stream.get_ref().1.handshake_kind());
-    let remote = Arc::new(Remote { certificate, address: from });
+    let unsent = Unsent::of_connection(limits);
+    let remote = Arc::new(Remote { certificate, address: from, unsent });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout()).max_buf_size(SENDING);
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(60)))
         .max_concurrent_streams(limits.streams)
+        .max_send_buf_size(SENDING)
         .max_header_list_size(1 << 14);
     let activity = Activity::new();
     let service = {
         let (inner, activity) = (Arc::clone(&inner), Arc::clone(&activity));
         service_fn(move |request| {
             let (inner, remote, open) = (Arc::clone(&inner), Arc::clone(&remote), activity.begin());
-            async move { Ok::<_, Infallible>(open.until_sent(exchange::answer(&inner, &remote, request).await)) }
+            async move {
+                let (response, octets) = exchange::answer(&inner, &remote, request).await;
+                Ok::<_, Infallible>(open.until_sent(response, inner.config.limits.unsent_timeout(octets)))
+            }
         })
     };
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -97,6 +107,8 @@ async fn connection(tcp: TcpStream, from: IpAddr, tls: TlsAcceptor, inner: Arc<I
     tokio::select! {
         _ = connection.as_mut() => return,
         _ = stopping.changed() => {}
+        // What was asked for is not taken: nothing more can be said.
+        () = activity.stuck() => return,
         // Nothing is asked, from the beginning or any more: whoever is silent has no connection.
         () = activity.idle(limits.header_timeout(), limits.idle_timeout()) => {}
     }

@@ -1,12 +1,13 @@
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body_util::{Either, Full};
+use http_body_util::Either;
 use hyper::body::Bytes;
 use mimi_wire::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE, Wire, local::EVENTS_MEDIA_TYPE};
 
+use super::unsent::{Waits, Whole};
 use crate::{assets::Download, events::Events, fail::Fail, page::CONTENT_SECURITY_POLICY};
 
 /// What is sent of an answer.
-pub(super) type Body = Either<Full<Bytes>, Streamed>;
+pub(super) type Body = Either<Whole, Streamed>;
 
 /// What goes out as it comes.
 type Streamed = Either<Box<Events>, Box<Download>>;
@@ -75,7 +76,7 @@ pub(super) fn response(reply: Result<Reply, Fail>) -> (Response<Body>, Bytes) {
         }
     };
     let (sent, body) = match body {
-        Either::Left(octets) => (Either::Left(Full::new(octets.clone())), octets),
+        Either::Left(octets) => (Either::Left(Whole::new(octets.clone())), octets),
         Either::Right(streamed) => (Either::Right(streamed), Bytes::new()),
     };
     let mut response = Response::new(sent);
@@ -95,6 +96,18 @@ pub(super) fn response(reply: Result<Reply, Fail>) -> (Response<Body>, Bytes) {
         }
     }
     (response, body)
+}
+
+/// Octets of an answer that may have to wait to be taken. What has no end counts by itself.
+pub(super) fn waiting(response: &Response<Body>) -> usize {
+    if let Either::Left(whole) = response.body() { whole.len() } else { 0 }
+}
+
+/// Counts an answer until it was taken.
+pub(super) fn count(response: &mut Response<Body>, waits: Waits) {
+    if let Either::Left(whole) = response.body_mut() {
+        whole.counts(waits);
+    }
 }
 
 #[cfg(test)]

@@ -305,7 +305,11 @@ impl Route {
             | DeviceRoute::Inbox { .. }
             | DeviceRoute::Events { .. }
             | DeviceRoute::Ack
-            | DeviceRoute::Download { .. } => false,
+            | DeviceRoute::Download { .. }
+            // A device that was lost is taken out whatever the account has done.
+            | DeviceRoute::Devices
+            | DeviceRoute::DeviceClients
+            | DeviceRoute::RemoveDevice => false,
         }
     }
 

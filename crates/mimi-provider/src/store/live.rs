@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -15,6 +18,8 @@ use super::DeviceId;
 const WAITING_MAX: usize = 256;
 /// As [`WAITING_MAX`], in octets.
 const OCTETS_MAX: usize = 1 << 20;
+/// As [`OCTETS_MAX`], for all devices together.
+const ALL_MAX: usize = 1 << 28;
 
 /// An event that has just been stored, and whom it is for.
 #[derive(Debug, Clone)]
@@ -33,17 +38,24 @@ impl Mail {
 
 /// The devices that listen.
 #[derive(Default)]
-pub(crate) struct Live(Mutex<HashMap<DeviceId, Arc<Line>>>);
+pub(crate) struct Live {
+    lines: Mutex<HashMap<DeviceId, Arc<Line>>>,
+    /// Octets that wait for all of them.
+    octets: Arc<AtomicUsize>,
+}
 
 impl Live {
     fn lines(&self) -> MutexGuard<'_, HashMap<DeviceId, Arc<Line>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A device listens from now on. Whoever has listened for it before hears that it is over.
     pub(crate) fn listen(self: &Arc<Self>, device: DeviceId) -> Ear {
         let line = Arc::<Line>::default();
-        line.state().behind = true;
+        {
+            let mut state = line.state();
+            (state.behind, state.all) = (true, Arc::clone(&self.octets));
+        }
         if let Some(before) = self.lines().insert(device, Arc::clone(&line)) {
             before.change(|state| state.over = true);
         }
@@ -101,6 +113,8 @@ struct Line(Mutex<State>);
 struct State {
     waiting: VecDeque<(u64, Bytes)>,
     octets: usize,
+    /// Octets that wait for all devices.
+    all: Arc<AtomicUsize>,
     /// There is something in the database that does not stand here.
     behind: bool,
     over: bool,
@@ -112,17 +126,28 @@ impl State {
         if self.behind {
             return;
         }
-        if self.waiting.len() >= WAITING_MAX || self.octets + mail.frame.len() > OCTETS_MAX {
+        let length = mail.frame.len();
+        let full = self.waiting.len() >= WAITING_MAX || self.octets + length > OCTETS_MAX;
+        if full || self.all.fetch_add(length, Ordering::Relaxed) + length > ALL_MAX {
+            if !full {
+                self.all.fetch_sub(length, Ordering::Relaxed);
+            }
             return self.look();
         }
-        self.octets += mail.frame.len();
+        self.octets += length;
         self.waiting.push_back((mail.number, mail.frame.clone()));
     }
 
     fn look(&mut self) {
         self.waiting.clear();
-        self.octets = 0;
+        self.all.fetch_sub(std::mem::take(&mut self.octets), Ordering::Relaxed);
         self.behind = true;
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.octets, Ordering::Relaxed);
     }
 }
 
@@ -174,6 +199,7 @@ impl Ear {
         match state.waiting.pop_front() {
             Some((number, frame)) => {
                 state.octets -= frame.len();
+                state.all.fetch_sub(frame.len(), Ordering::Relaxed);
                 Poll::Ready(Heard::Event(number, frame))
             }
             None => {
@@ -246,6 +272,24 @@ mod tests {
             assert_eq!(next(&ear), Some(Heard::Look));
             assert_eq!(next(&ear), None, "nothing is kept besides");
         }
+        assert_eq!(live.octets.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn all_who_listen_keep_no_more_than_so_much_together() {
+        let live = Arc::<Live>::default();
+        let ears: Vec<_> = (0..300).map(|number| live.listen(DeviceId(number))).collect();
+        assert!(ears.iter().all(|ear| next(ear) == Some(Heard::Look)));
+        let devices: Vec<_> = (0..300).map(DeviceId).collect();
+        live.publish(&[mail(1, &devices, OCTETS_MAX - 64)]);
+        let kept = live.octets.load(Ordering::Relaxed);
+        assert!(kept > ALL_MAX / 2 && kept <= ALL_MAX, "{kept}");
+        let heard = |wanted: fn(&Heard) -> bool| ears.iter().filter_map(next).filter(wanted).count();
+        assert_eq!(heard(|heard| *heard == Heard::Look), 300 - kept / (OCTETS_MAX - 64));
+        assert_eq!(live.octets.load(Ordering::Relaxed), 0, "it was taken, or is in the database");
+        live.publish(&[mail(2, &devices, 9)]);
+        drop(ears);
+        assert_eq!(live.octets.load(Ordering::Relaxed), 0);
     }
 
     #[test]
