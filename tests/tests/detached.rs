@@ -176,6 +176,13 @@ async fn an_account_sees_that_a_pseudonym_of_its_own_was_opened() {
     change("DELETE FROM tie_openings; INSERT INTO tie_openings SELECT * FROM kept; DROP TABLE kept;");
     scene.world.process(DOMAIN).unwrap().restart(0).await.unwrap();
     assert_eq!(alice.openings().await.unwrap().len(), 1);
+
+    // That operators are asked for all her pseudonyms, she sees as well.
+    scene.operator(&["names", "request", "alice.wonder", "abuse desk", "spam under two names"], true);
+    let seen = alice.openings().await.unwrap();
+    let about = seen.iter().find(|opening| opening.pseudonym == alice.device().profile().user).unwrap();
+    assert_eq!((seen.len(), about.reason.as_str()), (2, "spam under two names"));
+    assert_eq!(bob.openings().await.unwrap().len(), 70);
 }
 
 #[tokio::test(flavor = "multi_thread")]

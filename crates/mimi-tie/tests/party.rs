@@ -226,7 +226,7 @@ fn what_is_no_letter_and_what_was_not_kept_is_refused() {
     assert!(matches!(Introduction::decode(&octets), Err(DecodeError::Rule { field: "introduction", .. })));
     octets[0] = 3;
     assert!(matches!(Introduction::decode(&octets), Err(DecodeError::Value { field: "purpose", value: 3 })));
-    assert!(matches!(Told::decode(&[0; 210]), Ok(_)) && matches!(Told::decode(&[0; 209]), Err(DecodeError::Truncated)));
+    assert!(Told::decode(&[0; 210]).is_ok() && matches!(Told::decode(&[0; 209]), Err(DecodeError::Truncated)));
     let saved = ceremony.parties[0].saved();
     for at in [0, 1, 3, 68] {
         let mut other = saved.to_vec();

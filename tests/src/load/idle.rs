@@ -79,6 +79,8 @@ fn copies(database: &Path, names: &[String], count: usize) -> Result<()> {
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "synchronous", "OFF")?;
     connection.pragma_update(None, "foreign_keys", "OFF")?;
+    // Everything that is written stays in memory until the end: half a GiB (the number is in KiB, with a minus).
+    connection.pragma_update(None, "cache_size", -524_288)?;
     let transaction = connection.transaction()?;
     // What is copied is looked for among a few rows, however many there are of copies.
     for table in OF_ROOM.iter().chain(&OF_CLIENTS) {

@@ -155,6 +155,7 @@ fn delays(key_packages: Option<Duration>) -> Delays {
         destroy_after: day,
         destroy_spread: day,
         commit_spread: Duration::from_secs(1),
+        removal_spread: Duration::from_secs(1),
         key_package_lifetime: key_packages.unwrap_or(Delays::default().key_package_lifetime),
         ..Delays::default()
     }

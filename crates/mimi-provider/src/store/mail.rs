@@ -109,9 +109,12 @@ pub(super) fn share(count: usize, octets: usize) -> i64 {
     i32::try_from(octets / count.max(1)).unwrap_or(i32::MAX).into()
 }
 
+/// Bodies with their numbers.
+type Bodies = Vec<(i64, Vec<u8>)>;
+
 /// The first of some rows with numbers, lengths, and what is so long, unless that is too long to have been read at once: no
 /// more than so many octets. None if one is missing that belongs to them.
-pub(super) fn all_within(rows: &[Row], octets: usize) -> Result<Option<Vec<(i64, Vec<u8>)>>, StoreError> {
+pub(super) fn all_within(rows: &[Row], octets: usize) -> Result<Option<Bodies>, StoreError> {
     let Some(last) = within(rows, octets)? else { return Ok(Some(Vec::new())) };
     let mut all = Vec::new();
     for row in rows {

@@ -211,6 +211,7 @@ fn read(verb: &str, arguments: &[String]) -> Result<Command> {
             let [_, said] = arguments else { bail!("send needs a room and a word") };
             Command::Send { room: room()?, content: text(said) }
         }
+        "remove-device" => Command::RemoveDevice { client: one()?.parse()? },
         "leave" => Command::Leave { room: room()? },
         "connections" => Command::ConsentToConnections { allowed: one()?.parse()? },
         "grant" => Command::GrantConsent { consent: serde_json::from_str(one()?)? },

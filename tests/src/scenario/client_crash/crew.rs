@@ -54,6 +54,8 @@ struct Member {
     given: Option<(String, Known)>,
     told: Vec<Event>,
     idle: u32,
+    /// Whether its device is nobody's any more.
+    lost: bool,
 }
 
 /// Whether a client has written down that its application has an event.
@@ -111,6 +113,7 @@ impl Crew {
                 given: None,
                 told: Vec::new(),
                 idle: 0,
+                lost: false,
             })
         };
         let members = clients.iter().map(member).collect::<Result<_>>()?;
@@ -146,6 +149,9 @@ impl Crew {
     fn run(&mut self, at: usize) -> Result<()> {
         let (root, offset, sender) = (self.root.clone(), self.offset, self.sender.clone());
         let member = self.member(at)?;
+        if member.lost {
+            return Ok(());
+        }
         member.run += 1;
         member.idle = 0;
         let run = member.run;
@@ -226,7 +232,7 @@ impl Crew {
     /// As [`Crew::until`].
     pub fn settle(&mut self) -> Result<()> {
         self.listen("all are quiet", |crew| {
-            crew.members.iter().all(|member| member.idle >= 2) && crew.last.elapsed() >= QUIET
+            crew.members.iter().all(|member| member.lost || member.idle >= 2) && crew.last.elapsed() >= QUIET
         })
     }
 
@@ -337,6 +343,17 @@ impl Crew {
         drop(client);
         self.run(at)?;
         Ok(seen)
+    }
+
+    /// Ends a client's process for good: its device is lost.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn lose(&mut self, name: &str) -> Result<()> {
+        let at = self.at(name)?;
+        self.end(at)?;
+        self.member(at)?.lost = true;
+        Ok(())
     }
 
     /// Ends all processes, for good or until [`Crew::go_on`].

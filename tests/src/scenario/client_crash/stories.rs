@@ -22,13 +22,22 @@ pub enum Story {
     Consent,
     /// Two accounts with two devices each are opened, and connect.
     Registration,
+    /// A device is lost, and another one takes it out of the account and of two rooms.
+    Lost,
     /// A pseudonym that is tied to nobody and has an inbox of its own: had for a token, and brought into a room by a link.
     Inboxes,
 }
 
 /// All of them.
-pub const STORIES: [Story; 6] =
-    [Story::Registration, Story::Inboxes, Story::Connection, Story::JoinLink, Story::Knock, Story::Consent];
+pub const STORIES: [Story; 7] = [
+    Story::Registration,
+    Story::Inboxes,
+    Story::Lost,
+    Story::Connection,
+    Story::JoinLink,
+    Story::Knock,
+    Story::Consent,
+];
 
 const A1: &str = "ClientA1";
 const A2: &str = "ClientA2";
@@ -46,6 +55,7 @@ impl Story {
             Self::Consent => "consent",
             Self::Registration => "registration",
             Self::Inboxes => "inboxes",
+            Self::Lost => "lost device",
         }
     }
 
@@ -72,6 +82,7 @@ impl Story {
         match self {
             Self::Registration => registration(crew, suite),
             Self::Inboxes => inboxes(crew, suite),
+            Self::Lost => lost(crew),
             Self::Connection => connection(crew),
             Self::JoinLink => join_link(crew),
             Self::Knock => knock(crew),
@@ -146,6 +157,30 @@ fn registration(crew: &mut Crew, suite: CipherSuite) -> Result<()> {
     register(crew, B1, B2, &suite)?;
     crew.settle()?;
     connection(crew)
+}
+
+fn lost(crew: &mut Crew) -> Result<()> {
+    crew.command(A1, &["prepare", "2"])?;
+    crew.command(B1, &["prepare", "1"])?;
+    crew.settle()?;
+    create(crew, A1, A2)?;
+    let room = create(crew, B1, B2)?;
+    enter(crew, B1, A1, &room)?;
+    crew.settle()?;
+    let there = |crew: &mut Crew, name: &str| crew.inspect(name, |device| device.rooms().count());
+    ensure!(there(crew, A2)? == 2, "both rooms have the device that is to be lost");
+    let client = crew.inspect(A2, |device| device.profile().client.to_string())?;
+    crew.lose(A2)?;
+    crew.command(A1, &["remove-device", &client])?;
+    let flow = wait(crew, A1, "it is removed", |event| match event {
+        Event::DeviceRemoved { flow, .. } => Some(*flow),
+        _ => None,
+    })?;
+    wait_all(crew, &[A1], "it is in no room", |event| *event == Event::Done { flow })?;
+    crew.settle()?;
+    crew.command(A1, &["send", &room, "safe again"])?;
+    wait_all(crew, &[B1, B2], "a message", says("safe again"))?;
+    crew.settle()
 }
 
 /// An account with two devices.
