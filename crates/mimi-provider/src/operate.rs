@@ -27,7 +27,7 @@ pub use remedy::AccountNote;
 pub use scores::{Asked, QuestionNote, blind_question, prove_question, read_proved_question, read_question};
 
 pub use crate::hub::Order;
-use crate::{Config, OsEntropy, StartError, hash, hex, provider::make_private_folder, store};
+use crate::{Config, OsEntropy, StartError, hash, hex, provider::make_private_folder, store, ties::Ties};
 
 /// A provider's database, for its operator. The provider may run meanwhile.
 pub struct Operator {
@@ -144,7 +144,8 @@ impl Operator {
         }
     }
 
-    /// Deletes an account: its devices, pseudonyms, KeyPackages and inboxes, and what it has said about consent. Its name is
+    /// Deletes an account: its devices, pseudonyms, KeyPackages and inboxes, and what it has said about consent; with the way *act
+    /// only* its pseudonyms too that have devices of their own, which nobody finds with the others. Its name is
     /// never given again. A provider that runs lets its devices in for two seconds more at most. Certificates that were issued
     /// stay good until they end, and in its rooms its clients stay until they are removed.
     ///
@@ -156,12 +157,13 @@ impl Operator {
         if user.is_pseudonym() {
             return Err(OperateError::Name(name.to_owned()));
         }
-        let account = self.store.account_of(&user)?;
-        let deleted = account.map(|account| self.store.delete_account(account)).transpose()?.flatten();
-        match deleted {
-            Some(_) => Ok(()),
-            None => Err(OperateError::Unknown(name.to_owned())),
+        let ties = Ties::load(&self.config.ties, self.config.domain()).map_err(StartError::from)?;
+        let account = self.store.account_of(&user)?.ok_or_else(|| OperateError::Unknown(name.to_owned()))?;
+        // Without the account's rows nobody could find its pseudonyms any more: they are found first.
+        for account in ties.together(&self.store, &[account])?.into_values().flatten() {
+            self.store.delete_account(account, |name| ties.found_by(name))?;
         }
+        Ok(())
     }
 
     /// The rooms of this hub with their epochs.

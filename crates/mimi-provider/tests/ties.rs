@@ -831,3 +831,28 @@ async fn an_account_with_a_score_is_acted_on_with_all_its_pseudonyms() {
     let ties = "way = \"score\"\nkey = \"operators.key\"\ncohort = 2\nlists = \"opening/operators.key\"";
     acted_on_with_all_pseudonyms("score-names", ties, "opening").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_account_takes_its_pseudonyms_and_their_rows_with_it() {
+    let world = World::start_tied("act-delete", "way = \"act-only\"\nkey = \"act.key\"").await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let mut pseudonyms = Vec::new();
+    for account in [&alice, &alice, &bob] {
+        pseudonyms.push(world.detach(&account.device_token, None).await.unwrap().registered);
+    }
+    let key = ActKey::from_secret(&world.key_file("act.key").try_into().unwrap());
+    let rows = |world: &World| -> Vec<Vec<u8>> {
+        let db = world.db();
+        let mut rows = db.prepare("SELECT found_by FROM tie_rows ORDER BY found_by").unwrap();
+        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(rows(&world).len(), 3);
+    assert!(operator_of(&world).delete_account(pseudonyms[0].user.name()).is_err(), "by the account's name alone");
+    operator_of(&world).delete_account("alice").unwrap();
+    assert_eq!(rows(&world), [key.tag(&pseudonyms[2].user).to_vec()], "Bob's stays");
+    for (at, pseudonym) in pseudonyms.iter().enumerate() {
+        assert_eq!(world.rows_with(&[pseudonym.user.as_str()]).is_empty(), at < 2, "pseudonym {at}");
+    }
+    assert_eq!(world.rows_with(&[alice.user.as_str()]), [""; 0]);
+    assert_eq!(operator_of(&world).delete_account("alice").unwrap_err().to_string(), "alice: there is no such account");
+}

@@ -79,7 +79,7 @@ pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
 fn end(inner: &Inner) -> Result<(), Fail> {
     let now = inner.now();
     for account in inner.store.accounts_at_their_end(now, now.before(ABANDONED))? {
-        inner.store.delete_account(account)?;
+        inner.store.delete_account(account, |name| inner.ties.found_by(name))?;
     }
     Ok(())
 }

@@ -68,9 +68,13 @@ impl Store {
         self.look(|db| account_of(db, user))
     }
 
-    /// Deletes an account with everything that is its own: devices, pseudonyms, KeyPackages, consent, inboxes. `None` if
-    /// there is no such account. Its name is never given again.
-    pub(crate) fn delete_account(&self, account: AccountId) -> Result<Option<Deleted>, StoreError> {
+    /// Deletes an account with everything that is its own: devices, pseudonyms, KeyPackages, consent, inboxes, and what stands
+    /// beside its names where `found_by` says that it is found. `None` if there is no such account. Its name is never given again.
+    pub(crate) fn delete_account(
+        &self,
+        account: AccountId,
+        found_by: impl Fn(&UserUri) -> Vec<u8>,
+    ) -> Result<Option<Deleted>, StoreError> {
         let deleted = self.write(|db| {
             if db.row("SELECT id FROM accounts WHERE id = ?1", [account.0])?.is_none() {
                 return Ok(None);
@@ -93,7 +97,10 @@ impl Store {
                 for statement in OF_NAME {
                     db.execute(statement, [name.as_str()])?;
                 }
-                db.execute("DELETE FROM tie_rows WHERE found_by = ?1", [name.as_str().as_bytes()])?;
+                // What was bound with an earlier way of tying stands by the name.
+                for found_by in [found_by(&name), by_name(&name)] {
+                    db.execute("DELETE FROM tie_rows WHERE found_by = ?1", [&found_by])?;
+                }
             }
             for device in &devices {
                 for statement in OF_DEVICE {
@@ -123,6 +130,11 @@ impl Store {
     pub(crate) fn forget_devices(&self) {
         self.devices.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
+}
+
+/// Where what stands beside a pseudonym is found with all ways of tying but *act only*.
+pub(crate) fn by_name(pseudonym: &UserUri) -> Vec<u8> {
+    pseudonym.as_str().as_bytes().to_vec()
 }
 
 fn room_and_client(row: &Row) -> Result<(RoomUri, ClientUri), StoreError> {

@@ -53,6 +53,7 @@ use database::{Database, Db, Isolation, Job, Work};
 #[cfg(test)]
 pub(crate) use decisions::Moments;
 pub(crate) use decisions::{AboutAccount, Cause, Decision};
+pub(crate) use deletion::by_name;
 pub(crate) use delivery::{Notification, NotificationKind, NotifyOutcome, OLDEST};
 pub use error::StoreError;
 pub(crate) use key_packages::{Claim, ClaimedClient, Kind, Others, StoredKeyPackage};

@@ -119,6 +119,7 @@ contract! {
 mod abuse;
 mod deletion;
 mod memory;
+mod openings;
 mod questions;
 mod remedies;
 

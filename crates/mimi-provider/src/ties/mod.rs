@@ -34,7 +34,7 @@ use crate::{
     local::{Fresh, enrolled, secret},
     provider::Inner,
     server::Reply,
-    store::{Device, Draw, TieEntry},
+    store::{Device, Draw, TieEntry, by_name},
 };
 use mimi_pseudonym::Entropy as _;
 
@@ -72,10 +72,10 @@ impl Ties {
     }
 
     /// Where what stands beside a pseudonym is found.
-    fn found_by(&self, pseudonym: &UserUri) -> Vec<u8> {
+    pub(crate) fn found_by(&self, pseudonym: &UserUri) -> Vec<u8> {
         match &self.tie {
             Tie::ActOnly(key) => key.tag(pseudonym).to_vec(),
-            _ => pseudonym.as_str().as_bytes().to_vec(),
+            _ => by_name(pseudonym),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::*;
 
 contract! {
     a_deleted_account_leaves_nothing_behind_but_hashes,
+    what_stands_beside_a_pseudonym_goes_with_it_wherever_it_is_found,
     a_name_is_not_given_again_and_other_processes_ask_for_tokens_again,
     a_last_resort_is_given_when_there_is_no_other_and_stays,
 }
@@ -28,7 +29,7 @@ fn ask(requester: &UserUri, target: &UserUri) -> ConsentEntry {
 
 /// How many rows each table has, without those that count.
 fn rows(store: &Store) -> Vec<(String, i64)> {
-    const TABLES: [&str; 15] = [
+    const TABLES: [&str; 22] = [
         "accounts",
         "devices",
         "enrolments",
@@ -43,6 +44,13 @@ fn rows(store: &Store) -> Vec<(String, i64)> {
         "audience_users",
         "tie_quota",
         "tie_counted",
+        "tie_rows",
+        "tie_seats",
+        "tie_lists",
+        "tie_list_marks",
+        "tie_questions",
+        "tie_waiting",
+        "tie_granted",
         "account_decisions",
     ];
     store
@@ -71,6 +79,11 @@ fn a_deleted_account_leaves_nothing_behind_but_hashes(place: &Place) {
     let quota = Draw { period: 1, allowed: Some(9) };
     store.assign_pseudonyms(&first, &[one.clone(), other.clone()], None, quota).unwrap();
     store.draw_tokens(&first, 1, &[3; 32], quota).unwrap();
+    assert_eq!(store.seat(first.account).unwrap(), 0);
+    let number = store.keep_question(first.account, About::Reputation, &[7; 66], NOW).unwrap();
+    store.wants_more(first.account).unwrap();
+    store.answer_question(number, Answered { reached: true, confirmed: true }, 2).unwrap();
+    store.list_mark(first.account, &[5; 16]).unwrap();
     let mut entropy = SeededEntropy::new([3; 32]);
     let scheme = CipherSuite::X25519Aes128Ed25519.signature_scheme();
     let key = SigningKey::generate(scheme, &mut entropy).unwrap();
@@ -85,11 +98,11 @@ fn a_deleted_account_leaves_nothing_behind_but_hashes(place: &Place) {
     store.consent_asked(&ask(&user("alice"), &user("bob")), true, NOW).unwrap();
     store.ack(bob.id, u64::MAX).unwrap();
 
-    let deleted = store.delete_account(first.account).unwrap().unwrap();
+    let deleted = store.delete_account(first.account, by_name).unwrap().unwrap();
     assert_eq!(deleted.devices, [first.id, second.id].into());
     assert_eq!(deleted.rooms, [(room("club"), first.client.clone())]);
     assert_eq!(rows(&store), before, "Bob has what he had, and nobody else has anything");
-    assert_eq!(store.delete_account(first.account).unwrap(), None, "once");
+    assert_eq!(store.delete_account(first.account, by_name).unwrap(), None, "once");
     for token in [[1; 32], [2; 32]] {
         assert!(store.known_device(&token).is_none() && store.device_by_token(&token).unwrap().is_none());
     }
@@ -112,13 +125,50 @@ fn a_deleted_account_leaves_nothing_behind_but_hashes(place: &Place) {
     }
 }
 
+fn what_stands_beside_a_pseudonym_goes_with_it_wherever_it_is_found(place: &Place) {
+    let store = place.open();
+    let bob = bob(&store);
+    let before = rows(&store);
+    let alice = alice(&store);
+    let detach = |account, number: u8, found_by: Vec<u8>| {
+        let listed = Listed { id: [number; 16], sealed: vec![number; 40] };
+        let entry = TieEntry { found_by, tie: vec![number; 40], listed: Some(listed) };
+        store.detach(account, &pseudonym(number), &new_device(number), &entry, ANY).unwrap();
+        store.account_of(&pseudonym(number)).unwrap().unwrap()
+    };
+    let tag = |name: &UserUri| vec![name.as_str().as_bytes().last().copied().unwrap(); 32];
+    let (by_tag, named) = (tag(&pseudonym(30)), by_name(&pseudonym(31)));
+    let tagged = detach(alice.account, 30, by_tag.clone());
+    let other = detach(alice.account, 31, named.clone());
+    let bobs = detach(bob.account, 32, vec![9; 32]);
+    for (account, row) in [(tagged, &by_tag), (other, &named)] {
+        assert!(store.tie(row).unwrap().is_some());
+        assert!(store.delete_account(account, tag).unwrap().is_some());
+        assert_eq!(store.tie(row).unwrap(), None);
+    }
+    assert!(store.delete_account(alice.account, tag).unwrap().is_some());
+    assert!(store.tie(&[9; 32]).unwrap().is_some(), "Bob's stays");
+    assert!(store.delete_account(bobs, |_| vec![9; 32]).unwrap().is_some());
+    let kept = |table: &str| table == "tie_lists";
+    let after: Vec<_> = rows(&store).into_iter().filter(|(table, _)| !kept(table)).collect();
+    assert_eq!(after, before.into_iter().filter(|(table, _)| !kept(table)).collect::<Vec<_>>());
+    assert_eq!(store.list(bob.account).unwrap(), [vec![32; 40]], "nobody knows which of Bob's it was");
+    assert_eq!(store.list(alice.account).unwrap(), [[0_u8; 0]; 0]);
+    store.truncate_log().unwrap();
+    if let Some(octets) = place.octets() {
+        for gone in [&by_tag, &vec![30; 40], &vec![31; 40]] {
+            assert!(!octets.windows(gone.len()).any(|window| window == *gone), "{gone:?}");
+        }
+    }
+}
+
 fn a_name_is_not_given_again_and_other_processes_ask_for_tokens_again(place: &Place) {
     let store = place.open();
     let other = place.other(&store);
     let device = alice(&store);
     assert!(other.device_by_token(&[1; 32]).unwrap().is_some());
     let before = other.deletions().unwrap();
-    assert!(store.delete_account(device.account).unwrap().is_some());
+    assert!(store.delete_account(device.account, by_name).unwrap().is_some());
     assert_eq!(other.deletions().unwrap(), before + 1);
     other.forget_devices();
     assert!(other.known_device(&[1; 32]).is_none() && other.device_by_token(&[1; 32]).unwrap().is_none());

@@ -21,8 +21,7 @@ fn signed(operator: &Operator, reasons: &[&str]) -> SignedCheckpoint {
 }
 
 fn what_operators_have_signed_is_kept_once_and_stays(place: &Place) {
-    let operators =
-        deal(Threshold::new(1, 2).unwrap(), Purpose::Opening, &mut SeededEntropy::new([1; 32])).unwrap();
+    let operators = deal(Threshold::new(1, 2).unwrap(), Purpose::Opening, &mut SeededEntropy::new([1; 32])).unwrap();
     let keep = |store: &Store, signed: &SignedCheckpoint| {
         let checkpoint = signed.check(operators[0].key()).unwrap();
         store.keep_checkpoint(signed, checkpoint).unwrap();

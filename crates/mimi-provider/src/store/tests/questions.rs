@@ -91,7 +91,7 @@ fn questions_go_with_their_account(place: &Place) {
     let alice = alice(&store);
     let number = store.keep_question(alice.account, About::Reputation, &[7; 66], NOW).unwrap();
     store.answer_question(number, answered(true, false), 2).unwrap();
-    assert!(store.delete_account(alice.account).unwrap().is_some());
+    assert!(store.delete_account(alice.account, by_name).unwrap().is_some());
     assert_eq!((store.questions().unwrap(), store.question(number).unwrap()), (vec![], None));
     let left: i64 = store.read(|db| db.one("SELECT COUNT(*) FROM tie_granted", [0_i64; 0])?.get(0)).unwrap();
     assert_eq!(left, 0);

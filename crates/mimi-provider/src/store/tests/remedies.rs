@@ -206,7 +206,7 @@ fn an_account_ends_when_its_last_moment_has_come(place: &Place) {
     store.answer_appeal(&[alice.account], false).unwrap();
     assert_eq!(ended(LATER), [alice.account]);
     // It goes with all that was decided about it.
-    store.delete_account(alice.account).unwrap().unwrap();
+    store.delete_account(alice.account, by_name).unwrap().unwrap();
     assert_eq!((store.decided().unwrap(), store.open_appeals().unwrap()), (vec![], vec![]));
     assert_eq!(store.device_by_token(&[1; 32]).unwrap().map(|device| device.account), None);
 }
