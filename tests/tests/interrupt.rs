@@ -60,6 +60,20 @@ fn a_load_that_is_interrupted_leaves_no_provider_behind() {
 }
 
 #[test]
+fn whoever_copies_rooms_stops_in_the_middle() {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_load"));
+    run.args(["--idle", "2000000"]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut run = run.spawn().unwrap();
+    let said = std::io::BufReader::new(run.stderr.take().unwrap());
+    let mut lines = std::io::BufRead::lines(said).map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("copied")), "it says how far it is");
+    let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", run.id())).status().unwrap();
+    assert!(sent.success());
+    let status = soon("it does not end", || run.try_wait().unwrap());
+    assert_eq!(status.code(), Some(2), "{:?}", lines.last());
+}
+
+#[test]
 fn a_scenario_that_is_interrupted_leaves_no_provider_behind() {
     ends_with_its_providers(env!("CARGO_BIN_EXE_e2e"), &["connection", "--suite", "1"], "INT");
 }

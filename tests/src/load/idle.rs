@@ -1,8 +1,15 @@
 //! What rooms cost that nobody uses at the moment.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use mimi_wire::{
     SubmitMessageResponse,
     directory::percent_encode,
@@ -44,7 +51,9 @@ impl Load {
         site.stop();
         eprintln!("load: copying them until there are {rooms}");
         let names: Vec<_> = made.iter().filter_map(Prepared::uri).collect();
-        copies(&site.data().join("provider.sqlite"), &names, rooms - real)?;
+        let (database, stop) = (site.data().join("provider.sqlite"), Stop::default());
+        let stopped = Arc::clone(&stop.0);
+        tokio::task::spawn_blocking(move || copies(&database, &names, rooms - real, &stopped)).await??;
         let begun = std::time::Instant::now();
         sites.restart().await?;
         let start = begun.elapsed();
@@ -59,10 +68,20 @@ impl Load {
             let path = format!("{}/{}", local::SUBMIT_MESSAGE_PATH, percent_encode(sender.room.uri().as_str()));
             let request = sealed(sender)?;
             let answer: SubmitMessageResponse = sender.connection.post(&path, &request).await?;
-            anyhow::ensure!(matches!(answer, SubmitMessageResponse::Accepted { .. }), "{answer:?}");
+            ensure!(matches!(answer, SubmitMessageResponse::Accepted { .. }), "{answer:?}");
             used += 1;
         }
         Ok(Idle { rooms, started_kib, used_kib: (used, sites.resident()), start, disk })
+    }
+}
+
+/// Says to somebody who works on another thread that nobody waits any longer.
+#[derive(Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -74,7 +93,7 @@ const TOLD: usize = 10_000;
 
 /// Copies rooms with everything that stands in the database about them and the accounts in them. A copy's snapshot is that of
 /// the room it comes from, octet by octet: a room that nobody uses is not read.
-fn copies(database: &Path, names: &[String], count: usize) -> Result<()> {
+fn copies(database: &Path, names: &[String], count: usize, stop: &AtomicBool) -> Result<()> {
     let mut connection = Connection::open(database)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "synchronous", "OFF")?;
@@ -89,6 +108,7 @@ fn copies(database: &Path, names: &[String], count: usize) -> Result<()> {
     let first: i64 = transaction.query_row("SELECT MAX(id) + 1 FROM devices", [], |row| row.get(0))?;
     let of_room = OF_ROOM.iter().map(|table| copy_of(&transaction, table)).collect::<Result<Vec<_>>>()?;
     for (number, name) in (0..count).zip(names.iter().cycle()) {
+        ensure!(!stop.load(Ordering::Relaxed), "nobody waits for the copies any longer");
         let id = first + 2 * i64::try_from(number)?;
         copy(&transaction, &of_room, name, number, id).with_context(|| name.clone())?;
         if (number + 1) % TOLD == 0 {
