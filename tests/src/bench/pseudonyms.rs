@@ -41,7 +41,7 @@ pub struct ManyCosts {
     pub idle: f64,
     /// Octets on the client's disk for each pseudonym's KeyPackages.
     pub key_packages: f64,
-    /// Octets in the provider's files for each pseudonym.
+    /// Octets of the pages in the provider's database for each pseudonym.
     pub provider_disk: f64,
     /// KiB of memory that the client's process has more when the wallet is open than before.
     pub open_kib: i64,
@@ -101,9 +101,9 @@ pub async fn many(bench: Many) -> Result<ManyCosts> {
     let mut costs = ManyCosts { count: bench.count, ..ManyCosts::default() };
     let each = |time: Duration| time.as_secs_f64() * 1e3 / f64::from(bench.count);
     let site = world.fixture().site("a.example")?;
-    let (disk, exchanges) = (site.data(), site.exchanges());
+    let (database, exchanges) = (site.data().join("provider.sqlite"), site.exchanges());
 
-    let (disk_before, before) = (size(&disk)?, requests(&exchanges)?);
+    let (disk_before, before) = (used(&database)?, requests(&exchanges)?);
     let usage_before = alice.usage()?;
     let begun = Instant::now();
     let mut wanted = 0;
@@ -116,8 +116,7 @@ pub async fn many(bench: Many) -> Result<ManyCosts> {
     costs.acquire_ms = each(begun.elapsed());
     costs.acquire_requests = requests(&exchanges)? - before;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    // The log beside the database may have been cut meanwhile: with few pseudonyms the difference can be below zero.
-    costs.provider_disk = (size(&disk)? as f64 - disk_before as f64) / f64::from(bench.count);
+    costs.provider_disk = (used(&database)? as f64 - disk_before as f64) / f64::from(bench.count);
     for (kind, (_, octets)) in alice.usage()? {
         let added = octets.saturating_sub(usage_before.get(&kind).map_or(0, |(_, octets)| *octets)) as f64;
         match kind.as_str() {
@@ -242,13 +241,12 @@ fn requests(exchanges: &Path) -> Result<usize> {
     Ok(counted.iter().filter(|(call, _)| !inbox.contains(call)).map(|(_, traffic)| traffic.requests).sum())
 }
 
-/// Octets of the files in a folder.
-fn size(folder: &Path) -> Result<u64> {
-    let mut sum = 0;
-    for file in std::fs::read_dir(folder)? {
-        sum += file?.metadata()?.len();
-    }
-    Ok(sum)
+/// Octets of the pages that an SQLite database uses, with what still stands in the log beside it.
+fn used(database: &Path) -> Result<i64> {
+    let database = rusqlite::Connection::open(database)?;
+    database.busy_timeout(Duration::from_secs(5))?;
+    let pragma = |name: &str| database.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?)
 }
 
 /// KiB of this process that are resident. Zero where the system has no `/proc`.
