@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use mimi_pseudonym::Domain;
 use mimi_wire::{Endpoint, Problem};
-use tokio::sync::OwnedSemaphorePermit;
 
 pub(crate) use download::Download;
 use fetch::Host;
@@ -38,9 +37,6 @@ impl Assets {
     }
 }
 
-/// What a download holds as long as it goes on.
-type Held = (OwnedSemaphorePermit, Place);
-
 /// Fetches a file for another provider. The host has to be one that is known to belong to a provider this one talks with, or to
 /// itself: a hub is no way to everywhere.
 pub(crate) async fn for_peer(inner: &Arc<Inner>, peer: &Peer, url: &str) -> Result<Reply, Fail> {
@@ -66,7 +62,7 @@ pub(crate) async fn for_device(inner: &Arc<Inner>, device: &Device, hub: &Domain
 /// Files on their way to one device at the same time.
 const DEVICE_FILES: u16 = 4;
 
-async fn here(inner: &Arc<Inner>, url: &str, held: Held) -> Result<Reply, Fail> {
+async fn here(inner: &Arc<Inner>, url: &str, held: Place) -> Result<Reply, Fail> {
     let (host, path) =
         inner.assets.hosts.iter().find_map(|host| Some((host, host.path(url)?))).ok_or(Problem::Forbidden)?;
     let body = host.fetch(&inner.peers, &path).await?;

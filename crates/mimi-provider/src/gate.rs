@@ -1,16 +1,17 @@
 //! Bounds of what all requesters together may cost: connections of one address, requests that are worked on, octets of
 //! bodies. What is above them waits or is refused; nothing is kept in memory without end.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{net::IpAddr, sync::Arc};
 
 use mimi_wire::Problem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{config::Limits, pace::network, server::unsent::Unsent};
+use crate::{
+    config::Limits,
+    counts::{Counted, Counts},
+    pace::network,
+    server::unsent::Unsent,
+};
 
 /// Octets of bodies are counted in so many at once.
 const UNIT: usize = 1024;
@@ -18,21 +19,14 @@ const UNIT: usize = 1024;
 pub(crate) struct Gate {
     requests: Arc<Semaphore>,
     octets: Arc<Semaphore>,
-    addresses: Arc<Addresses>,
+    addresses: Counts<IpAddr>,
+    address_connections: u16,
     /// Answers that wait to be taken, on all connections.
     pub(crate) unsent: Unsent,
 }
 
-struct Addresses {
-    most: u16,
-    counts: Mutex<HashMap<IpAddr, u16>>,
-}
-
 /// A connection that counts for its address as long as this exists.
-pub(crate) struct Place {
-    addresses: Arc<Addresses>,
-    address: IpAddr,
-}
+pub(crate) type Place = Counted<IpAddr>;
 
 /// Octets that count as long as this exists.
 #[derive(Default)]
@@ -48,22 +42,14 @@ impl Gate {
             requests: Arc::new(Semaphore::new(limits.requests.into())),
             octets: Arc::new(Semaphore::new(limits.memory.div_ceil(UNIT).min(Semaphore::MAX_PERMITS))),
             unsent: Unsent::of_all(limits),
-            addresses: Arc::new(Addresses { most: limits.address_connections, counts: Mutex::default() }),
+            addresses: Counts::new(),
+            address_connections: limits.address_connections,
         }
     }
 
     /// A connection from an address; none if it has as many as it may.
     pub(crate) fn connection(&self, from: IpAddr) -> Option<Place> {
-        let (addresses, address) = (Arc::clone(&self.addresses), network(from));
-        {
-            let mut counts = addresses.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = counts.entry(address).or_default();
-            if *count >= addresses.most {
-                return None;
-            }
-            *count += 1;
-        }
-        Some(Place { addresses, address })
+        self.addresses.take(network(from), self.address_connections)
     }
 
     /// A request that is about to be worked on.
@@ -89,18 +75,6 @@ impl Gate {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.addresses.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::field_reassign_with_default, reason = "most fields are private")]
 mod tests {
@@ -118,7 +92,7 @@ mod tests {
         drop(one);
         assert!(from("10.0.0.1").is_some());
         drop(two);
-        assert!(gate.addresses.counts.lock().unwrap().is_empty(), "nothing is left of those that have gone");
+        assert_eq!(gate.addresses.len(), 0, "nothing is left of those that have gone");
     }
 
     #[tokio::test]

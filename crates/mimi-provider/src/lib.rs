@@ -6,6 +6,7 @@ mod assets;
 mod clock;
 mod config;
 mod consent;
+mod counts;
 mod couriers;
 mod credentials;
 mod devices;

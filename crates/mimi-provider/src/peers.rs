@@ -28,7 +28,7 @@ use tokio::{
     net::TcpStream,
     sync::{Mutex, Semaphore},
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     Config,
@@ -188,23 +188,35 @@ impl Peers {
         let url = directory.expand(endpoint, variable).ok_or(PeerError::NoEndpoint)?;
         let (port, path) = target(peer, &url)?;
         let body = Bytes::new();
-        let asked = tokio::time::timeout(REQUEST_TIMEOUT, self.ask(peer, port, &Method::GET, &path, &body)).await;
-        let response = asked.unwrap_or(Err(PeerError::Unreachable));
+        let response = in_time(peer, port, self.ask(peer, port, &Method::GET, &path, &body)).await;
         let status = response.as_ref().map_or(0, |response| response.status().as_u16());
         self.log.exchange(Direction::Out, endpoint.name(), peer.domain.as_str(), status, begun.elapsed());
         let response = response?;
         if response.status() == StatusCode::OK {
             return Ok(response.into_body());
         }
-        let problem = tokio::time::timeout(REQUEST_TIMEOUT, collect(response, 0)).await;
-        let (_, octets) = problem.unwrap_or(Err(PeerError::Unreachable))?;
-        let problem = ProblemDocument::from_json(&octets).ok().map(|document| document.problem);
-        Err(PeerError::Refused(status, problem))
+        let (status, octets) = in_time(peer, port, collect(response, 0)).await?;
+        Err(refused(status, &octets))
     }
 
-    /// The addresses of a host that may be connected to.
-    pub(crate) async fn addresses(&self, host: &Domain, port: u16) -> Result<Vec<SocketAddr>, PeerError> {
-        self.names.addresses(host, port).await
+    /// A connection with TLS to a host under its name, at the address that the operator has chosen, or else where the name leads
+    /// if that may be connected to. In no time of its own.
+    pub(crate) async fn open(
+        &self,
+        host: &Domain,
+        port: u16,
+        address: Option<SocketAddr>,
+        tls: &TlsConnector,
+    ) -> Result<TlsStream<TcpStream>, PeerError> {
+        let unreachable = |_| PeerError::Unreachable;
+        let addresses = match address {
+            Some(address) => vec![address],
+            None => self.names.addresses(host, port).await?,
+        };
+        let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(unreachable)?;
+        tcp.set_nodelay(true).map_err(unreachable)?;
+        let name = ServerName::try_from(host.to_string()).map_err(|_| PeerError::Nonsense)?;
+        tls.connect(name, tcp).await.map_err(unreachable)
     }
 
     /// What a peer says of itself to anybody.
@@ -245,14 +257,7 @@ impl Peers {
         let begun = Instant::now();
         let body = Bytes::from(body);
         let sent = self.send(peer, port, &method, path, &body, max);
-        let answer = match tokio::time::timeout(REQUEST_TIMEOUT, sent).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                // A connection on which nothing comes back is not to be used again.
-                peer.connections.lock().await.remove(&port);
-                Err(PeerError::Unreachable)
-            }
-        };
+        let answer = in_time(peer, port, sent).await;
         let status = answer.as_ref().map_or(0, |(status, _)| status.as_u16());
         self.log.exchange(Direction::Out, endpoint, peer.domain.as_str(), status, begun.elapsed());
         let (status, octets) = answer?;
@@ -276,8 +281,7 @@ impl Peers {
         if status.is_success() {
             return Err(PeerError::Nonsense);
         }
-        let problem = ProblemDocument::from_json(&octets).ok().map(|document| document.problem);
-        Err(PeerError::Refused(status.as_u16(), problem))
+        Err(refused(status, &octets))
     }
 
     async fn send(
@@ -354,17 +358,8 @@ impl Peers {
     }
 
     async fn connect(&self, peer: &Peer, port: u16) -> Result<SendRequest<Full<Bytes>>, PeerError> {
-        let unreachable = |_| PeerError::Unreachable;
-        let addresses = match peer.address {
-            // The operator's own choice.
-            Some(address) => vec![address],
-            None => self.names.addresses(&peer.domain, port).await?,
-        };
-        let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(unreachable)?;
-        tcp.set_nodelay(true).map_err(unreachable)?;
-        let name = ServerName::try_from(peer.domain.to_string()).map_err(|_| PeerError::Nonsense)?;
         let connector = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let tls = connector.connect(name, tcp).await.map_err(unreachable)?;
+        let tls = self.open(&peer.domain, port, peer.address, &connector).await?;
         self.recorder.handshake(true, tls.get_ref().1.handshake_kind());
         let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -376,6 +371,22 @@ impl Peers {
         tokio::spawn(connection);
         Ok(sender)
     }
+}
+
+/// What a peer does in the time it has. A connection on which nothing comes back is not used again.
+async fn in_time<T>(peer: &Peer, port: u16, asked: impl Future<Output = Result<T, PeerError>>) -> Result<T, PeerError> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, asked).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            peer.connections.lock().await.remove(&port);
+            Err(PeerError::Unreachable)
+        }
+    }
+}
+
+/// What a peer says no with.
+fn refused(status: StatusCode, octets: &[u8]) -> PeerError {
+    PeerError::Refused(status.as_u16(), ProblemDocument::from_json(octets).ok().map(|document| document.problem))
 }
 
 /// Status and body of an answer: of at most `max` octets if it is a success.

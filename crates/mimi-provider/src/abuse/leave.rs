@@ -84,8 +84,8 @@ mod tests {
 
     const LEAF: u32 = 3;
 
-    /// A proposal by the member at a leaf, with what stands in it.
-    fn by(leaf: u32, proposal: &[u8]) -> ProposalMessage {
+    /// A public message by the member at a leaf: its kind of content, and what stands behind that.
+    fn message(leaf: u32, kind: u8, rest: &[&[u8]]) -> MlsMessage {
         let mut writer = Writer::default();
         writer.u16(1);
         writer.u16(1);
@@ -94,10 +94,14 @@ mod tests {
         writer.u8(1);
         writer.u32(leaf);
         writer.vector(&[]);
-        writer.u8(2);
+        writer.u8(kind);
+        MlsMessage::decode(&[&writer.into_octets(), &rest.concat()[..]].concat()).unwrap()
+    }
+
+    /// A proposal by the member at a leaf, with what stands in it.
+    fn by(leaf: u32, proposal: &[u8]) -> ProposalMessage {
         let (signature, membership_tag) = ([1, 0xee], [1, 0xee]);
-        let octets = [&writer.into_octets()[..], proposal, &signature, &membership_tag].concat();
-        MlsMessage::decode(&octets).unwrap().try_into().unwrap()
+        message(leaf, 2, &[proposal, &signature, &membership_tag]).try_into().unwrap()
     }
 
     fn remove(leaf: u8) -> Vec<u8> {
@@ -151,18 +155,8 @@ mod tests {
 
     #[test]
     fn a_commit_does_not_leave_and_lets_nobody_in_without_a_welcome() {
-        let mut writer = Writer::default();
-        writer.u16(1);
-        writer.u16(1);
-        writer.vector(b"group");
-        writer.u64(7);
-        writer.u8(1);
-        writer.u32(LEAF);
-        writer.vector(&[]);
-        writer.u8(3);
         // No proposals, no path; the signature, the confirmation tag and the membership tag.
-        let octets = [&writer.into_octets()[..], &[0, 0, 1, 0xee, 1, 0xee, 1, 0xee]].concat();
-        let commit = CommitMessage::try_from(MlsMessage::decode(&octets).unwrap()).unwrap();
+        let commit = CommitMessage::try_from(message(LEAF, 3, &[&[0, 0, 1, 0xee, 1, 0xee, 1, 0xee]])).unwrap();
         let group_info = GroupInfoOption::Partial(mimi_wire::PartialGroupInfo {
             group_info_extensions: mimi_wire::Extensions::empty(),
             signature: vec![],

@@ -9,7 +9,7 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use mimi_wire::Problem;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Held;
+use super::places::Place;
 
 /// How long nothing may come.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ pub(crate) struct Download {
     left: u64,
     silence: Pin<Box<Sleep>>,
     end: Instant,
-    _held: Held,
+    _held: Place,
 }
 
 impl Download {
@@ -31,7 +31,7 @@ impl Download {
     ///
     /// # Errors
     /// [`Problem::TooLarge`] if it says that it is longer.
-    pub(super) fn new(body: Incoming, max: u64, held: Held) -> Result<Self, Problem> {
+    pub(super) fn new(body: Incoming, max: u64, held: Place) -> Result<Self, Problem> {
         if body.size_hint().lower() > max {
             return Err(Problem::TooLarge);
         }

@@ -6,8 +6,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use mimi_pseudonym::Domain;
 use mimi_wire::Problem;
-use rustls_pki_types::ServerName;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::{
@@ -50,7 +49,8 @@ impl Host {
     /// Asks for a file, as nobody. Where it leads elsewhere is not followed.
     pub(super) async fn fetch(&self, peers: &Peers, path: &str) -> Result<Incoming, Fail> {
         let unreachable = |_| Fail::from(PeerError::Unreachable);
-        let connected = timeout(CONNECT_TIMEOUT, self.connect(peers)).await.map_err(|_| PeerError::Unreachable)?;
+        let opened = peers.open(&self.name, self.port, self.address, &self.tls);
+        let connected = timeout(CONNECT_TIMEOUT, opened).await.map_err(|_| PeerError::Unreachable)?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(connected?)).await.map_err(unreachable)?;
         // It ends with the file, or when nobody wants that any more.
@@ -65,18 +65,5 @@ impl Host {
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(Problem::NotFound.into()),
             _ => Err(Problem::Unavailable.into()),
         }
-    }
-
-    async fn connect(&self, peers: &Peers) -> Result<tokio_rustls::client::TlsStream<TcpStream>, PeerError> {
-        let unreachable = |_| PeerError::Unreachable;
-        let addresses = match self.address {
-            // The operator's own choice.
-            Some(address) => vec![address],
-            None => peers.addresses(&self.name, self.port).await?,
-        };
-        let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(unreachable)?;
-        tcp.set_nodelay(true).map_err(unreachable)?;
-        let name = ServerName::try_from(self.name.to_string()).map_err(|_| PeerError::Nonsense)?;
-        self.tls.connect(name, tcp).await.map_err(unreachable)
     }
 }

@@ -1,55 +1,35 @@
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use mimi_wire::Problem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::pace::Asker;
+use crate::{
+    counts::{Counted, Counts},
+    pace::Asker,
+};
 
 /// Files that may be on their way: all together, and for each requester.
 pub(super) struct Places {
     all: Arc<Semaphore>,
-    taken: Arc<Mutex<HashMap<Asker, u16>>>,
+    taken: Counts<Asker>,
 }
 
 /// One of a requester's; given back when it is dropped.
-pub(crate) struct Place {
-    taken: Arc<Mutex<HashMap<Asker, u16>>>,
-    who: Asker,
-}
+pub(super) type Place = (OwnedSemaphorePermit, Counted<Asker>);
 
 impl Places {
     pub(super) fn new(all: u16) -> Self {
-        Self { all: Arc::new(Semaphore::new(all.into())), taken: Arc::default() }
+        Self { all: Arc::new(Semaphore::new(all.into())), taken: Counts::new() }
     }
 
     /// A place for one more file.
     ///
     /// # Errors
     /// [`Problem::RateLimited`] if this requester has as many as it may have, [`Problem::Unavailable`] if all are taken.
-    pub(super) fn take(&self, who: Asker, most: u16) -> Result<(OwnedSemaphorePermit, Place), Problem> {
+    pub(super) fn take(&self, who: Asker, most: u16) -> Result<Place, Problem> {
         let permit = Arc::clone(&self.all).try_acquire_owned().map_err(|_| Problem::Unavailable)?;
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(who.clone()).or_default();
-        if *count >= most {
-            return Err(Problem::RateLimited);
-        }
-        *count += 1;
-        Ok((permit, Place { taken: Arc::clone(&self.taken), who }))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.who) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.who);
-            }
-        }
+        let own = self.taken.take(who, most).ok_or(Problem::RateLimited)?;
+        Ok((permit, own))
     }
 }
 
@@ -71,13 +51,13 @@ mod tests {
         assert_eq!(places.take(at(4), 2).err(), Some(Problem::Unavailable));
         drop(first);
         let _fourth = places.take(at(4), 2).unwrap();
-        assert_eq!(places.taken.lock().unwrap().len(), 3);
+        assert_eq!(places.taken.len(), 3);
     }
 
     #[test]
     fn who_has_none_any_more_is_forgotten() {
         let places = Places::new(2);
         drop(places.take(at(2), 1).unwrap());
-        assert!(places.taken.lock().unwrap().is_empty());
+        assert_eq!(places.taken.len(), 0);
     }
 }

@@ -6,11 +6,11 @@ use mimi_pseudonym::{
 
 use super::{
     CredentialItemTbs, IssuedCredential,
-    credentials::{read_claims, read_format, write_wanted},
+    credentials::{prove, read_wanted, write_wanted},
 };
 use crate::{
     codec::{check_count, wire_struct},
-    label::{RequestSignError, RequestVerifyError, sign_with_label, verify_with_label},
+    label::{RequestSignError, RequestVerifyError, verify_with_label},
 };
 
 /// Not that of a credential for a user who is known: a proof of the one kind says nothing about the other.
@@ -41,15 +41,12 @@ impl Wire for NewPseudonymTbs {
     const MAX_LEN: usize = 4096;
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let cipher_suite = CipherSuite::read(reader)?;
-        let public_key = PublicKey::read(reader, cipher_suite)?;
-        Ok(Self { cipher_suite, public_key, disclose: read_claims(reader)?, format: read_format(reader)? })
+        let (cipher_suite, public_key, disclose, format) = read_wanted(reader)?;
+        Ok(Self { cipher_suite, public_key, disclose, format })
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.cipher_suite.write(writer);
-        writer.vector(self.public_key.as_bytes());
-        write_wanted(&self.disclose, self.format, writer);
+        write_wanted(self.cipher_suite, &self.public_key, &self.disclose, self.format, writer);
     }
 }
 
@@ -83,12 +80,7 @@ impl NewPseudonym {
     /// # Errors
     /// [`RequestSignError`]: the signer's key must be the one in the request, of the scheme of its suite.
     pub fn sign(tbs: NewPseudonymTbs, signer: &dyn Signer) -> Result<Self, RequestSignError> {
-        let fits =
-            *signer.public_key() == tbs.public_key && tbs.public_key.scheme() == tbs.cipher_suite.signature_scheme();
-        if !fits {
-            return Err(RequestSignError::Key);
-        }
-        let proof = sign_with_label(signer, LABEL, &tbs.encode())?;
+        let proof = prove(tbs.cipher_suite, &tbs.public_key, LABEL, &tbs, signer)?;
         Ok(Self(UnverifiedNewPseudonym { tbs, proof }))
     }
 

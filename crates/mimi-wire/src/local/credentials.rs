@@ -38,7 +38,7 @@ fn format_code(format: DisclosureFormat) -> u8 {
 }
 
 /// The claims that are wanted, none twice.
-pub(super) fn read_claims(reader: &mut Reader<'_>) -> Result<Vec<ClaimName>, DecodeError> {
+fn read_claims(reader: &mut Reader<'_>) -> Result<Vec<ClaimName>, DecodeError> {
     let mut claims = Vec::new();
     for code in reader.vector()? {
         let name = claim_from_code(*code).ok_or(DecodeError::Value { field: "disclose", value: u64::from(*code) })?;
@@ -50,17 +50,46 @@ pub(super) fn read_claims(reader: &mut Reader<'_>) -> Result<Vec<ClaimName>, Dec
     Ok(claims)
 }
 
-/// The claims that are wanted, and in which format.
-pub(super) fn write_wanted(claims: &[ClaimName], format: DisclosureFormat, writer: &mut Writer) {
+fn read_format(reader: &mut Reader<'_>) -> Result<DisclosureFormat, DecodeError> {
+    let code = reader.u8()?;
+    let known = FORMAT_CODES.into_iter().find(|(_, known)| *known == code);
+    known.map(|(format, _)| format).ok_or(DecodeError::Value { field: "format", value: u64::from(code) })
+}
+
+/// What is wanted of a credential, whoever it is for: suite, key, claims, format.
+type Wanted = (CipherSuite, PublicKey, Vec<ClaimName>, DisclosureFormat);
+
+pub(super) fn read_wanted(reader: &mut Reader<'_>) -> Result<Wanted, DecodeError> {
+    let suite = CipherSuite::read(reader)?;
+    Ok((suite, PublicKey::read(reader, suite)?, read_claims(reader)?, read_format(reader)?))
+}
+
+pub(super) fn write_wanted(
+    suite: CipherSuite,
+    key: &PublicKey,
+    claims: &[ClaimName],
+    format: DisclosureFormat,
+    writer: &mut Writer,
+) {
+    suite.write(writer);
+    writer.vector(key.as_bytes());
     let codes: Vec<u8> = claims.iter().copied().map(claim_code).collect();
     writer.vector(&codes);
     writer.u8(format_code(format));
 }
 
-pub(super) fn read_format(reader: &mut Reader<'_>) -> Result<DisclosureFormat, DecodeError> {
-    let code = reader.u8()?;
-    let known = FORMAT_CODES.into_iter().find(|(_, known)| *known == code);
-    known.map(|(format, _)| format).ok_or(DecodeError::Value { field: "format", value: u64::from(code) })
+/// Proves that the key is held for which a credential is wanted, if it is the signer's and of the scheme of its suite.
+pub(super) fn prove(
+    suite: CipherSuite,
+    key: &PublicKey,
+    label: &str,
+    tbs: &impl Wire,
+    signer: &dyn Signer,
+) -> Result<Vec<u8>, RequestSignError> {
+    if signer.public_key() != key || key.scheme() != suite.signature_scheme() {
+        return Err(RequestSignError::Key);
+    }
+    Ok(sign_with_label(signer, label, &tbs.encode())?)
 }
 
 /// What a client wants a credential for.
@@ -83,17 +112,13 @@ impl Wire for CredentialItemTbs {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let subject = Wire::read(reader)?;
-        let cipher_suite = CipherSuite::read(reader)?;
-        let public_key = PublicKey::read(reader, cipher_suite)?;
-        let disclose = read_claims(reader)?;
-        Ok(Self { subject, cipher_suite, public_key, disclose, format: read_format(reader)? })
+        let (cipher_suite, public_key, disclose, format) = read_wanted(reader)?;
+        Ok(Self { subject, cipher_suite, public_key, disclose, format })
     }
 
     fn write(&self, writer: &mut Writer) {
         self.subject.write(writer);
-        self.cipher_suite.write(writer);
-        writer.vector(self.public_key.as_bytes());
-        write_wanted(&self.disclose, self.format, writer);
+        write_wanted(self.cipher_suite, &self.public_key, &self.disclose, self.format, writer);
     }
 }
 
@@ -127,12 +152,7 @@ impl CredentialItem {
     /// # Errors
     /// [`RequestSignError`]: the signer's key must be the one in the request, of the scheme of its suite.
     pub fn sign(tbs: CredentialItemTbs, signer: &dyn Signer) -> Result<Self, RequestSignError> {
-        let fits =
-            *signer.public_key() == tbs.public_key && tbs.public_key.scheme() == tbs.cipher_suite.signature_scheme();
-        if !fits {
-            return Err(RequestSignError::Key);
-        }
-        let proof = sign_with_label(signer, LABEL, &tbs.encode())?;
+        let proof = prove(tbs.cipher_suite, &tbs.public_key, LABEL, &tbs, signer)?;
         Ok(Self(UnverifiedCredentialItem { tbs, proof }))
     }
 
