@@ -4,6 +4,7 @@
 //! ([`record`]), from which come the ladder diagram ([`ladder`]), the table of what each provider could see ([`sight`])
 //! and the costs ([`mod@bench`]). What messages cost under load is measured without any recording ([`load`]).
 
+pub mod alone;
 pub mod bench;
 pub mod call;
 pub mod faulty;

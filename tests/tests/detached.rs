@@ -3,21 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::{
-    path::PathBuf,
-    process::Command as Program,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, process::Command as Program, sync::Arc, time::Duration};
 
-use mimi_client::{Account, Client, ClientError, TransportError};
+use mimi_client::{Client, ClientError, TransportError};
 use mimi_e2e::{
+    alone,
     fixture::Keep,
     people::{MovedClock, surroundings},
     process::provider_binary,
     scenario::{TWO, World},
 };
-use mimi_flow::{Command, Delays, Event};
+use mimi_flow::Delays;
 use mimi_pseudonym::CipherSuite;
 use mimi_wire::Problem;
 
@@ -38,9 +34,7 @@ impl Scene {
         if let Some(purpose) = keys {
             scene.operator(&["tie", "deal", purpose, "2", "3", config.parent().unwrap().to_str().unwrap()], false);
         }
-        let text = std::fs::read_to_string(&config).unwrap();
-        std::fs::write(&config, format!("{text}\n[ties]\n{ties}")).unwrap();
-        scene.restart().await;
+        scene.world.configure(DOMAIN, &format!("[ties]\n{ties}")).await.unwrap();
         scene
     }
 
@@ -61,18 +55,11 @@ impl Scene {
     }
 
     fn store(&self, name: &str) -> PathBuf {
-        self.world.fixture().root().join(format!("{name}.sqlite"))
+        alone::store(self.world.fixture(), name)
     }
 
     async fn register(&self, handle: &str) -> Client {
-        let account = Account {
-            handle: handle.into(),
-            display_name: handle.into(),
-            email: String::new(),
-            device_name: "telephone".into(),
-        };
-        let around = surroundings(self.world.fixture(), DOMAIN, &self.clock).unwrap();
-        Client::register(&self.store(handle), account, SUITE, Delays::default(), around).await.unwrap().0
+        alone::register(self.world.fixture(), &self.clock, SUITE, DOMAIN, handle).await.unwrap()
     }
 
     async fn detach(&self, account: &mut Client, name: &str) -> Result<Client, ClientError> {
@@ -91,20 +78,6 @@ impl Scene {
 
 fn is_refused<T>(result: &Result<T, ClientError>, as_this: &Problem) -> bool {
     matches!(result, Err(ClientError::Transport(TransportError::Refused(problem))) if problem == as_this)
-}
-
-/// Its pseudonym gets a credential and KeyPackages.
-async fn prepare(client: &mut Client) {
-    client.command(Command::Prepare { pseudonyms: 1 }).unwrap();
-    let begun = Instant::now();
-    loop {
-        let event = client.next_event(Duration::from_millis(300)).await.unwrap();
-        match event {
-            Some(Event::Ready { .. }) => return client.told().unwrap(),
-            Some(Event::Failed { reason, .. }) => panic!("{reason}"),
-            _ => assert!(begun.elapsed() < Duration::from_secs(60), "it does not come"),
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +99,7 @@ async fn an_account_sees_that_a_pseudonym_of_its_own_was_opened() {
     let pseudonym = one.device().profile().user.clone();
     assert!(pseudonym.is_pseudonym());
     assert!(matches!(scene.detach(&mut alice, "one").await, Err(ClientError::DeviceExists)));
-    prepare(&mut one).await;
+    alone::prepare(&mut one).await.unwrap();
     assert_eq!((one.device().fresh_pseudonyms(), alice.device().fresh_pseudonyms()), (1, 0));
 
     // The quota holds, and a pseudonym draws none.
@@ -190,7 +163,7 @@ async fn where_there_are_no_openings_a_pseudonym_is_drawn_the_same_way() {
     let scene = Scene::start("detached-act", "way = \"act-only\"\nkey = \"act.key\"\n", None).await;
     let mut alice = scene.register("alice.wonder").await;
     let mut one = scene.detach(&mut alice, "one").await.unwrap();
-    prepare(&mut one).await;
+    alone::prepare(&mut one).await.unwrap();
     assert_eq!(alice.openings().await.unwrap(), []);
 }
 

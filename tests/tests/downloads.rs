@@ -3,23 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex};
 
-use mimi_client::{Account, Client, ClientError, SystemEntropy, TransportError};
+use mimi_client::{ClientError, SystemEntropy, TransportError};
 use mimi_content::{Body, Disposition, ExternalContent, ExternalError, MEDIA_TYPE, MimiContent, Part, Salt};
 use mimi_e2e::{
+    alone,
     fixture::Keep,
-    people::{MovedClock, surroundings},
+    people::MovedClock,
     record::read,
     scenario::{TWO, World},
 };
-use mimi_flow::{Command, Delays, Event, NewRoom};
-use mimi_pseudonym::{CipherSuite, ClaimName, Content, DisclosurePolicy, IdentityPolicy, PseudonymUse, RoomUri};
-use mimi_room::JoinLinkPolicy;
+use mimi_flow::{Command, Event};
+use mimi_pseudonym::{CipherSuite, Content};
 use mimi_wire::Problem;
 use rustls::{
     ServerConfig,
@@ -67,78 +63,6 @@ async fn media(world: &World, file: Arc<Mutex<Vec<u8>>>) -> (u16, Arc<Mutex<Vec<
     (port, asked)
 }
 
-fn store(world: &World, name: &str) -> PathBuf {
-    world.fixture().root().join(format!("{name}.sqlite"))
-}
-
-async fn register(world: &World, clock: &Arc<MovedClock>, domain: &str, handle: &str) -> Client {
-    let account = Account {
-        handle: handle.into(),
-        display_name: handle.into(),
-        email: String::new(),
-        device_name: "telephone".into(),
-    };
-    let around = surroundings(world.fixture(), domain, clock).unwrap();
-    Client::register(&store(world, handle), account, SUITE, Delays::default(), around).await.unwrap().0
-}
-
-/// Lets both go on until one of them is told something.
-async fn until<T>(clients: [&mut Client; 2], read: impl Fn(usize, &Event) -> Option<T>) -> T {
-    let begun = Instant::now();
-    let mut clients = clients;
-    loop {
-        for (at, client) in clients.iter_mut().enumerate() {
-            let Some(event) = client.next_event(Duration::from_millis(200)).await.unwrap() else { continue };
-            assert!(!matches!(event, Event::Failed { .. }), "{at}: {event:?}");
-            if let Some(read) = read(at, &event) {
-                client.told().unwrap();
-                return read;
-            }
-        }
-        assert!(begun.elapsed() < Duration::from_secs(60), "it does not come");
-    }
-}
-
-/// A room of Alice's, whose hub is her provider, into which Bob comes by a link.
-async fn room(alice: &mut Client, bob: &mut Client) -> RoomUri {
-    for client in [&mut *alice, &mut *bob] {
-        client.command(Command::Prepare { pseudonyms: 1 }).unwrap();
-    }
-    until([&mut *alice, &mut *bob], |at, event| (at == 0 && matches!(event, Event::Ready { .. })).then_some(())).await;
-    until([&mut *alice, &mut *bob], |at, event| (at == 1 && matches!(event, Event::Ready { .. })).then_some(())).await;
-    let room = NewRoom {
-        name: "Canaries".into(),
-        description: String::new(),
-        identity: IdentityPolicy {
-            pseudonyms: PseudonymUse::Required,
-            disclosure: DisclosurePolicy::new([], ClaimName::ALL, []).unwrap(),
-        },
-        links: JoinLinkPolicy { multiuser: true, ..JoinLinkPolicy::default() },
-        discoverable: true,
-    };
-    alice.command(Command::CreateRoom { room }).unwrap();
-    let room = until([&mut *alice, &mut *bob], |_, event| match event {
-        Event::RoomCreated { room, .. } => Some(room.clone()),
-        _ => None,
-    })
-    .await;
-    alice.command(Command::CreateLink { room: room.clone(), role: None, uses: Some(1), lifetime: None }).unwrap();
-    let link = until([&mut *alice, &mut *bob], |_, event| match event {
-        Event::LinkCreated { link, .. } => Some(link.clone()),
-        _ => None,
-    })
-    .await;
-    bob.command(Command::Look { link: link.parse().unwrap(), as_account: false }).unwrap();
-    let visit = until([&mut *alice, &mut *bob], |_, event| match event {
-        Event::RoomSeen { visit, .. } => Some(*visit),
-        _ => None,
-    })
-    .await;
-    bob.command(Command::JoinSeen { visit }).unwrap();
-    until([&mut *alice, &mut *bob], |at, event| (at == 1 && matches!(event, Event::Joined { .. })).then_some(())).await;
-    room
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_is_seen_without_its_host_learning_by_whom() {
     let mut world = World::start("downloads", &TWO, Keep::No).await.unwrap();
@@ -146,16 +70,16 @@ async fn a_picture_is_seen_without_its_host_learning_by_whom() {
     let file: Arc<Mutex<Vec<u8>>> = Arc::default();
     let (port, asked) = media(&world, Arc::clone(&file)).await;
     // The hub's operator knows where the other provider keeps files.
-    let config = world.fixture().site("a.example").unwrap().config();
-    let text = std::fs::read_to_string(&config).unwrap();
-    let entry = format!("\n[[assets]]\nprovider = \"b.example\"\nhost = \"b.example\"\nport = {port}\n");
-    std::fs::write(&config, format!("{text}{entry}address = \"127.0.0.1:{port}\"\n")).unwrap();
-    let process = world.process("a.example").unwrap();
-    process.stop().await.unwrap();
-    process.restart(0).await.unwrap();
-    let mut alice = register(&world, &clock, "a.example", "alice.wonder").await;
-    let mut bob = register(&world, &clock, "b.example", "bob.builder").await;
-    let room = room(&mut alice, &mut bob).await;
+    let entry = format!("[[assets]]\nprovider = \"b.example\"\nhost = \"b.example\"\nport = {port}\n");
+    let entry = format!("{entry}address = \"127.0.0.1:{port}\"");
+    world.configure("a.example", &entry).await.unwrap();
+    let mut alice = alone::register(world.fixture(), &clock, SUITE, "a.example", "alice.wonder").await.unwrap();
+    let mut bob = alone::register(world.fixture(), &clock, SUITE, "b.example", "bob.builder").await.unwrap();
+    alone::prepare(&mut alice).await.unwrap();
+    alone::prepare(&mut bob).await.unwrap();
+    // The hub is Alice's provider.
+    let room = alone::found(&mut alice, "Canaries").await.unwrap();
+    alone::let_in(&mut alice, &room, &mut bob).await.unwrap();
 
     let url = format!("https://b.example:{port}/picture");
     let (external, sealed) = ExternalContent::seal("image/png", &url, PICTURE, &mut SystemEntropy::default());
@@ -168,11 +92,12 @@ async fn a_picture_is_seen_without_its_host_learning_by_whom() {
     };
     let message = MimiContent::new(Salt::generate(&mut SystemEntropy::default()), own, room.clone(), body).unwrap();
     bob.command(Command::Send { room: room.clone(), content: message.to_content() }).unwrap();
-    let body = until([&mut alice, &mut bob], |at, event| match event {
+    let body = alone::until(&mut [&mut alice, &mut bob], |at, event| match event {
         Event::Message { media_type, body, .. } if at == 0 && media_type == MEDIA_TYPE => Some(body.clone()),
         _ => None,
     })
-    .await;
+    .await
+    .unwrap();
     let content = Content { media_type: MEDIA_TYPE.into(), body };
     let message = MimiContent::from_content(&content).unwrap();
     let Body::External(named) = &message.body().body else { panic!("{message:?}") };

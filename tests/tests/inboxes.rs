@@ -3,25 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use mimi_client::{Account, Client, ClientError, PseudonymToken, Surroundings, SystemClock, TransportError};
+use mimi_client::{Client, ClientError, PseudonymToken, Surroundings, SystemClock, TransportError};
 use mimi_credential::{Issuer, Validity};
 use mimi_e2e::{
+    alone,
     fixture::Keep,
     people::{MovedClock, surroundings},
     record::read,
     scenario::{TWO, World},
 };
-use mimi_flow::{Command, Delays, Event, NewRoom, PseudonymState};
-use mimi_pseudonym::{
-    CipherSuite, ClaimName, Claims, Clock, Content, DisclosurePolicy, IdentityPolicy, PseudonymUse, RoomUri,
-};
-use mimi_room::JoinLinkPolicy;
+use mimi_flow::{Command, Delays, Event, PseudonymState};
+use mimi_pseudonym::{CipherSuite, ClaimName, Claims, Clock, Content, RoomUri};
 use mimi_wire::{Problem, local::IssuedDisclosure};
 
 const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
@@ -48,18 +42,11 @@ fn around(world: &World, domain: &str, clock: &Arc<MovedClock>) -> Surroundings 
 }
 
 fn store(world: &World, name: &str) -> PathBuf {
-    world.fixture().root().join(format!("{name}.sqlite"))
+    alone::store(world.fixture(), name)
 }
 
 async fn register(world: &World, clock: &Arc<MovedClock>, domain: &str, handle: &str) -> Client {
-    let account = Account {
-        handle: handle.into(),
-        display_name: handle.into(),
-        email: String::new(),
-        device_name: "telephone".into(),
-    };
-    let around = self::around(world, domain, clock);
-    Client::register(&store(world, handle), account, SUITE, Delays::default(), around).await.unwrap().0
+    alone::register(world.fixture(), clock, SUITE, domain, handle).await.unwrap()
 }
 
 async fn redeem(
@@ -72,20 +59,8 @@ async fn redeem(
     Client::redeem(&store(world, name), token, SUITE, Delays::default(), around).await
 }
 
-/// Lets clients go on until one of them is told something.
 async fn until<T>(clients: &mut [&mut Client], read: impl Fn(usize, &Event) -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        for (at, client) in clients.iter_mut().enumerate() {
-            let Some(event) = client.next_event(QUIET).await.unwrap() else { continue };
-            assert!(!matches!(event, Event::Failed { .. }), "{at}: {event:?}");
-            if let Some(read) = read(at, &event) {
-                client.told().unwrap();
-                return read;
-            }
-        }
-        assert!(begun.elapsed() < Duration::from_secs(60), "it does not come");
-    }
+    alone::until(clients, read).await.unwrap()
 }
 
 fn said(event: &Event, text: &str) -> Option<()> {
@@ -166,43 +141,12 @@ async fn a_pseudonym_that_is_tied_to_nobody_joins_a_room_and_hears_it_by_an_inbo
 
     let user = pseudonym.device().profile().user.clone();
     assert!(user.is_pseudonym());
-    pseudonym.command(Command::Prepare { pseudonyms: 1 }).unwrap();
-    bob.command(Command::Prepare { pseudonyms: 1 }).unwrap();
-    let ready = |_: usize, event: &Event| matches!(event, Event::Ready { .. }).then_some(());
-    until(&mut [&mut pseudonym], ready).await;
-    until(&mut [&mut bob], ready).await;
+    alone::prepare(&mut pseudonym).await.unwrap();
+    alone::prepare(&mut bob).await.unwrap();
     assert_eq!((pseudonym.device().fresh_pseudonyms(), alice.device().fresh_pseudonyms()), (1, 0));
 
-    let room = NewRoom {
-        name: "The canary chess club".into(),
-        description: String::new(),
-        identity: IdentityPolicy {
-            pseudonyms: PseudonymUse::Required,
-            disclosure: DisclosurePolicy::new([], ClaimName::ALL, []).unwrap(),
-        },
-        links: JoinLinkPolicy { multiuser: true, ..JoinLinkPolicy::default() },
-        discoverable: true,
-    };
-    bob.command(Command::CreateRoom { room }).unwrap();
-    let made = |_: usize, event: &Event| match event {
-        Event::RoomCreated { room, .. } => Some(room.clone()),
-        _ => None,
-    };
-    let room = until(&mut [&mut bob], made).await;
-    bob.command(Command::CreateLink { room: room.clone(), role: None, uses: Some(1), lifetime: None }).unwrap();
-    let link = |_: usize, event: &Event| match event {
-        Event::LinkCreated { link, .. } => Some(link.clone()),
-        _ => None,
-    };
-    let link = until(&mut [&mut bob], link).await;
-    pseudonym.command(Command::Look { link: link.parse().unwrap(), as_account: false }).unwrap();
-    let seen = |_: usize, event: &Event| match event {
-        Event::RoomSeen { visit, .. } => Some(*visit),
-        _ => None,
-    };
-    let visit = until(&mut [&mut pseudonym], seen).await;
-    pseudonym.command(Command::JoinSeen { visit }).unwrap();
-    until(&mut [&mut pseudonym], |_, event| matches!(event, Event::Joined { .. }).then_some(())).await;
+    let room = alone::found(&mut bob, "The canary chess club").await.unwrap();
+    alone::let_in(&mut bob, &room, &mut pseudonym).await.unwrap();
     assert_eq!(pseudonym.device().pseudonym_state(&user), Some(PseudonymState::InRoom));
     assert_eq!(pseudonym.device().rooms().count(), 1);
 

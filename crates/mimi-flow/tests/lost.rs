@@ -7,26 +7,15 @@ mod common;
 use std::{collections::BTreeSet, time::Duration};
 
 use common::{A1, A2, B1, SUITES, Trouble, World};
-use mimi_flow::{Answer, Command, CommandError, Event, FailureReason, FlowId, NewRoom};
-use mimi_pseudonym::{ClientUri, DisclosurePolicy, IdentityPolicy, PseudonymUse, RoomUri};
-use mimi_room::JoinLinkPolicy;
+use mimi_flow::{Answer, Command, CommandError, Event, FailureReason, FlowId};
+use mimi_pseudonym::{ClientUri, RoomUri};
 use mimi_wire::Problem;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Rooms of Alice's with both of her devices in them, each under a pseudonym of its own. The second device is lost then.
 fn rooms(world: &mut World, count: usize) -> Vec<RoomUri> {
-    for number in 0..count {
-        let room = NewRoom {
-            name: format!("Room {number}"),
-            description: String::new(),
-            identity: IdentityPolicy { pseudonyms: PseudonymUse::Required, disclosure: DisclosurePolicy::open() },
-            links: JoinLinkPolicy::default(),
-            discoverable: false,
-        };
-        world.command(A1, Command::CreateRoom { room }).unwrap();
-        world.run();
-    }
+    world.found_rooms(A1, count);
     let rooms: Vec<RoomUri> = world.devices[A1].rooms().map(|(uri, _)| uri.clone()).collect();
     assert!(rooms.iter().all(|room| world.devices[A1].clients(room).len() == 2));
     world.hold_inbox = vec![A2];

@@ -7,24 +7,13 @@ mod common;
 use std::time::Duration;
 
 use common::{A1, A2, SUITES, World, text};
-use mimi_flow::{Command, Event, NewRoom};
-use mimi_pseudonym::{DisclosurePolicy, IdentityPolicy, PseudonymUse, RoomUri, UserUri};
-use mimi_room::JoinLinkPolicy;
+use mimi_flow::{Command, Event};
+use mimi_pseudonym::{RoomUri, UserUri};
 use mimi_wire::local::InboxBody;
 
 /// Rooms of Alice's, with both of her devices in each, under a pseudonym of its own.
 fn rooms(world: &mut World, count: usize) -> Vec<(RoomUri, UserUri)> {
-    for number in 0..count {
-        let room = NewRoom {
-            name: format!("Room {number}"),
-            description: String::new(),
-            identity: IdentityPolicy { pseudonyms: PseudonymUse::Required, disclosure: DisclosurePolicy::open() },
-            links: JoinLinkPolicy::default(),
-            discoverable: false,
-        };
-        world.command(A1, Command::CreateRoom { room }).unwrap();
-        world.run();
-    }
+    world.found_rooms(A1, count);
     let rooms: Vec<RoomUri> = world.devices[A1].rooms().map(|(uri, _)| uri.clone()).collect();
     assert_eq!(rooms.len(), count);
     rooms.into_iter().map(|room| (room.clone(), world.devices[A1].clients(&room)[0].0.clone())).collect()

@@ -13,11 +13,9 @@ use std::{
 
 use common::{A1, A2, ALL, B1, B2, DAY, World};
 use mimi_flow::{
-    Command, CommandError, Delays, Device, Entry, Event, FailureReason, NewRoom, PseudonymState, RestoreError, Stock,
-    Vault,
+    Command, CommandError, Delays, Device, Entry, Event, FailureReason, PseudonymState, RestoreError, Stock, Vault,
 };
-use mimi_pseudonym::{CipherSuite, DisclosurePolicy, IdentityPolicy, PseudonymUse, UserUri};
-use mimi_room::JoinLinkPolicy;
+use mimi_pseudonym::{CipherSuite, UserUri};
 use mimi_wire::{
     Problem,
     local::{InboxBody, InboxEvent},
@@ -339,17 +337,7 @@ fn neither_opening_nor_a_stranger_has_a_room_read_that_it_does_not_concern() {
     world.command(B2, Command::Publish { key_packages: 2 }).unwrap();
     world.command(A1, Command::Prepare { pseudonyms: 2 }).unwrap();
     world.run();
-    for number in 0..5 {
-        let room = NewRoom {
-            name: format!("Room {number}"),
-            description: String::new(),
-            identity: IdentityPolicy { pseudonyms: PseudonymUse::Required, disclosure: DisclosurePolicy::open() },
-            links: JoinLinkPolicy::default(),
-            discoverable: false,
-        };
-        world.command(B1, Command::CreateRoom { room }).unwrap();
-        world.run();
-    }
+    world.found_rooms(B1, 5);
     let (live, records): (Vec<_>, Vec<_>) = world.devices[B1].save().into_iter().partition(is_live);
     let records: BTreeMap<_, _> = records.into_iter().map(|entry| (entry.key, entry.value)).collect();
     let stored = records.keys().filter(|key| key.starts_with("room/")).count();

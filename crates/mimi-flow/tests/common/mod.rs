@@ -14,10 +14,15 @@ use std::{
 
 use mimi_credential::TrustStore;
 use mimi_flow::{
-    Answer, Command, CommandError, Context, Delays, Device, Effect, Entry, Event, FlowId, Profile, Request, RequestId,
+    Answer, Command, CommandError, Context, Delays, Device, Effect, Entry, Event, FlowId, NewRoom, Profile, Request,
+    RequestId,
 };
 use mimi_mls::{CommitRefusal, ProposalRefusal};
-use mimi_pseudonym::{CipherSuite, ClaimName, ClientUri, Content, Domain, Entropy, SeededEntropy, Timestamp, UserUri};
+use mimi_pseudonym::{
+    CipherSuite, ClaimName, ClientUri, Content, DisclosurePolicy, Domain, Entropy, IdentityPolicy, PseudonymUse,
+    SeededEntropy, Timestamp, UserUri,
+};
+use mimi_room::JoinLinkPolicy;
 use mimi_wire::{
     GroupInfoRatchetTreeTbe,
     local::{InboxBody, InboxEvent},
@@ -194,6 +199,21 @@ impl World {
             assert_eq!(self.devices[device].fresh_pseudonyms(), usize::from(pseudonyms));
         }
         self.forget();
+    }
+
+    /// A device makes so many rooms, each from a pseudonym of its own.
+    pub fn found_rooms(&mut self, device: usize, count: usize) {
+        for number in 0..count {
+            let room = NewRoom {
+                name: format!("Room {number}"),
+                description: String::new(),
+                identity: IdentityPolicy { pseudonyms: PseudonymUse::Required, disclosure: DisclosurePolicy::open() },
+                links: JoinLinkPolicy::default(),
+                discoverable: false,
+            };
+            self.command(device, Command::CreateRoom { room }).unwrap();
+            self.run();
+        }
     }
 
     /// Forgets what was told and called.
