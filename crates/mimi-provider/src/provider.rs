@@ -277,6 +277,7 @@ async fn open_store(config: &Config, now: Timestamp) -> Result<Opened, StartErro
     let config = config.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let store = Store::of(&config)?;
+        store.number_from(now)?;
         Ok(Opened {
             senders: keys::hub_keys(&store, &config.domain)?,
             franking: Franking::load(&store, config.abuse.periods(), now)?,

@@ -117,6 +117,7 @@ contract! {
     a_pseudonym_with_its_own_device_draws_nothing,
     a_device_gets_what_comes_while_it_is_in_a_room,
     an_event_goes_when_all_have_taken_it,
+    events_are_numbered_from_the_time_at_which_a_provider_starts,
 }
 
 mod abuse;
@@ -520,6 +521,32 @@ fn a_room_that_is_refused_rests_and_it_is_known_since_when(place: &Place) {
     let again = take(13);
     assert_eq!(octets(&again), [b"commit 3"]);
     assert_eq!(store.outbox_refused(&again, at(80)).unwrap(), at(80), "something was taken meanwhile");
+}
+
+fn events_are_numbered_from_the_time_at_which_a_provider_starts(place: &Place) {
+    let store = place.open();
+    let device = alice(&store).id;
+    let next = || {
+        store.write(|db| mail::put_in_inbox(db, device, None, b"event")).unwrap();
+        store.inbox(device, 0, 100, 10_000).unwrap().last().unwrap().0
+    };
+    let number = |time: Timestamp| time.as_millis() << 16;
+    let first = next();
+    assert!(first < number(NOW));
+    let start = |time| place.other(&store).number_from(time).unwrap();
+    start(NOW);
+    assert_eq!(next(), number(NOW) + 1);
+    start(NOW.before(Duration::from_secs(86_400)));
+    assert_eq!(next(), number(NOW) + 2, "a clock that was set back");
+    let later = NOW.after(Duration::from_millis(1));
+    start(later);
+    assert_eq!(next(), number(later) + 1);
+    // However wrong a clock is, there are numbers left.
+    start(Timestamp::from_secs(u64::MAX / 1000));
+    assert!(next() < 1 << 62);
+    assert!(next() < 1 << 62);
+    store.ack(device, first).unwrap();
+    assert_eq!(store.inbox(device, first, 100, 10_000).unwrap().len(), 5);
 }
 
 fn notification(number: u8, welcome: Option<u8>) -> Notification {
