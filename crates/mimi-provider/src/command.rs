@@ -46,6 +46,7 @@ Usage: mimi-provider COMMAND [options]
   peer list
   peer add DOMAIN --anchor FILE [--address ADDRESS] [--port PORT]
                             adds a provider to the configuration; FILE certifies its users
+  peer check DOMAIN         connects to a provider as the one that runs would, and says what it found
   explain USER              what speaks against a user in this hub's rooms, and what is decided from it
   pardon USER               forgets all that, and asks the user's provider to reverse what it was asked for
   remedy list               what is decided about accounts of this provider, and why
@@ -69,8 +70,8 @@ Usage: mimi-provider COMMAND [options]
 
 Options of all commands but init:
   --config FILE             the configuration; without it the one that MIMI_CONFIG names
-  --listen, --port, --data, --registration VALUE
-                            instead of what the configuration says; as are MIMI_LISTEN, MIMI_PORT, MIMI_DATA,
+  --listen, --admin, --port, --data, --registration VALUE
+                            instead of what the configuration says; as are MIMI_LISTEN, MIMI_ADMIN, MIMI_PORT, MIMI_DATA,
                             MIMI_REGISTRATION and MIMI_DATABASE (a PostgreSQL connection string), which flags go before
 
 Options of run:
@@ -108,6 +109,7 @@ pub enum Task {
     Order { room: RoomUri, order: Order, at: Option<SocketAddr> },
     Peers,
     AddPeer(NewPeer),
+    CheckPeer(Domain),
     Backup(PathBuf),
     Explain(UserUri),
     Pardon(UserUri),
@@ -162,6 +164,11 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
                 let value = parser.value()?;
                 words.port = Some(value.parse()?);
                 words.settings.push((Setting::Port, "--port".into(), value.string()?));
+            }
+            Long("admin") => {
+                let value = parser.value()?;
+                value.parse::<SocketAddr>()?;
+                words.settings.push((Setting::Admin, "--admin".into(), value.string()?));
             }
             Long("data") => words.settings.push((Setting::Data, "--data".into(), parser.value()?.string()?)),
             Long("registration") => {
@@ -240,6 +247,7 @@ impl Words {
                     anchor: self.anchor.take().ok_or("--anchor FILE is missing")?,
                 })
             }
+            ["peer", "check", domain] => Task::CheckPeer(domain.parse().map_err(|_| format!("{domain}: no domain"))?),
             ["explain", name] => Task::Explain(user(name)?),
             ["pardon", name] => Task::Pardon(user(name)?),
             ["remedy", "list"] => Task::Remedies,

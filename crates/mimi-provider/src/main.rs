@@ -8,17 +8,18 @@ use command::{Command, HELP, Names, Task};
 use mimi_abuse::remedy::HomeRemedy;
 use mimi_provider::{
     Config, ConfigError, OffsetClock, Options, Provider, Setting, StartError,
-    operate::{self, AccountNote, InitError, OperateError, Operator, OrderError},
+    operate::{self, AccountNote, Finding, InitError, OperateError, Operator, OrderError, ReachError, Verdict},
 };
 use mimi_pseudonym::Clock;
 
 /// Variables of the environment that go before the configuration.
-const VARIABLES: [(&str, Setting); 5] = [
+const VARIABLES: [(&str, Setting); 6] = [
     ("MIMI_LISTEN", Setting::Listen),
     ("MIMI_PORT", Setting::Port),
     ("MIMI_DATA", Setting::Data),
     ("MIMI_REGISTRATION", Setting::Registration),
     ("MIMI_DATABASE", Setting::Database),
+    ("MIMI_ADMIN", Setting::Admin),
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,8 @@ enum Failure {
     Operate(#[from] OperateError),
     #[error("{0}")]
     Order(#[from] OrderError),
+    #[error("{0}")]
+    Reach(#[from] ReachError),
     #[error("not everything is as it should be")]
     Check,
     #[error("{0}")]
@@ -88,17 +91,23 @@ fn with(config: Option<PathBuf>, settings: &[(Setting, String, String)], task: T
 fn operate(path: &Path, config: Config, task: Task, out: &mut impl Write) -> Result<(), Failure> {
     match task {
         Task::Check => {
-            let findings = operate::check(&config);
-            for finding in &findings {
-                match &finding.wrong {
-                    None => writeln!(out, "good   {}", finding.what)?,
-                    Some(wrong) => writeln!(out, "WRONG  {}: {wrong}", finding.what)?,
+            let findings = operate::check(&config, OffsetClock::default().now());
+            for Finding { what, verdict, .. } in &findings {
+                match verdict {
+                    Verdict::Good => writeln!(out, "good   {what}")?,
+                    Verdict::Warning(warning) => writeln!(out, "WARN   {what}: {warning}")?,
+                    Verdict::Wrong(wrong) => writeln!(out, "WRONG  {what}: {wrong}")?,
                 }
             }
-            if findings.iter().any(|finding| finding.wrong.is_some()) { Err(Failure::Check) } else { Ok(()) }
+            let wrong = findings.iter().any(|finding| matches!(finding.verdict, Verdict::Wrong(_)));
+            if wrong { Err(Failure::Check) } else { Ok(()) }
         }
         Task::Ready => Ok(operate::ready(&config)?),
         Task::AddPeer(peer) => Ok(peer.add_to(path)?),
+        Task::CheckPeer(domain) => {
+            let reached = operate::reach(&config, &domain, OffsetClock::default().now())?;
+            writeln!(out, "good   {reached}").map_err(Into::into)
+        }
         Task::Peers => {
             config.peers().try_for_each(|(domain, address)| writeln!(out, "{domain} {address}")).map_err(Into::into)
         }
@@ -156,6 +165,7 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
         | Task::Ready
         | Task::Peers
         | Task::AddPeer(_)
+        | Task::CheckPeer(_)
         | Task::Explain(_)
         | Task::Pardon(_) => {}
     }

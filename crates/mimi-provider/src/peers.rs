@@ -1,6 +1,6 @@
 mod error;
 mod guard;
-mod names;
+pub(crate) mod names;
 
 use std::{
     collections::HashMap,

@@ -12,20 +12,20 @@ use crate::config::Network;
 pub(crate) type Table = Arc<dyn Fn(&Domain) -> Vec<IpAddr> + Send + Sync>;
 
 /// Where the names of providers lead.
-pub(super) struct Names {
+pub(crate) struct Names {
     table: Option<Table>,
     /// Networks that are let through besides the public internet.
     networks: Vec<Network>,
 }
 
 impl Names {
-    pub(super) fn new(table: Option<Table>, networks: &[Network]) -> Self {
+    pub(crate) fn new(table: Option<Table>, networks: &[Network]) -> Self {
         Self { table, networks: networks.to_vec() }
     }
 
     /// The addresses of a provider that may be connected to. A name is asked for once for each connection, and what comes
     /// back is connected to as it is: nothing asks again, and gets another answer.
-    pub(super) async fn addresses(&self, domain: &Domain, port: u16) -> Result<Vec<SocketAddr>, PeerError> {
+    pub(crate) async fn addresses(&self, domain: &Domain, port: u16) -> Result<Vec<SocketAddr>, PeerError> {
         let found: Vec<SocketAddr> = match &self.table {
             Some(table) => table(domain).into_iter().map(|address| SocketAddr::new(address, port)).collect(),
             None => {
