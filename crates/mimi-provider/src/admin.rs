@@ -10,7 +10,11 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 
 use crate::provider::Inner;
 
@@ -18,6 +22,8 @@ use crate::provider::Inner;
 const CONNECTIONS: usize = 16;
 /// How long a connection may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the database may take. Whoever asks whether a provider is ready does not wait for long.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// Answers for ever.
 pub(crate) async fn run(listener: TcpListener, inner: Arc<Inner>) -> Infallible {
@@ -38,7 +44,7 @@ pub(crate) async fn run(listener: TcpListener, inner: Arc<Inner>) -> Infallible 
             });
             let mut builder = hyper::server::conn::http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
-            let _ = tokio::time::timeout(PATIENCE, builder.serve_connection(TokioIo::new(tcp), service)).await;
+            let _ = timeout(PATIENCE, builder.serve_connection(TokioIo::new(tcp), service)).await;
             drop(permit);
         });
     }
@@ -57,7 +63,9 @@ async fn answer(inner: &Arc<Inner>, request: &Request<Incoming>) -> Response<Ful
         "/metrics" => {
             let used =
                 usize::from(inner.config.limits.connections).saturating_sub(inner.connections.available_permits());
-            let waiting = inner.blocking(|inner| Ok(inner.store.outbox_rooms()?)).await.unwrap_or_default();
+            let waiting = inner.blocking(|inner| Ok(inner.store.outbox_rooms()?));
+            // Without the database there are the other numbers.
+            let waiting = timeout(ANSWER, waiting).await.map_or_else(|_| Vec::new(), Result::unwrap_or_default);
             response(StatusCode::OK, inner.log.metrics().text(used, &waiting))
         }
         _ => response(StatusCode::NOT_FOUND, "live, ready or metrics\n".into()),
@@ -69,7 +77,11 @@ async fn ready(inner: &Arc<Inner>) -> Result<(), &'static str> {
     if *inner.stopping.borrow() {
         return Err("ending");
     }
-    inner.blocking(|inner| Ok(inner.store.answers()?)).await.map_err(|_| "the database does not answer")
+    match timeout(ANSWER, inner.blocking(|inner| Ok(inner.store.answers()?))).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err("the database does not answer"),
+        Err(_) => Err("the database does not answer in time"),
+    }
 }
 
 fn response(status: StatusCode, text: String) -> Response<Full<Bytes>> {

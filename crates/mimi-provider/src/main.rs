@@ -2,7 +2,7 @@
 
 mod command;
 
-use std::{io::Write, path::Path, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{io::Write, path::Path, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use command::{Command, HELP, Names, Task};
 use mimi_abuse::remedy::HomeRemedy;
@@ -21,6 +21,9 @@ const VARIABLES: [(&str, Setting); 6] = [
     ("MIMI_DATABASE", Setting::Database),
     ("MIMI_ADMIN", Setting::Admin),
 ];
+
+/// How long threads may take to end after the provider has.
+const LAST: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -211,14 +214,18 @@ fn run(config: Config, clock_offset: i64, quiet: bool, record: Option<PathBuf>) 
     }
     #[cfg(not(feature = "record"))]
     drop(record);
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(async {
         let provider = Provider::start(config, options).await?;
         let _ = writeln!(std::io::stderr(), "listening at {}", provider.local_addr());
         #[cfg(unix)]
         tokio::spawn(reload_when_told(provider.reloader()));
         provider.serve(stopped()).await;
         Ok(())
-    })
+    });
+    // Threads may wait for a database that does not answer. What they do was acknowledged to nobody.
+    runtime.shutdown_timeout(LAST);
+    served
 }
 
 /// Reads the certificates again whenever the process gets SIGHUP.

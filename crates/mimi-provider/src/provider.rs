@@ -13,6 +13,7 @@ use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinSet,
+    time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -41,6 +42,8 @@ use crate::{
     wake::Wakers,
 };
 
+/// How long to clear up at the end.
+const LAST_SWEEP: Duration = Duration::from_secs(1);
 /// In which refusals of a GroupInfo are counted.
 const REFUSAL_PERIOD: Duration = Duration::from_secs(600);
 
@@ -214,7 +217,9 @@ impl Provider {
         Reloader(Arc::clone(&self.inner))
     }
 
-    /// Answers requests and empties the outbox until `shutdown` is ready; then gives what has begun a few seconds to end.
+    /// Answers requests and empties the outbox until `shutdown` is ready; then gives what has begun five seconds to end.
+    /// What waits for a database that does not answer goes on on threads of the runtime: see
+    /// [`tokio::runtime::Runtime::shutdown_timeout`].
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, admin, inner, stop, .. } = self;
         let mut workers = JoinSet::new();
@@ -252,8 +257,8 @@ impl Provider {
         inner.store.live().close();
         server::drained(&inner).await;
         workers.shutdown().await;
-        // What is left of it, the next start finds.
-        let _ = inner.blocking(|inner| Ok(inner.store.sweep()?)).await;
+        // What is left of it, or if the database does not answer, the next start finds.
+        let _ = timeout(LAST_SWEEP, inner.blocking(|inner| Ok(inner.store.sweep()?))).await;
         inner.recorder.write_counts();
     }
 }

@@ -1,5 +1,5 @@
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::TcpStream,
     time::Duration,
 };
@@ -27,7 +27,12 @@ pub fn ready(config: &Config) -> Result<(), OperateError> {
         tcp.take(4096).read_to_string(&mut answer)?;
         Ok(answer)
     };
-    let answer = answer().map_err(|error| refused(&error.to_string()))?;
+    let answer = answer().map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            refused(&format!("no answer from {} in {} seconds", admin.listen, PATIENCE.as_secs()))
+        }
+        _ => refused(&format!("{}: {error}", admin.listen)),
+    })?;
     if answer.starts_with("HTTP/1.1 200 ") {
         return Ok(());
     }

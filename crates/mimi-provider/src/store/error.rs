@@ -15,6 +15,8 @@ enum Reason {
     Constraint(String),
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
+    #[error("the database does not answer")]
+    Silent,
     #[error("the database does not get to an end: too much happens at the same time")]
     Contended,
     #[error("the database has undone what was written, for example because the disk is full")]
@@ -81,6 +83,11 @@ impl StoreError {
         Self(Reason::Stale)
     }
 
+    /// No answer came in time. Whether what was asked for is done, nobody knows.
+    pub(super) fn silent() -> Self {
+        Self(Reason::Silent)
+    }
+
     pub(super) fn lost() -> Self {
         Self(Reason::Lost)
     }
@@ -113,7 +120,7 @@ impl StoreError {
 
     /// It may go well later.
     pub(crate) fn is_temporary(&self) -> bool {
-        matches!(self.0, Reason::Unreachable(_) | Reason::Contended | Reason::Lost | Reason::Disk(_))
+        matches!(self.0, Reason::Unreachable(_) | Reason::Silent | Reason::Contended | Reason::Lost | Reason::Disk(_))
     }
 
     /// It is a statement that this database does not know: not everything that speaks PostgreSQL's protocol has all of it.

@@ -52,7 +52,10 @@ impl Address {
         if let Some(password) = password {
             config.password(password);
         }
-        config.application_name("mimi-provider").connect_timeout(Duration::from_secs(5)).keepalives(true);
+        config.application_name("mimi-provider").connect_timeout(Duration::from_secs(5));
+        // A host that vanishes says nothing: silence of this length is the end of a connection.
+        config.keepalives(true).keepalives_idle(Duration::from_secs(10)).keepalives_interval(Duration::from_secs(5));
+        config.keepalives_retries(2).tcp_user_timeout(Duration::from_secs(20));
         let tls = roots.map(Tls::new).transpose()?;
         match (&tls, config.get_ssl_mode()) {
             (Some(_), _) => config.ssl_mode(SslMode::Require),

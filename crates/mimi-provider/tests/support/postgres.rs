@@ -117,6 +117,14 @@ impl Postgres {
         std::iter::once(postmaster.as_str()).chain(children.split_whitespace()).map(str::to_owned).collect()
     }
 
+    /// Makes every process of the server stand still until what is returned is dropped: it takes connections, and says
+    /// nothing on any.
+    pub fn halt(&self) -> Halted {
+        let processes = self.processes();
+        signal("-STOP", &processes);
+        Halted(processes)
+    }
+
     /// Kills every process of the server, without warning.
     pub fn kill(&mut self) {
         for process in self.processes() {
@@ -179,6 +187,21 @@ impl Postgres {
             let _ = std::io::stderr().write_all(&output.stderr);
             panic!("{} failed", command[0]);
         }
+    }
+}
+
+/// A server that stands still.
+pub struct Halted(Vec<String>);
+
+impl Drop for Halted {
+    fn drop(&mut self) {
+        signal("-CONT", &self.0);
+    }
+}
+
+fn signal(signal: &str, processes: &[String]) {
+    for process in processes {
+        let _ = Command::new("kill").args([signal, process]).stderr(Stdio::null()).status();
     }
 }
 

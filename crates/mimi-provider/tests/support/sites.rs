@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -119,6 +119,23 @@ impl Sites {
     /// The number of a provider's process.
     pub fn process(&self, site: &str) -> u32 {
         self.sites[site].running.as_ref().unwrap().id()
+    }
+
+    /// Asks a provider to end. How it did, if it did in time.
+    pub fn end(&mut self, site: &str, patience: Duration) -> Option<ExitStatus> {
+        let running = self.sites.get_mut(site).unwrap().running.as_mut().unwrap();
+        assert!(Command::new("kill").args(["-TERM", &running.id().to_string()]).status().unwrap().success());
+        let until = Instant::now() + patience;
+        loop {
+            if let Some(status) = running.try_wait().unwrap() {
+                self.sites.get_mut(site).unwrap().running = None;
+                return Some(status);
+            }
+            if Instant::now() >= until {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Kills a provider without warning.

@@ -7,7 +7,7 @@ use tokio_postgres::{
 
 use super::{
     Address,
-    session::{Session, Step},
+    session::{Session, Step, Unanswered},
 };
 use crate::store::{
     StoreError,
@@ -25,10 +25,12 @@ pub(super) enum Attempt {
 }
 
 /// What has gone wrong in a transaction, whatever became of the error afterwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Mishap {
     Conflict,
     Broken,
+    /// No answer came in time: to ask once more on another connection would take as long again.
+    Silent,
 }
 
 /// How far a transaction is.
@@ -53,8 +55,12 @@ struct State {
 }
 
 /// A transaction that does nothing for so long is ended by the server, and a statement that takes so long is too.
-const SETTINGS: &str = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'; \
+const SETTINGS: &str = "SET statement_timeout = '15s'; SET idle_in_transaction_session_timeout = '30s'; \
                         SET synchronous_commit = 'on'";
+
+/// For what may take longer, and for what comes after it.
+const LONG: &str = "SET statement_timeout = '1h'";
+const NO_LONGER: &str = "SET statement_timeout = '15s'";
 
 impl Connection {
     pub(super) fn open(address: &Address) -> Result<Self, StoreError> {
@@ -66,12 +72,13 @@ impl Connection {
 
     pub(super) fn is_usable(&self) -> bool {
         let state = self.0.borrow();
-        state.mishap != Some(Mishap::Broken) && !state.session.is_closed()
+        state.mishap < Some(Mishap::Broken) && !state.session.is_closed()
     }
 
-    /// Runs statements without values.
+    /// Runs statements without values, which may take long.
     pub(super) fn script(&self, sql: &str) -> Attempt {
-        match self.command(sql) {
+        self.begin(Progress::None);
+        match self.long_command(sql) {
             Ok(()) => Attempt::Done,
             Err(error) => self.stopped(error),
         }
@@ -81,6 +88,21 @@ impl Connection {
         let mut state = self.0.borrow_mut();
         let result = state.session.command(sql);
         state.noted(result)
+    }
+
+    fn long_command(&self, sql: &str) -> Result<(), StoreError> {
+        self.command(LONG)?;
+        let done = {
+            let mut state = self.0.borrow_mut();
+            let result = state.session.long_command(sql);
+            state.noted(result)
+        };
+        // In a transaction that has failed, nothing is set, and what was is undone with it.
+        if done.is_ok() || self.is_usable() {
+            let set = self.command(NO_LONGER);
+            return done.and(set);
+        }
+        done
     }
 
     /// Runs a transaction.
@@ -94,6 +116,7 @@ impl Connection {
         match (progress, mishap) {
             // Whether it was committed, nobody knows: whoever asked for it asks again.
             (Progress::Ended, Some(Mishap::Broken)) => return Attempt::Failed(StoreError::unreachable(BROKE)),
+            (_, Some(Mishap::Silent)) => return Attempt::Failed(StoreError::silent()),
             (Progress::Ended, Some(Mishap::Conflict)) => return Attempt::Again,
             (Progress::Ended, None) => return Attempt::Done,
             (_, Some(Mishap::Broken)) => return Attempt::Broken(StoreError::unreachable(BROKE)),
@@ -121,7 +144,7 @@ impl Connection {
     fn undone(&self, attempt: Attempt) -> Attempt {
         match self.command("ROLLBACK") {
             Ok(()) => attempt,
-            Err(error) => Attempt::Broken(error),
+            Err(error) => self.stopped(error),
         }
     }
 
@@ -129,7 +152,7 @@ impl Connection {
         match self.0.borrow().mishap {
             Some(Mishap::Conflict) => Attempt::Again,
             Some(Mishap::Broken) => Attempt::Broken(error),
-            None => Attempt::Failed(error),
+            Some(Mishap::Silent) | None => Attempt::Failed(error),
         }
     }
 
@@ -138,6 +161,7 @@ impl Connection {
         self.begin(Progress::None);
         work(Db(self));
         match self.0.borrow().mishap {
+            Some(Mishap::Silent) => Attempt::Failed(StoreError::silent()),
             Some(Mishap::Broken) => Attempt::Broken(StoreError::unreachable(BROKE)),
             Some(Mishap::Conflict) => Attempt::Again,
             None => Attempt::Done,
@@ -151,7 +175,7 @@ impl Connection {
             let step = || -> Result<(), StoreError> {
                 let reached: i64 = db.one("SELECT version FROM schema_version FOR UPDATE", [0_i64; 0])?.get(0)?;
                 if reached < version {
-                    self.command(script)?;
+                    self.long_command(script)?;
                     db.execute("UPDATE schema_version SET version = ?1", [version])?;
                 }
                 Ok(())
@@ -170,8 +194,12 @@ const BROKE: &str = "the connection broke";
 
 impl State {
     /// Notes whether an error is one that passes.
-    fn noted<T>(&mut self, result: Result<T, tokio_postgres::Error>) -> Result<T, StoreError> {
-        result.map_err(|error| {
+    fn noted<T>(&mut self, result: Result<T, Unanswered>) -> Result<T, StoreError> {
+        result.map_err(|why| {
+            let Unanswered::Refused(error) = why else {
+                self.mishap = Some(Mishap::Silent);
+                return why.into();
+            };
             let code = error.code().map(tokio_postgres::error::SqlState::code);
             let mishap = match code {
                 // Serialization failure, deadlock.
@@ -188,10 +216,7 @@ impl State {
                 Some(_) => None,
                 None => is_broken(&error).then_some(Mishap::Broken),
             };
-            self.mishap = match (self.mishap, mishap) {
-                (Some(Mishap::Broken), _) => Some(Mishap::Broken),
-                (before, new) => new.or(before),
-            };
+            self.mishap = self.mishap.max(mishap);
             error.into()
         })
     }

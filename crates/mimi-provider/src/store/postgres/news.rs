@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Address, pool::apart, session::Session};
+use super::{
+    Address,
+    pool::apart,
+    session::{Session, Unanswered},
+};
 use crate::store::{DeviceId, StoreError, Wake};
 
 /// The name under which processes tell each other.
@@ -71,7 +75,7 @@ impl News {
     }
 
     /// A connection on which something went wrong is not used again.
-    fn kept<T>(&mut self, result: Result<T, tokio_postgres::Error>) -> Result<T, StoreError> {
+    fn kept<T>(&mut self, result: Result<T, Unanswered>) -> Result<T, StoreError> {
         if result.is_err() {
             self.client = None;
             self.listens = false;
