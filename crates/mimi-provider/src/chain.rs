@@ -114,7 +114,10 @@ fn refused(config: &Config, role: Role, error: Error) -> ChainError {
     match error {
         Error::CertExpired { not_after, .. } => ChainError::Expired { path, at: not_after.as_secs() },
         Error::CertNotValidYet { not_before, .. } => ChainError::NotYet { path, at: not_before.as_secs() },
-        Error::UnknownIssuer => ChainError::Issuer { path, roots: config.tls.roots.clone() },
+        // An authority of the same name is not the same authority.
+        Error::UnknownIssuer | Error::InvalidSignatureForPublicKey => {
+            ChainError::Issuer { path, roots: config.tls.roots.clone() }
+        }
         Error::RequiredEkuNotFoundContext(_) => ChainError::Purpose { path, role, usage },
         error => ChainError::Other { path, role, error },
     }

@@ -13,8 +13,8 @@ use mimi_wire::{
     directory::{DIRECTORY_MAX_LEN, DIRECTORY_PATH},
 };
 use rustls_pki_types::ServerName;
-use tokio::{net::TcpStream, time::timeout};
-use tokio_rustls::TlsConnector;
+use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     Config, KeyFileError,
@@ -187,11 +187,9 @@ impl Asked<'_> {
             }
         }
         let address = self.address;
-        let tcp = connected.map_err(|error| ReachError::Connect { domain: domain.clone(), address, error })?;
-        let refused = |reason: String| ReachError::Tls { domain: domain.clone(), address, reason };
-        let name = ServerName::try_from(domain.to_string()).map_err(|error| refused(error.to_string()))?;
-        let tls = timeout(PATIENCE, self.tls.connect(name, tcp)).await;
-        let tls = tls.map_err(|late| refused(late.to_string()))?.map_err(|error| refused(why(&error)))?;
+        let tcp = connected.map_err(|error| ReachError::Connect { domain, address, error })?;
+        let tls = self.handshake(tcp).await?;
+        let refused = |reason: String| ReachError::Tls { domain: self.domain.clone(), address, reason };
         if tls.get_ref().1.alpn_protocol() != Some(b"h2") {
             return Err(refused("it does not speak HTTP/2".to_owned()));
         }
@@ -199,6 +197,23 @@ impl Asked<'_> {
         let (sender, connection) = handshake.await.map_err(|error| self.ended(&error))?;
         tokio::spawn(connection);
         Ok(sender)
+    }
+
+    async fn handshake(&self, tcp: TcpStream) -> Result<TlsStream<TcpStream>, ReachError> {
+        let (domain, address) = (self.domain, self.address);
+        let refused = |reason: String| ReachError::Tls { domain: domain.clone(), address, reason };
+        let name = ServerName::try_from(domain.to_string()).map_err(|error| refused(error.to_string()))?;
+        let tls = timeout(PATIENCE, self.tls.connect(name, tcp)).await;
+        tls.map_err(|late| refused(late.to_string()))?.map_err(|error| refused(why(&error)))
+    }
+
+    /// What it says if it takes no connection from this provider. In TLS 1.3 it says so behind the handshake, where whoever sends
+    /// may see no more than that the connection is gone: so another one is made, on which nothing is sent.
+    async fn alert(&self) -> Option<ReachError> {
+        let tcp = TcpStream::connect(self.address).await.ok()?;
+        let mut tls = self.handshake(tcp).await.ok()?;
+        let read = tls.read_u8().await;
+        read.err().map(|error| self.ended(&error))
     }
 
     fn ended(&self, error: &(dyn Error + 'static)) -> ReachError {
@@ -223,7 +238,11 @@ impl Asked<'_> {
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| self.ended(&error))?;
         let answer = async {
-            let (parts, body) = sender.send_request(request).await.map_err(|error| self.ended(&error))?.into_parts();
+            let response = match sender.send_request(request).await {
+                Ok(response) => response,
+                Err(error) => return Err(self.alert().await.unwrap_or_else(|| self.ended(&error))),
+            };
+            let (parts, body) = response.into_parts();
             let body = Limited::new(body, max).collect().await.map_err(|error| self.ended(&*error))?;
             Ok((parts.status, body.to_bytes()))
         };
