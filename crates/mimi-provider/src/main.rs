@@ -1,26 +1,18 @@
 //! The program `mimi-provider`.
 
 mod command;
+mod environment;
 
 use std::{io::Write, path::Path, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use command::{Command, HELP, Names, Task};
+use command::{Command, Names, Task};
+use environment::EnvironmentError;
 use mimi_abuse::remedy::HomeRemedy;
 use mimi_provider::{
     Config, ConfigError, OffsetClock, Options, Provider, Setting, StartError,
     operate::{self, AccountNote, Finding, InitError, OperateError, Operator, OrderError, ReachError, Verdict},
 };
 use mimi_pseudonym::Clock;
-
-/// Variables of the environment that go before the configuration.
-const VARIABLES: [(&str, Setting); 6] = [
-    ("MIMI_LISTEN", Setting::Listen),
-    ("MIMI_PORT", Setting::Port),
-    ("MIMI_DATA", Setting::Data),
-    ("MIMI_REGISTRATION", Setting::Registration),
-    ("MIMI_DATABASE", Setting::Database),
-    ("MIMI_ADMIN", Setting::Admin),
-];
 
 /// How long threads may take to end after the provider has.
 const LAST: Duration = Duration::from_secs(1);
@@ -31,6 +23,8 @@ enum Failure {
     Arguments(#[from] lexopt::Error),
     #[error("--config FILE is missing, and MIMI_CONFIG is not set")]
     NoConfig,
+    #[error("{0}")]
+    Environment(#[from] EnvironmentError),
     #[error("{0}")]
     Config(#[from] ConfigError),
     #[error("{0}")]
@@ -51,7 +45,7 @@ enum Failure {
 
 fn main() -> ExitCode {
     let result = command::parse(lexopt::Parser::from_env()).map_err(Failure::from).and_then(|command| match command {
-        Command::Help => Ok(std::io::stdout().write_all(HELP.as_bytes())?),
+        Command::Help(words) => Ok(std::io::stdout().write_all(command::help(&words).as_bytes())?),
         Command::Version => Ok(writeln!(std::io::stdout(), "mimi-provider {}", env!("CARGO_PKG_VERSION"))?),
         Command::Init(init) => {
             init.write()?;
@@ -75,12 +69,11 @@ fn main() -> ExitCode {
 }
 
 fn with(config: Option<PathBuf>, settings: &[(Setting, String, String)], task: Task) -> Result<(), Failure> {
-    let path = config.or_else(|| std::env::var_os("MIMI_CONFIG").map(PathBuf::from)).ok_or(Failure::NoConfig)?;
+    let said = environment::settings(std::env::vars_os())?;
+    let path = config.or_else(|| std::env::var_os(environment::CONFIG).map(PathBuf::from)).ok_or(Failure::NoConfig)?;
     let mut config = Config::load(&path)?;
-    for (variable, setting) in VARIABLES {
-        if let Ok(value) = std::env::var(variable) {
-            config.set(setting, variable, &value)?;
-        }
+    for (setting, variable, value) in said {
+        config.set(setting, variable, &value)?;
     }
     for (setting, flag, value) in settings {
         config.set(*setting, flag, value)?;

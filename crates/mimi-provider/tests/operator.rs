@@ -281,3 +281,72 @@ fn an_address_that_is_taken_is_named() {
     let output = walk.command(&format!("{run} --listen {free}")).env("MIMI_ADMIN", busy.to_string()).output().unwrap();
     assert!(String::from_utf8(output.stderr).unwrap().contains(&format!("--admin, {busy}: ")));
 }
+
+#[test]
+fn why_a_database_cannot_be_used_is_told_without_its_secrets() {
+    let hba = "local all hush scram-sha-256\nlocal all all trust\n";
+    let Some(server) = support::postgres::Postgres::start_with(false, false, &[], &[("pg_hba.conf", hba)], &[]) else {
+        return;
+    };
+    let database = server.create("words");
+    let walk = set_up("database");
+    let said = |database: &str| {
+        let mut status = walk.command("mimi-provider status --config a/provider.toml");
+        let output = status.env("MIMI_DATABASE", database).output().unwrap();
+        assert!(!output.status.success(), "{database}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains("sesame"), "{said}");
+        said
+    };
+    let change = |key: &str, value: &str| -> String {
+        let words = database.split(' ').filter(|word| !word.starts_with(&format!("{key}=")));
+        words.chain([format!("{key}={value}").as_str(), "password=sesame"]).collect::<Vec<_>>().join(" ")
+    };
+    let missing = said(&change("dbname", "none"));
+    assert_eq!(missing, "mimi-provider: the database: SQLSTATE 3D000, there is no such database\n");
+    let role = said(&change("user", "nobody_at_all"));
+    assert_eq!(
+        role,
+        "mimi-provider: the database: SQLSTATE 28000, there is no such role, or the server does not let it in from here\n"
+    );
+    let password = said(&change("user", "hush"));
+    assert_eq!(
+        password,
+        "mimi-provider: the database: SQLSTATE 28P01, the password is wrong, or there is no such role\n"
+    );
+    let nobody = said("host=/nowhere dbname=x user=y password=sesame");
+    assert!(nobody.contains("cannot be reached: error connecting to server: No such file or directory"), "{nobody}");
+    let nobody = said(&format!("host=127.0.0.1 port={} user=y password=sesame", walk.addresses[0].port()));
+    assert!(nobody.contains("error connecting to server: Connection refused"), "{nobody}");
+    // The file of the password is named, and what stands in the file is not.
+    walk.append(
+        "a/provider.toml",
+        "[database]\npostgres = \"host=/nowhere user=y\"\npassword_file = \"none.password\"\n",
+    );
+    let said = walk.refused("mimi-provider status --config a/provider.toml");
+    assert!(said.contains("a/none.password: No such file or directory"), "{said}");
+}
+
+#[test]
+fn a_misspelt_variable_is_not_passed_over() {
+    let walk = set_up("variables");
+    let mut status = walk.command("mimi-provider status --config a/provider.toml");
+    let output = status.env("MIMI_LISTNE", "127.0.0.1:1").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "mimi-provider: MIMI_LISTNE: there is no such variable; is MIMI_LISTEN meant?\n");
+}
+
+#[test]
+fn the_program_says_how_each_command_is_written() {
+    let walk = set_up("help");
+    let one = walk.printed("mimi-provider account add --help");
+    assert!(one.contains("Usage: mimi-provider account add NAME [--display-name TEXT]"), "{one}");
+    assert!(one.contains("Example:\n  mimi-provider account add alice") && !one.contains("room list"), "{one}");
+    let missing = walk.refused("mimi-provider account add --config a/provider.toml");
+    assert!(
+        missing.contains("something is missing, or is too much. Usage:\n  mimi-provider account add NAME"),
+        "{missing}"
+    );
+    let group = walk.refused("mimi-provider account");
+    assert!(group.contains("account list\n") && group.contains("account delete NAME\n"), "{group}");
+}
