@@ -1,6 +1,6 @@
 mod error;
 mod guard;
-pub(crate) mod names;
+mod names;
 
 use std::{
     collections::HashMap,

@@ -20,7 +20,7 @@ use crate::{
     Config, KeyFileError,
     chain::{self, ChainError},
     keys,
-    peers::{PeerError, names::Names},
+    peers::{PeerError, Peers},
 };
 
 /// How long the peer may take for each step.
@@ -140,10 +140,9 @@ pub fn reach(config: &Config, domain: &Domain, now: Timestamp) -> Result<Reached
     let address = peer.and_then(|peer| peer.address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let names = Names::new(None, &config.federation.networks);
         let addresses = match address {
             Some(address) => vec![address],
-            None => names.addresses(domain, port).await.map_err(|error| name(domain, error))?,
+            None => Peers::addresses(config, domain, port).await.map_err(|error| name(domain, error))?,
         };
         let mut asked = Asked { config, domain, port, tls, address: ([0, 0, 0, 0], port).into() };
         let mut sender = asked.connect(&addresses).await?;
@@ -268,11 +267,10 @@ impl Asked<'_> {
         let port = url.port_u16().unwrap_or(443);
         if port != self.port {
             self.port = port;
-            let names = Names::new(None, &self.config.federation.networks);
             let listed = self.config.peers.iter().find(|peer| peer.domain == domain).and_then(|peer| peer.address);
             let addresses = match listed {
                 Some(address) => vec![address],
-                None => names.addresses(&domain, port).await.map_err(|error| name(&domain, error))?,
+                None => Peers::addresses(self.config, &domain, port).await.map_err(|error| name(&domain, error))?,
             };
             sender = self.connect(&addresses).await?;
         }

@@ -5,27 +5,27 @@ use std::{
 
 use mimi_pseudonym::Domain;
 
-use super::{PeerError, guard::is_public};
-use crate::config::Network;
+use super::{PeerError, Peers, guard::is_public};
+use crate::{Config, config::Network};
 
 /// What is asked instead of the system's name service.
 pub(crate) type Table = Arc<dyn Fn(&Domain) -> Vec<IpAddr> + Send + Sync>;
 
 /// Where the names of providers lead.
-pub(crate) struct Names {
+pub(super) struct Names {
     table: Option<Table>,
     /// Networks that are let through besides the public internet.
     networks: Vec<Network>,
 }
 
 impl Names {
-    pub(crate) fn new(table: Option<Table>, networks: &[Network]) -> Self {
+    pub(super) fn new(table: Option<Table>, networks: &[Network]) -> Self {
         Self { table, networks: networks.to_vec() }
     }
 
     /// The addresses of a provider that may be connected to. A name is asked for once for each connection, and what comes
     /// back is connected to as it is: nothing asks again, and gets another answer.
-    pub(crate) async fn addresses(&self, domain: &Domain, port: u16) -> Result<Vec<SocketAddr>, PeerError> {
+    pub(super) async fn addresses(&self, domain: &Domain, port: u16) -> Result<Vec<SocketAddr>, PeerError> {
         let found: Vec<SocketAddr> = match &self.table {
             Some(table) => table(domain).into_iter().map(|address| SocketAddr::new(address, port)).collect(),
             None => {
@@ -43,6 +43,13 @@ impl Names {
     fn lets_through(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         is_public(address) || self.networks.iter().any(|network| network.contains(address))
+    }
+}
+
+impl Peers {
+    /// Where the name of a provider leads, as it is looked up with a configuration.
+    pub(crate) async fn addresses(config: &Config, domain: &Domain, port: u16) -> Result<Vec<SocketAddr>, PeerError> {
+        Names::new(None, &config.federation.networks).addresses(domain, port).await
     }
 }
 
