@@ -40,6 +40,7 @@ pub mod proxy;
 pub mod remedy;
 pub mod sites;
 pub mod talk;
+pub mod walk;
 
 pub const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
 
