@@ -48,7 +48,7 @@ async fn clients_that_are_connected_go_on_with_a_restored_provider() {
     let mut backup = Program::new(provider_binary().unwrap());
     backup.arg("backup").arg(&copy).arg("--config").arg(site.config());
     assert!(backup.status().unwrap().success());
-    for number in 0..70 {
+    for number in 0..20 {
         say(&mut alice, &mut bob, &room, &format!("between {number}")).await;
     }
     let process = world.process(SITE).unwrap();
@@ -58,7 +58,7 @@ async fn clients_that_are_connected_go_on_with_a_restored_provider() {
     }
     std::fs::rename(&copy, site.data().join("provider.sqlite")).unwrap();
     process.restart(0).await.unwrap();
-    for number in 0..70 {
+    for number in 0..20 {
         say(&mut alice, &mut bob, &room, &format!("after {number}")).await;
     }
     say(&mut bob, &mut alice, &room, "and the other way round").await;
