@@ -21,12 +21,13 @@ A MIMI provider: hub of rooms and local provider of clients.
 
 Usage: mimi-provider COMMAND [options]
 
-  init --folder DIR --domain NAME [--listen ADDRESS] [--port PORT] [--authority DIR]
+  init --folder DIR --domain NAME [--listen ADDRESS] [--port PORT] [--data DIR] [--authority DIR]
                             makes a folder with keys, certificates for development, and a configuration
   run                       serves until it is asked to end
   check                     looks at certificates, keys, trust and the database, and says what is wrong
   ready                     asks a provider that runs whether it can serve, at the address of [admin]
-  status                    how much there is, and what waits for whom
+  status                    how much there is, and what waits for whom; of a database of another version only
+                            which
   account list
   account add NAME [--display-name TEXT] [--email ADDRESS]
                             opens an account and prints the code that lets its first device in
@@ -292,6 +293,11 @@ impl Words {
             domain: self.domain.take().ok_or("--domain NAME is missing")?,
             listen,
             port: self.port.unwrap_or(listen.port()),
+            data: self
+                .settings
+                .iter()
+                .rfind(|(setting, ..)| *setting == Setting::Data)
+                .map_or_else(|| "data".into(), |(_, _, folder)| folder.into()),
             authority: self.authority.take().unwrap_or_else(|| folder.join("authority")),
             folder,
         };

@@ -260,6 +260,9 @@ pub enum ConfigError {
     /// The way of tying pseudonyms to accounts lacks something.
     #[error("ties: {0}")]
     Ties(&'static str),
+    /// The folder of data has no name.
+    #[error("data: empty")]
+    Data,
     /// A number of days is out of range.
     #[error("abuse: days are 1 to 3650")]
     Days,
@@ -298,6 +301,9 @@ impl Config {
     /// [`ConfigError`] names the line and key.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, ConfigError> {
         let mut config: Self = toml::from_str(text).map_err(|error| value_error(text, &error))?;
+        if config.data.as_os_str().is_empty() {
+            return Err(ConfigError::Data);
+        }
         for path in config.paths() {
             *path = folder.join(&*path);
         }
@@ -333,6 +339,8 @@ impl Config {
         match setting {
             Setting::Listen => self.listen = value.parse().map_err(|_| wrong("no address with a port".into()))?,
             Setting::Port => self.port = value.parse().map_err(|_| wrong("no port".into()))?,
+            // Without a name it would be the folder that somebody happens to be in.
+            Setting::Data | Setting::Database if value.is_empty() => return Err(wrong("empty".into())),
             Setting::Data => self.data = value.into(),
             Setting::Registration => {
                 self.registration = match value {
@@ -469,6 +477,10 @@ address = "127.0.0.1:9443"
             let error = config.set(setting, "MIMI_X", value).unwrap_err().to_string();
             assert!(error.starts_with("MIMI_X: ") && !error.contains(value), "{error}");
         }
+        for setting in [Setting::Data, Setting::Database] {
+            assert_eq!(config.set(setting, "MIMI_X", "").unwrap_err().to_string(), "MIMI_X: empty");
+        }
+        assert_eq!(refused(&GOOD.replace("\"data\"", "\"\"")), "data: empty");
         let peers: Vec<_> = config.peers().map(|(domain, address)| format!("{domain} {address}")).collect();
         assert_eq!(peers, ["b.example 127.0.0.1:9443"]);
     }

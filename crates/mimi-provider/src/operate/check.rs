@@ -1,8 +1,11 @@
 use rustls_pki_types::{CertificateDer, ServerName};
 use webpki::EndEntityCert;
 
-use super::open;
-use crate::{Config, keys};
+use super::Schema;
+use crate::{
+    Config, keys,
+    store::{Opening, Store},
+};
 
 /// One thing that was looked at before a provider runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +15,14 @@ pub struct Finding {
     pub what: &'static str,
     /// What is wrong with it, if anything is.
     pub wrong: Option<String>,
+    /// What is to be known of it all the same.
+    pub note: Option<String>,
+}
+
+impl Finding {
+    fn new(what: &'static str, wrong: Option<String>) -> Self {
+        Self { what, wrong, note: None }
+    }
 }
 
 /// Looks at everything that a provider needs to run: certificates and keys, who is trusted, the database. Nothing is
@@ -22,15 +33,16 @@ pub fn check(config: &Config) -> Vec<Finding> {
     }
     let domain = config.domain();
     vec![
-        Finding { what: "certificate and key for TLS", wrong: said(keys::server_tls(config)) },
-        Finding { what: "certificate toward peers", wrong: said(keys::client_tls(config)) },
-        Finding { what: "name in the certificate", wrong: name(config) },
-        Finding { what: "issuer of users' certificates", wrong: said(keys::issuer(config)) },
-        Finding { what: "anchors", wrong: said(keys::trust(config)) },
+        Finding::new("certificate and key for TLS", said(keys::server_tls(config))),
+        Finding::new("certificate toward peers", said(keys::client_tls(config))),
+        Finding::new("name in the certificate", name(config)),
+        Finding::new("issuer of users' certificates", said(keys::issuer(config))),
+        Finding::new("anchors", said(keys::trust(config))),
         Finding {
             what: "anchor of its own domain",
             wrong: (!config.anchors.iter().any(|anchor| anchor.domains.contains(domain)))
                 .then(|| format!("no anchor for {domain}: its own users' certificates are not believed")),
+            note: None,
         },
         Finding {
             what: "anchors of its peers",
@@ -39,9 +51,24 @@ pub fn check(config: &Config) -> Vec<Finding> {
                 .iter()
                 .find(|peer| !config.anchors.iter().any(|anchor| anchor.domains.contains(&peer.domain)))
                 .map(|peer| format!("no anchor for {}: nobody of it can come into a room", peer.domain)),
+            note: None,
         },
-        Finding { what: "database", wrong: said(open(config)) },
+        database(config),
     ]
+}
+
+/// Nothing is made, and nothing brought up to date.
+fn database(config: &Config) -> Finding {
+    let what = "database";
+    let schema = Store::of(config, Opening::AsItIs).and_then(|store| store.schema()).map(Schema::of);
+    match schema {
+        Ok(schema) if schema.is_own() => Finding::new(what, None),
+        Ok(schema) if schema.found > Some(schema.own) => Finding::new(what, Some(format!("schema {schema}"))),
+        Ok(schema) if schema.found.is_none() => Finding { what, wrong: None, note: Some(schema.to_string()) },
+        Ok(schema) => Finding { what, wrong: None, note: Some(format!("schema {schema}")) },
+        Err(error) if error.is_absence() => Finding { what, wrong: None, note: Some(error.to_string()) },
+        Err(error) => Finding::new(what, Some(error.to_string())),
+    }
 }
 
 /// Peers compare the domain with the certificate.
