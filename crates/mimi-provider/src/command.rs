@@ -1,5 +1,6 @@
 //! What the arguments of the program ask for.
 
+mod help;
 mod names;
 pub mod tie;
 
@@ -14,85 +15,29 @@ use mimi_provider::{
 use mimi_pseudonym::{Domain, RoomUri, UserUri};
 use tie::{OfOperator, OfProvider, Tie};
 
+pub use help::help;
 pub use names::Names;
-
-pub const HELP: &str = "\
-A MIMI provider: hub of rooms and local provider of clients.
-
-Usage: mimi-provider COMMAND [options]
-
-  init --folder DIR --domain NAME [--listen ADDRESS] [--port PORT] [--data DIR] [--authority DIR]
-                            makes a folder with keys, certificates for development, and a configuration
-  run                       serves until it is asked to end
-  check                     looks at certificates, keys, trust and the database, and says what is wrong
-  ready                     asks a provider that runs whether it can serve, at the address of [admin]
-  status                    how much there is, and what waits for whom; of a database of another version only
-                            which
-  account list
-  account add NAME [--display-name TEXT] [--email ADDRESS]
-                            opens an account and prints the code that lets its first device in
-  account delete NAME       deletes an account with its devices, pseudonyms and KeyPackages, for good
-  room list                 the rooms of this hub with their epochs
-  room mute ROOM USER [--seconds N]
-                            the user may read there but not send
-  room unmute ROOM USER
-  room kick ROOM USER       the user's clients are removed, and may come back
-  room ban ROOM USER [--seconds N]
-                            they are removed, and do not come back
-  room unban ROOM USER
-  room destroy ROOM --yes   ends a room for everybody
-                            these six are asked of the provider that runs, with the operator's token; --address
-                            ADDRESS says where it listens, if not where the configuration says. Without --seconds
-                            it is for ever
-  peer list
-  peer add DOMAIN --anchor FILE [--address ADDRESS] [--port PORT]
-                            adds a provider to the configuration; FILE certifies its users
-  explain USER              what speaks against a user in this hub's rooms, and what is decided from it
-  pardon USER               forgets all that, and asks the user's provider to reverse what it was asked for
-  remedy list               what is decided about accounts of this provider, and why
-  remedy set NAME suspend|remove|delete
-  remedy lift NAME          takes back what the operator has decided
-  remedy relate NAME NAME…  what is asked for about one account, with related ones, is done to all of these
-  remedy unrelate NAME
-  names request NAME REQUESTER REASON
-                            writes an entry about an account into the log of openings: operators are to find its
-                            pseudonyms together; prints its position
-  names ask NAME POSITION SEEN REQUEST
-                            writes what an operator is given who has seen SEEN entries of the log
-  names share OPERATOR WITNESS REQUEST SHARES
-                            as an operator, without a configuration: writes its shares
-  names act REQUEST suspend|remove|delete|lift SHARES…
-                            decides that about the account and all its pseudonyms, from as many shares as are needed
-  appeal list               what users say against what was decided about their accounts
-  appeal grant NAME | appeal refuse NAME
-  tie …                     keys that operators share, openings of sealed accounts, questions about scores: see tie --help
-  backup FILE               a copy of the database (SQLite), while the provider goes on
-
-Options of all commands but init:
-  --config FILE             the configuration; without it the one that MIMI_CONFIG names
-  --listen, --port, --data, --registration VALUE
-                            instead of what the configuration says; as are MIMI_LISTEN, MIMI_PORT, MIMI_DATA,
-                            MIMI_REGISTRATION and MIMI_DATABASE (a PostgreSQL connection string), which flags go before
-
-Options of run:
-  --clock-offset SECONDS    moves the provider's clock; may be negative
-  --quiet                   no line for each request on standard error
-  --record DIR              appends every exchange to DIR/exchanges.jsonl and counts of cryptographic operations to
-                            DIR/operations.jsonl; only in a build with the feature `record`
-
-  --help, --version
-";
 
 /// What is asked for.
 #[derive(Debug)]
 pub enum Command {
-    Help,
+    /// About the commands that begin with these words.
+    Help(Vec<String>),
     Version,
     Init(Init),
-    ListShares { operator: PathBuf, witness: PathBuf, request: PathBuf, shares: PathBuf },
+    ListShares {
+        operator: PathBuf,
+        witness: PathBuf,
+        request: PathBuf,
+        shares: PathBuf,
+    },
     TieHelp,
     Tie(OfOperator),
-    With { config: Option<PathBuf>, settings: Vec<(Setting, String, String)>, task: Task },
+    With {
+        config: Option<PathBuf>,
+        settings: Vec<(Setting, String, String)>,
+        task: Task,
+    },
 }
 
 /// What to do with a configuration.
@@ -109,6 +54,7 @@ pub enum Task {
     Order { room: RoomUri, order: Order, at: Option<SocketAddr> },
     Peers,
     AddPeer(NewPeer),
+    CheckPeer(Domain),
     Backup(PathBuf),
     Explain(UserUri),
     Pardon(UserUri),
@@ -151,7 +97,13 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Short('h') | Long("help") if words.values.first().is_some_and(|word| word == "tie") => {
                 return Ok(Command::TieHelp);
             }
-            Short('h') | Long("help") => return Ok(Command::Help),
+            Short('h') | Long("help") => {
+                // What stands behind it belongs to the question.
+                while let Some(Value(word)) = parser.next()? {
+                    words.values.push(word.string()?);
+                }
+                return Ok(Command::Help(words.values));
+            }
             Short('V') | Long("version") => return Ok(Command::Version),
             Long("config") => words.config = Some(parser.value()?.into()),
             Long("listen") => {
@@ -163,6 +115,11 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
                 let value = parser.value()?;
                 words.port = Some(value.parse()?);
                 words.settings.push((Setting::Port, "--port".into(), value.string()?));
+            }
+            Long("admin") => {
+                let value = parser.value()?;
+                value.parse::<SocketAddr>()?;
+                words.settings.push((Setting::Admin, "--admin".into(), value.string()?));
             }
             Long("data") => words.settings.push((Setting::Data, "--data".into(), parser.value()?.string()?)),
             Long("registration") => {
@@ -197,6 +154,8 @@ impl Words {
         let values: Vec<_> = values.iter().map(String::as_str).collect();
         let task = match values.as_slice() {
             [] => return Err("a command is missing; see --help".into()),
+            // As the option of that name.
+            ["help", words @ ..] => return Ok(Command::Help(words.iter().map(|word| (*word).to_owned()).collect())),
             ["init"] => return self.init(),
             ["names", "share", operator, witness, request, shares] => {
                 self.nothing_else()?;
@@ -241,6 +200,7 @@ impl Words {
                     anchor: self.anchor.take().ok_or("--anchor FILE is missing")?,
                 })
             }
+            ["peer", "check", domain] => Task::CheckPeer(domain.parse().map_err(|_| format!("{domain}: no domain"))?),
             ["explain", name] => Task::Explain(user(name)?),
             ["pardon", name] => Task::Pardon(user(name)?),
             ["remedy", "list"] => Task::Remedies,
@@ -258,7 +218,7 @@ impl Words {
             ["appeal", "grant", name] => Task::AnswerAppeal { name: (*name).to_owned(), granted: true },
             ["appeal", "refuse", name] => Task::AnswerAppeal { name: (*name).to_owned(), granted: false },
             ["backup", file] => Task::Backup((*file).into()),
-            other => return Err(format!("no such command: {}; see --help", other.join(" ")).into()),
+            other => return Err(help::wrong(other).into()),
         };
         self.nothing_else()?;
         Ok(Command::With { config: self.config, settings: self.settings, task })
@@ -345,7 +305,8 @@ mod tests {
 
     #[test]
     fn arguments_are_read() {
-        assert!(matches!(read("--help"), Ok(Command::Help)));
+        assert!(matches!(read("--help"), Ok(Command::Help(words)) if words.is_empty()));
+        assert!(matches!(read("account add --help"), Ok(Command::Help(words)) if words == ["account", "add"]));
         assert!(matches!(read("--version"), Ok(Command::Version)));
         let Task::Run { clock_offset, quiet, record } = task("run --config a.toml --clock-offset -60 --quiet") else {
             panic!("not run")
@@ -455,8 +416,9 @@ mod tests {
     /// Others can read the arguments of a process.
     #[test]
     fn no_option_takes_a_secret() {
+        let help = help(&[]);
         let options: Vec<_> =
-            HELP.split_whitespace().filter_map(|word| word.trim_start_matches('[').strip_prefix("--")).collect();
+            help.split_whitespace().filter_map(|word| word.trim_start_matches('[').strip_prefix("--")).collect();
         assert!(options.len() > 10, "{options:?}");
         for option in options {
             for secret in ["password", "token", "secret", "database", "postgres", "code", "private"] {

@@ -2,6 +2,7 @@ mod assets;
 mod database;
 mod federation;
 mod limits;
+mod place;
 
 use std::{
     net::SocketAddr,
@@ -12,11 +13,13 @@ use std::{
 use mimi_pseudonym::Domain;
 use serde::Deserialize;
 
-use crate::{franking::Periods, ties::TiesConfig};
+use crate::{StartError, franking::Periods, ties::TiesConfig};
 pub(crate) use assets::AssetEntry;
 use database::DatabaseEntry;
 pub(crate) use federation::{Federation, Network};
 pub(crate) use limits::Limits;
+use place::Step;
+pub use place::{Place, Unfit};
 
 /// How a provider is set up. Read from a TOML file; paths in it are relative to the file.
 #[derive(Debug, Clone, Deserialize)]
@@ -227,6 +230,8 @@ pub enum Setting {
     Registration,
     /// `postgres` of `[database]`.
     Database,
+    /// `listen` of `[admin]`.
+    Admin,
 }
 
 /// Why a configuration is refused.
@@ -242,36 +247,21 @@ pub enum ConfigError {
         error: std::io::Error,
     },
     /// A line is no TOML, or a value is none of its key.
-    #[error("line {line}, {key}: {reason}")]
+    #[error("{place}: {reason}")]
     Value {
-        /// The line, counted from 1.
-        line: usize,
-        /// The key on that line, or the line itself.
-        key: String,
+        /// Where.
+        place: Place,
         /// What is wrong.
         reason: String,
     },
-    /// A peer is listed twice, or is this provider itself.
-    #[error("peers: {0} is listed twice or is this provider itself")]
-    Peer(Domain),
-    /// A place for files is listed twice, or is that of a provider that this one does not talk with.
-    #[error("assets: {0} is listed twice or its provider is none of the peers")]
-    Asset(Domain),
-    /// The way of tying pseudonyms to accounts lacks something.
-    #[error("ties: {0}")]
-    Ties(&'static str),
-    /// The folder of data has no name.
-    #[error("data: empty")]
-    Data,
-    /// A number of days is out of range.
-    #[error("abuse: days are 1 to 3650")]
-    Days,
-    /// The memory for bodies is less than one of them may have.
-    #[error("limits: memory must be at least body")]
-    Memory,
-    /// A limit is zero.
-    #[error("limits: {0} must not be 0")]
-    Limit(&'static str),
+    /// A value does not fit what stands elsewhere, or is out of range.
+    #[error("{place}: {unfit}")]
+    Unfit {
+        /// Where.
+        place: Place,
+        /// What is wrong.
+        unfit: Unfit,
+    },
     /// A flag or variable has a value that is none of its kind. The value is not told: it may be secret.
     #[error("{from}: {reason}")]
     Set {
@@ -280,9 +270,6 @@ pub enum ConfigError {
         /// What is wrong.
         reason: String,
     },
-    /// Too few connections to the database.
-    #[error("database: connections must be at least 2")]
-    DatabaseConnections,
 }
 
 impl Config {
@@ -292,7 +279,7 @@ impl Config {
     /// [`ConfigError`] names the file, or the line and key.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
-        Self::parse(&text, path.parent().unwrap_or(Path::new(".")))
+        Self::parse_file(&text, path)
     }
 
     /// Reads a configuration from a text, with paths relative to a folder.
@@ -300,34 +287,71 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the line and key.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, ConfigError> {
-        let mut config: Self = toml::from_str(text).map_err(|error| value_error(text, &error))?;
+        Self::read(text, folder, None)
+    }
+
+    /// Reads a configuration from what stands in a file, or is to stand there.
+    pub(crate) fn parse_file(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        Self::read(text, path.parent().unwrap_or(Path::new(".")), Some(path))
+    }
+
+    fn read(text: &str, folder: &Path, file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Value {
+            place: Place::of_error(text, file, &error),
+            reason: error.message().to_owned(),
+        })?;
         if config.data.as_os_str().is_empty() {
-            return Err(ConfigError::Data);
+            let place = Place::of_key(text, file, &[Step::Key("data")]);
+            return Err(ConfigError::Unfit { place, unfit: Unfit::Empty });
         }
         for path in config.paths() {
             *path = folder.join(&*path);
         }
-        for (at, peer) in config.peers.iter().enumerate() {
-            let twice = config.peers.iter().take(at).any(|other| other.domain == peer.domain);
-            if twice || peer.domain == config.domain {
-                return Err(ConfigError::Peer(peer.domain.clone()));
+        match config.unfit() {
+            Some((steps, unfit)) => Err(ConfigError::Unfit { place: Place::of_key(text, file, &steps), unfit }),
+            None => Ok(config),
+        }
+    }
+
+    /// What does not fit together: where it stands, and why.
+    fn unfit(&self) -> Option<(Vec<Step>, Unfit)> {
+        let key = |table: &'static str, key: &'static str| vec![Step::Key(table), Step::Key(key)];
+        let entry = |table: &'static str, at: usize, key| vec![Step::Key(table), Step::Entry(at), Step::Key(key)];
+        if self.port == 0 {
+            return Some((vec![Step::Key("port")], Unfit::Zero));
+        }
+        for (at, peer) in self.peers.iter().enumerate() {
+            let twice = self.peers.iter().take(at).any(|other| other.domain == peer.domain);
+            if twice || peer.domain == self.domain {
+                return Some((entry("peers", at, "domain"), Unfit::Peer(peer.domain.clone())));
+            }
+            if peer.port == 0 {
+                return Some((entry("peers", at, "port"), Unfit::Zero));
             }
         }
-        if let Some(entry) = assets::misplaced(&config) {
-            return Err(ConfigError::Asset(entry.host.clone()));
+        if let Some((at, asset)) = assets::misplaced(self) {
+            return Some((entry("assets", at, "host"), Unfit::Asset(asset.host.clone())));
         }
-        if let Some(fault) = config.ties.fault() {
-            return Err(ConfigError::Ties(fault));
+        if let Some((at, _)) = self.assets.iter().enumerate().find(|(_, asset)| asset.port == 0) {
+            return Some((entry("assets", at, "port"), Unfit::Zero));
         }
-        config.limits.check()?;
-        if config.database.as_ref().is_some_and(|database| database.connections < 2) {
-            return Err(ConfigError::DatabaseConnections);
+        if self.federation.port == 0 {
+            return Some((key("federation", "port"), Unfit::Zero));
         }
-        let Abuse { secret_days, remember_days, signer_days, .. } = config.abuse;
-        if [secret_days, remember_days, signer_days].iter().any(|days| !(1..=3650).contains(days)) {
-            return Err(ConfigError::Days);
+        if let Some((name, fault)) = self.ties.fault() {
+            return Some((key("ties", name), Unfit::Ties(fault)));
         }
-        Ok(config)
+        if let Some((name, unfit)) = self.limits.fault() {
+            return Some((key("limits", name), unfit));
+        }
+        if self.database.as_ref().is_some_and(|database| database.connections < 2) {
+            return Some((key("database", "connections"), Unfit::Connections));
+        }
+        let Abuse { secret_days, remember_days, signer_days, .. } = self.abuse;
+        [("secret_days", secret_days), ("remember_days", remember_days), ("signer_days", signer_days)]
+            .into_iter()
+            .find(|(_, days)| !(1..=3650).contains(days))
+            .map(|(name, _)| (key("abuse", name), Unfit::Days))
     }
 
     /// Sets something that goes before the file: `from` names the flag or variable, for errors.
@@ -338,9 +362,16 @@ impl Config {
         let wrong = |reason: String| ConfigError::Set { from: from.to_owned(), reason };
         match setting {
             Setting::Listen => self.listen = value.parse().map_err(|_| wrong("no address with a port".into()))?,
-            Setting::Port => self.port = value.parse().map_err(|_| wrong("no port".into()))?,
+            Setting::Port => match value.parse() {
+                Ok(0) | Err(_) => return Err(wrong("no port".into())),
+                Ok(port) => self.port = port,
+            },
+            Setting::Admin => {
+                let listen = value.parse().map_err(|_| wrong("no address with a port".into()))?;
+                self.admin = Some(AdminEntry { listen });
+            }
             // Without a name it would be the folder that somebody happens to be in.
-            Setting::Data | Setting::Database if value.is_empty() => return Err(wrong("empty".into())),
+            Setting::Data | Setting::Database if value.is_empty() => return Err(wrong("it must not be empty".into())),
             Setting::Data => self.data = value.into(),
             Setting::Registration => {
                 self.registration = match value {
@@ -367,6 +398,20 @@ impl Config {
         &self.domain
     }
 
+    /// Whether tools ask at an address of their own.
+    ///
+    /// # Errors
+    /// [`StartError::Clash`].
+    pub(crate) fn admin_is_apart(&self) -> Result<(), StartError> {
+        let Some(admin) = self.admin.as_ref().map(|admin| admin.listen) else { return Ok(()) };
+        // Whoever listens everywhere takes the port of each address. Port 0 stands for any that is free.
+        let meets = admin.ip() == self.listen.ip()
+            || ((admin.ip().is_unspecified() || self.listen.ip().is_unspecified())
+                && admin.is_ipv4() == self.listen.is_ipv4());
+        let clash = meets && admin.port() == self.listen.port() && admin.port() != 0;
+        if clash { Err(StartError::Clash(admin)) } else { Ok(()) }
+    }
+
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let Self { data, database, operator_token, tls, issuer, anchors, assets, abuse, ties, .. } = self;
         let database = database.iter_mut().flat_map(|one| one.password_file.iter_mut().chain(&mut one.roots));
@@ -381,15 +426,6 @@ impl Config {
             .chain(&mut abuse.signals)
             .chain(&mut abuse.remedies)
     }
-}
-
-/// Says where in the text an error is.
-fn value_error(text: &str, error: &toml::de::Error) -> ConfigError {
-    let start = error.span().map_or(0, |span| span.start).min(text.len());
-    let line = text.bytes().take(start).filter(|octet| *octet == b'\n').count();
-    let content = text.lines().nth(line).unwrap_or_default();
-    let key = content.split_once('=').map_or(content, |(key, _)| key).trim().to_owned();
-    ConfigError::Value { line: line + 1, key, reason: error.message().to_owned() }
 }
 
 #[cfg(test)]
@@ -443,23 +479,51 @@ address = "127.0.0.1:9443"
         assert!(refused(&GOOD.replace("\"open\"", "\"ajar\"")).starts_with("line 4, registration: "));
         assert!(refused(&GOOD.replace("key = \"issuer.key\"", "")).contains("`key`"));
         assert!(refused(&GOOD.replace("[tls]", "[tls")).starts_with("line 6, [tls: "));
+        let text = GOOD.replace("127.0.0.1:8443", "nowhere");
+        let said = Config::parse_file(&text, Path::new("/etc/mimi/provider.toml")).unwrap_err().to_string();
+        assert!(said.starts_with("/etc/mimi/provider.toml: line 2, listen: "), "{said}");
     }
 
     #[test]
     fn what_does_not_fit_together_is_refused() {
-        let twice = format!("{GOOD}[[peers]]\ndomain = \"B.example\"\n");
-        assert_eq!(refused(&twice), "peers: b.example is listed twice or is this provider itself");
-        let itself = format!("{GOOD}[[peers]]\ndomain = \"a.example\"\n");
-        assert_eq!(refused(&itself), "peers: a.example is listed twice or is this provider itself");
+        let said = |more: &str| refused(&format!("{GOOD}{more}"));
+        let words = "is listed twice or is this provider itself";
+        let twice = said("[[peers]]\ndomain = \"B.example\"\n");
+        assert_eq!(twice, format!("line 23, domain: b.example {words}"));
+        assert_eq!(said("[[peers]]\ndomain = \"a.example\"\n"), format!("line 23, domain: a.example {words}"));
         for (limit, _) in Limits::default().all() {
-            assert_eq!(refused(&format!("{GOOD}[limits]\n{limit} = 0\n")), format!("limits: {limit} must not be 0"));
+            assert_eq!(said(&format!("[limits]\n{limit} = 0\n")), format!("line 23, {limit}: it must not be 0"));
         }
-        let database = format!("{GOOD}[database]\npostgres = \"host=/run/postgresql\"\nconnections = 1\n");
-        assert_eq!(refused(&database), "database: connections must be at least 2");
-        let memory = format!("{GOOD}[limits]\nbody = 4096\nmemory = 4095\n");
-        assert_eq!(refused(&memory), "limits: memory must be at least body");
-        let network = refused(&format!("{GOOD}[federation]\nnetworks = [\"10.0.0.0\"]\n"));
-        assert!(network.starts_with("line 23, networks: "), "{network}");
+        let database = said("[database]\npostgres = \"host=/run/postgresql\"\nconnections = 1\n");
+        assert_eq!(database, "line 24, connections: it must be at least 2");
+        assert_eq!(said("[limits]\nbody = 4096\nmemory = 4095\n"), "line 24, memory: it must be at least body");
+        // What is not there is not what was changed.
+        let memory = said("[limits]\nbody = 4294967296\n");
+        assert_eq!(memory, "line 22, [limits] memory: it must be at least body");
+        assert_eq!(said("[abuse]\nsigner_days = 0\n"), "line 23, signer_days: days are 1 to 3650");
+        assert_eq!(said("[ties]\ncohort = 1\n"), "line 23, cohort: it is from 2 to 256");
+        assert_eq!(said("[ties]\nway = \"blind\"\n"), "line 23, way: this way needs a key");
+        assert!(said("[federation]\nnetworks = [\"10.0.0.0\"]\n").starts_with("line 23, networks: "));
+        assert_eq!(said("[federation]\nport = 0\n"), "line 23, port: it must not be 0");
+        assert_eq!(said("port = 0\n"), "line 22, port: it must not be 0", "the last peer's");
+        assert_eq!(refused(&format!("port = 0\n{GOOD}")), "line 1, port: it must not be 0");
+        let asset = "[[assets]]\nprovider = \"b.example\"\nhost = \"cdn.example\"\nport = 0\n";
+        assert_eq!(said(asset), "line 25, port: it must not be 0");
+    }
+
+    #[test]
+    fn tools_ask_at_an_address_of_their_own() {
+        let at = |listen: &str, admin: &str| {
+            let text = GOOD.replace("127.0.0.1:8443", listen);
+            Config::parse(&format!("{text}[admin]\nlisten = \"{admin}\"\n"), Path::new("/")).unwrap().admin_is_apart()
+        };
+        assert!(at("127.0.0.1:8443", "127.0.0.1:9100").is_ok());
+        assert!(at("127.0.0.2:8443", "127.0.0.1:8443").is_ok());
+        assert!(at("127.0.0.1:0", "127.0.0.1:0").is_ok());
+        for (listen, admin) in [("127.0.0.1:1", "127.0.0.1:1"), ("0.0.0.0:1", "127.0.0.1:1"), ("[::1]:1", "[::]:1")] {
+            let said = at(listen, admin).unwrap_err().to_string();
+            assert!(said.contains(admin) && said.contains("an address of its own"), "{said}");
+        }
     }
 
     #[test]
@@ -473,14 +537,19 @@ address = "127.0.0.1:9443"
         assert_eq!((config.listen.port(), config.port, config.registration), (1, 2, Registration::Closed));
         assert_eq!(config.data, Path::new("elsewhere"));
         assert!(!format!("{config:?}").contains("hush"));
-        for (setting, value) in [(Setting::Listen, "x"), (Setting::Port, "70000"), (Setting::Registration, "ajar")] {
+        for (setting, value) in
+            [(Setting::Listen, "x"), (Setting::Port, "70000"), (Setting::Registration, "ajar"), (Setting::Admin, "y")]
+        {
             let error = config.set(setting, "MIMI_X", value).unwrap_err().to_string();
             assert!(error.starts_with("MIMI_X: ") && !error.contains(value), "{error}");
         }
         for setting in [Setting::Data, Setting::Database] {
-            assert_eq!(config.set(setting, "MIMI_X", "").unwrap_err().to_string(), "MIMI_X: empty");
+            assert_eq!(config.set(setting, "MIMI_X", "").unwrap_err().to_string(), "MIMI_X: it must not be empty");
         }
-        assert_eq!(refused(&GOOD.replace("\"data\"", "\"\"")), "data: empty");
+        assert_eq!(refused(&GOOD.replace("\"data\"", "\"\"")), "line 3, data: it must not be empty");
+        config.set(Setting::Admin, "--admin", "127.0.0.1:3").unwrap();
+        assert_eq!(config.admin.as_ref().unwrap().listen.port(), 3);
+        assert!(config.set(Setting::Port, "--port", "0").is_err());
         let peers: Vec<_> = config.peers().map(|(domain, address)| format!("{domain} {address}")).collect();
         assert_eq!(peers, ["b.example 127.0.0.1:9443"]);
     }

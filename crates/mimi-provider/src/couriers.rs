@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    outbox::{Step, step},
+    outbox::{LONGEST_REFUSED, Step, step},
     provider::Inner,
 };
 
@@ -27,6 +27,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(900);
 /// How long to wait for news before looking without any.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Rooms that one which refuses them is gone to with, one after the other.
+const REFUSALS: usize = 8;
+
 /// When a provider is gone to again that has not taken something.
 struct Pause {
     until: Instant,
@@ -34,7 +37,7 @@ struct Pause {
 }
 
 pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
-    let mut away: JoinSet<(Domain, bool)> = JoinSet::new();
+    let mut away: JoinSet<(Domain, Option<Duration>)> = JoinSet::new();
     let mut busy: HashSet<Domain> = HashSet::new();
     let mut pauses: HashMap<Domain, Pause> = HashMap::new();
     loop {
@@ -55,13 +58,13 @@ pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
             away.spawn(bring(Arc::clone(&inner), peer));
         }
         tokio::select! {
-            Some(back) = away.join_next() => if let Ok((peer, taken)) = back {
+            Some(back) = away.join_next() => if let Ok((peer, longest)) = back {
                 busy.remove(&peer);
-                if taken {
-                    pauses.remove(&peer);
-                } else {
-                    let wait = pauses.get(&peer).map_or(FIRST_WAIT, |pause| (pause.wait * 2).min(LONGEST_WAIT));
+                if let Some(longest) = longest {
+                    let wait = pauses.get(&peer).map_or(FIRST_WAIT, |pause| (pause.wait * 2).min(longest));
                     pauses.insert(peer, Pause { until: Instant::now() + wait, wait });
+                } else {
+                    pauses.remove(&peer);
                 }
             },
             _ = timeout(LOOK, inner.wakers.others().notified()) => {}
@@ -69,13 +72,19 @@ pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
     }
 }
 
-/// Brings a provider what waits for it, until there is nothing, or it does not take something.
-async fn bring(inner: Arc<Inner>, peer: Domain) -> (Domain, bool) {
-    loop {
+/// Brings a provider what waits for it, until there is nothing, or it does not take something: then says how long it is left
+/// alone at most.
+async fn bring(inner: Arc<Inner>, peer: Domain) -> (Domain, Option<Duration>) {
+    let mut refusals = 0;
+    while refusals < REFUSALS {
         match step(&inner, &peer).await {
-            Step::Done => {}
-            Step::Empty => return (peer, true),
-            Step::Later => return (peer, false),
+            Step::Done => refusals = 0,
+            // The room rests, and others may be taken.
+            Step::Refused => refusals += 1,
+            Step::Empty if refusals == 0 => return (peer, None),
+            Step::Empty => break,
+            Step::Later => return (peer, Some(LONGEST_WAIT)),
         }
     }
+    (peer, Some(LONGEST_REFUSED))
 }

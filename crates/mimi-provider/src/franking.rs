@@ -47,7 +47,7 @@ pub(crate) struct Franking {
 impl Franking {
     /// Reads the keys, and makes those that are missing.
     pub(crate) fn load(store: &Store, periods: Periods, now: Timestamp) -> Result<Self, StartError> {
-        let keys = read(store, periods, now)?.ok_or(KeyFileError::Tls)?;
+        let keys = read(store, periods, now)?.ok_or(KeyFileError::Hub)?;
         Ok(Self { periods, keys: RwLock::new(Arc::new(keys)) })
     }
 

@@ -13,7 +13,10 @@ use ring::{
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig, crypto::CryptoProvider, server::WebPkiClientVerifier, version::TLS13,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{
+    CertificateDer, PrivateKeyDer,
+    pem::{self, PemObject},
+};
 
 use crate::{Config, StoreError, clock::OsEntropy, store::Store};
 
@@ -21,11 +24,19 @@ use crate::{Config, StoreError, clock::OsEntropy, store::Store};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
-    /// A file cannot be read, or has not the PEM items it should have.
-    #[error("{}: cannot be read, or is not the PEM file it should be", .0.display())]
+    /// A file cannot be read.
+    #[error("{}: {error}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// A file has not the PEM items it should have.
+    #[error("{}: not the PEM file it should be", .0.display())]
     Pem(PathBuf),
     /// A file has not the operator's token.
-    #[error("{}: cannot be read, or is not 64 hexadecimal digits", .0.display())]
+    #[error("{}: not 64 hexadecimal digits", .0.display())]
     Token(PathBuf),
     /// A key is of no kind that can be used.
     #[error("{}: no Ed25519 or P-256 key in PKCS#8", .0.display())]
@@ -53,8 +64,23 @@ pub enum KeyFileError {
         error: std::io::Error,
     },
     /// Certificate and key for TLS do not fit each other, or cannot be used.
-    #[error("tls: certificate, key or roots cannot be used")]
-    Tls,
+    #[error("{}: {reason}", .path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A key that the hub keeps in its database cannot be made or used.
+    #[error("a key of the hub cannot be used")]
+    Hub,
+}
+
+impl KeyFileError {
+    fn tls(path: &Path) -> impl Fn(&dyn std::fmt::Display) -> Self {
+        let path = path.to_owned();
+        move |reason| Self::Tls { path: path.clone(), reason: reason.to_string() }
+    }
 }
 
 /// A signing key of ring's, read from PKCS#8.
@@ -121,12 +147,17 @@ pub(crate) fn issuer(config: &Config) -> Result<Issuer, KeyFileError> {
 
 /// Whose certificates of users are believed.
 pub(crate) fn trust(config: &Config) -> Result<TrustStore, KeyFileError> {
-    let mut trust = TrustStore::default();
-    for anchor in &config.anchors {
-        for certificate in certificates(&anchor.certificate)? {
-            let refused = |error| KeyFileError::Anchor { path: anchor.certificate.clone(), error };
-            trust = trust.with_anchor(&certificate, anchor.domains.iter().cloned()).map_err(refused)?;
-        }
+    config
+        .anchors
+        .iter()
+        .try_fold(TrustStore::default(), |trust, anchor| with_anchor(trust, &anchor.certificate, &anchor.domains))
+}
+
+/// With those who are certified by the authorities in a file believed, too, if they are of these domains.
+pub(crate) fn with_anchor(mut trust: TrustStore, path: &Path, domains: &[Domain]) -> Result<TrustStore, KeyFileError> {
+    for certificate in certificates(path)? {
+        let refused = |error| KeyFileError::Anchor { path: path.to_owned(), error };
+        trust = trust.with_anchor(&certificate, domains.iter().cloned()).map_err(refused)?;
     }
     Ok(trust)
 }
@@ -139,9 +170,8 @@ pub(crate) fn operator(config: &Config) -> Result<Option<[u8; 32]>, KeyFileError
 /// The operator's token, which stands in a file as 64 hexadecimal digits.
 pub(crate) fn operator_token(config: &Config) -> Result<Option<[u8; 32]>, KeyFileError> {
     let Some(path) = &config.operator_token else { return Ok(None) };
-    let refused = || KeyFileError::Token(path.clone());
-    let text = std::fs::read_to_string(path).map_err(|_| refused())?;
-    crate::unhex32(text.trim()).ok_or_else(refused).map(Some)
+    let text = std::fs::read_to_string(path).map_err(|error| KeyFileError::Read { path: path.clone(), error })?;
+    crate::unhex32(text.trim()).ok_or_else(|| KeyFileError::Token(path.clone())).map(Some)
 }
 
 /// What the hub is in the rooms of a cipher suite, and signs with.
@@ -157,9 +187,9 @@ pub(crate) fn hub_keys(store: &Store, domain: &Domain) -> Result<Vec<HubKey>, cr
     let mut keys = Vec::new();
     for suite in CipherSuite::ALL {
         let scheme = suite.signature_scheme();
-        let fresh = SigningKey::generate(scheme, &mut OsEntropy).map_err(|_| KeyFileError::Tls)?;
+        let fresh = SigningKey::generate(scheme, &mut OsEntropy).map_err(|_| KeyFileError::Hub)?;
         let secret = store.hub_key(suite.code(), fresh.secret())?;
-        let key = SigningKey::from_secret(scheme, &secret).map_err(|_| KeyFileError::Tls)?;
+        let key = SigningKey::from_secret(scheme, &secret).map_err(|_| KeyFileError::Hub)?;
         let credential = Credential::basic(format!("mimi://{domain}").as_bytes());
         let sender = ExternalSender { signature_key: key.public_key().as_bytes().to_vec(), credential };
         keys.push(HubKey { suite, sender, key });
@@ -181,40 +211,51 @@ fn provider() -> Arc<CryptoProvider> {
 
 /// TLS 1.3 for the listener. A client may show a certificate; if it does, it must come from one of the roots.
 pub(crate) fn server_tls(config: &Config) -> Result<ServerConfig, KeyFileError> {
-    let refused = |_| KeyFileError::Tls;
+    let (refused, untrusted) = (KeyFileError::tls(&config.tls.certificate), KeyFileError::tls(&config.tls.roots));
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(&config.tls.roots)?), provider())
         .allow_unauthenticated()
         .build()
-        .map_err(|_| KeyFileError::Tls)?;
+        .map_err(|error| untrusted(&error))?;
     let mut tls = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
-        .map_err(refused)?
+        .map_err(|error| refused(&error))?
         .with_client_cert_verifier(verifier)
         .with_single_cert(certificates(&config.tls.certificate)?, private_key(&config.tls.key)?)
-        .map_err(refused)?;
+        .map_err(|error| unfit(config, &error))?;
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(tls)
 }
 
 /// TLS 1.3 toward other providers, with the provider's own certificate.
 pub(crate) fn client_tls(config: &Config) -> Result<ClientConfig, KeyFileError> {
-    let refused = |_| KeyFileError::Tls;
+    let refused = KeyFileError::tls(&config.tls.certificate);
     let mut tls = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
-        .map_err(refused)?
+        .map_err(|error| refused(&error))?
         .with_root_certificates(roots(&config.tls.roots)?)
         .with_client_auth_cert(certificates(&config.tls.certificate)?, private_key(&config.tls.key)?)
-        .map_err(refused)?;
+        .map_err(|error| unfit(config, &error))?;
     tls.alpn_protocols = vec![b"h2".to_vec()];
     Ok(tls)
 }
 
+/// Certificate and key that cannot be used together.
+fn unfit(config: &Config, error: &rustls::Error) -> KeyFileError {
+    let (certificate, path) = (config.tls.certificate.display(), config.tls.key.clone());
+    match error {
+        rustls::Error::InconsistentKeys(_) => {
+            KeyFileError::Tls { path, reason: format!("not the key of the certificate in {certificate}") }
+        }
+        error => KeyFileError::Tls { path, reason: format!("cannot be used with {certificate}: {error}") },
+    }
+}
+
 /// TLS 1.3 toward hosts that keep files, as nobody: they need not know who fetches.
 pub(crate) fn asset_tls(roots_file: &Path) -> Result<ClientConfig, KeyFileError> {
-    let refused = |_| KeyFileError::Tls;
+    let refused = KeyFileError::tls(roots_file);
     let mut tls = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
-        .map_err(refused)?
+        .map_err(|error| refused(&error))?
         .with_root_certificates(roots(roots_file)?)
         .with_no_client_auth();
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -226,7 +267,7 @@ pub(crate) fn tls_chain(config: &Config) -> Result<Vec<CertificateDer<'static>>,
     certificates(&config.tls.certificate)
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, KeyFileError> {
+pub(crate) fn roots(path: &Path) -> Result<RootCertStore, KeyFileError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         roots.add(certificate).map_err(|_| KeyFileError::Pem(path.to_owned()))?;
@@ -236,12 +277,19 @@ fn roots(path: &Path) -> Result<RootCertStore, KeyFileError> {
 
 /// The certificates in a file; at least one.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, KeyFileError> {
-    let refused = |_| KeyFileError::Pem(path.to_owned());
+    let refused = |error| unreadable(path, error);
     let found: Vec<_> =
         CertificateDer::pem_file_iter(path).map_err(refused)?.collect::<Result<_, _>>().map_err(refused)?;
     if found.is_empty() { Err(KeyFileError::Pem(path.to_owned())) } else { Ok(found) }
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, KeyFileError> {
-    PrivateKeyDer::from_pem_file(path).map_err(|_| KeyFileError::Pem(path.to_owned()))
+    PrivateKeyDer::from_pem_file(path).map_err(|error| unreadable(path, error))
+}
+
+fn unreadable(path: &Path, error: pem::Error) -> KeyFileError {
+    match error {
+        pem::Error::Io(error) => KeyFileError::Read { path: path.to_owned(), error },
+        _ => KeyFileError::Pem(path.to_owned()),
+    }
 }

@@ -3,6 +3,7 @@
 mod abuse;
 mod admin;
 mod assets;
+mod chain;
 mod clock;
 mod config;
 mod consent;
@@ -41,7 +42,7 @@ mod wake;
 
 pub use abuse::{explain, pardon};
 pub use clock::{OffsetClock, OsEntropy};
-pub use config::{Config, ConfigError, Setting};
+pub use config::{Config, ConfigError, Place, Setting, Unfit};
 pub use keys::KeyFileError;
 pub use options::Options;
 pub use provider::{Provider, Reloader, StartError};

@@ -1,25 +1,18 @@
 //! The program `mimi-provider`.
 
 mod command;
+mod environment;
 
 use std::{io::Write, path::Path, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use command::{Command, HELP, Names, Task};
+use command::{Command, Names, Task};
+use environment::EnvironmentError;
 use mimi_abuse::remedy::HomeRemedy;
 use mimi_provider::{
     Config, ConfigError, OffsetClock, Options, Provider, Setting, StartError,
-    operate::{self, AccountNote, InitError, OperateError, Operator, OrderError},
+    operate::{self, AccountNote, Finding, InitError, OperateError, Operator, OrderError, ReachError, Verdict},
 };
 use mimi_pseudonym::Clock;
-
-/// Variables of the environment that go before the configuration.
-const VARIABLES: [(&str, Setting); 5] = [
-    ("MIMI_LISTEN", Setting::Listen),
-    ("MIMI_PORT", Setting::Port),
-    ("MIMI_DATA", Setting::Data),
-    ("MIMI_REGISTRATION", Setting::Registration),
-    ("MIMI_DATABASE", Setting::Database),
-];
 
 /// How long threads may take to end after the provider has.
 const LAST: Duration = Duration::from_secs(1);
@@ -31,6 +24,8 @@ enum Failure {
     #[error("--config FILE is missing, and MIMI_CONFIG is not set")]
     NoConfig,
     #[error("{0}")]
+    Environment(#[from] EnvironmentError),
+    #[error("{0}")]
     Config(#[from] ConfigError),
     #[error("{0}")]
     Start(#[from] StartError),
@@ -40,6 +35,8 @@ enum Failure {
     Operate(#[from] OperateError),
     #[error("{0}")]
     Order(#[from] OrderError),
+    #[error("{0}")]
+    Reach(#[from] ReachError),
     #[error("not everything is as it should be")]
     Check,
     #[error("{0}")]
@@ -48,7 +45,7 @@ enum Failure {
 
 fn main() -> ExitCode {
     let result = command::parse(lexopt::Parser::from_env()).map_err(Failure::from).and_then(|command| match command {
-        Command::Help => Ok(std::io::stdout().write_all(HELP.as_bytes())?),
+        Command::Help(words) => Ok(std::io::stdout().write_all(command::help(&words).as_bytes())?),
         Command::Version => Ok(writeln!(std::io::stdout(), "mimi-provider {}", env!("CARGO_PKG_VERSION"))?),
         Command::Init(init) => {
             init.write()?;
@@ -72,12 +69,11 @@ fn main() -> ExitCode {
 }
 
 fn with(config: Option<PathBuf>, settings: &[(Setting, String, String)], task: Task) -> Result<(), Failure> {
-    let path = config.or_else(|| std::env::var_os("MIMI_CONFIG").map(PathBuf::from)).ok_or(Failure::NoConfig)?;
+    let said = environment::settings(std::env::vars_os())?;
+    let path = config.or_else(|| std::env::var_os(environment::CONFIG).map(PathBuf::from)).ok_or(Failure::NoConfig)?;
     let mut config = Config::load(&path)?;
-    for (variable, setting) in VARIABLES {
-        if let Ok(value) = std::env::var(variable) {
-            config.set(setting, variable, &value)?;
-        }
+    for (setting, variable, value) in said {
+        config.set(setting, variable, &value)?;
     }
     for (setting, flag, value) in settings {
         config.set(*setting, flag, value)?;
@@ -91,20 +87,23 @@ fn with(config: Option<PathBuf>, settings: &[(Setting, String, String)], task: T
 fn operate(path: &Path, config: Config, task: Task, out: &mut impl Write) -> Result<(), Failure> {
     match task {
         Task::Check => {
-            let findings = operate::check(&config);
-            for finding in &findings {
-                match &finding.wrong {
-                    None => match &finding.note {
-                        None => writeln!(out, "good   {}", finding.what)?,
-                        Some(note) => writeln!(out, "good   {}: {note}", finding.what)?,
-                    },
-                    Some(wrong) => writeln!(out, "WRONG  {}: {wrong}", finding.what)?,
+            let findings = operate::check(&config, OffsetClock::default().now());
+            for Finding { what, verdict, .. } in &findings {
+                match verdict {
+                    Verdict::Good => writeln!(out, "good   {what}")?,
+                    Verdict::Warning(warning) => writeln!(out, "WARN   {what}: {warning}")?,
+                    Verdict::Wrong(wrong) => writeln!(out, "WRONG  {what}: {wrong}")?,
                 }
             }
-            if findings.iter().any(|finding| finding.wrong.is_some()) { Err(Failure::Check) } else { Ok(()) }
+            let wrong = findings.iter().any(|finding| matches!(finding.verdict, Verdict::Wrong(_)));
+            if wrong { Err(Failure::Check) } else { Ok(()) }
         }
         Task::Ready => Ok(operate::ready(&config)?),
         Task::AddPeer(peer) => Ok(peer.add_to(path)?),
+        Task::CheckPeer(domain) => {
+            let reached = operate::reach(&config, &domain, OffsetClock::default().now())?;
+            writeln!(out, "good   {reached}").map_err(Into::into)
+        }
         Task::Peers => {
             config.peers().try_for_each(|(domain, address)| writeln!(out, "{domain} {address}")).map_err(Into::into)
         }
@@ -172,6 +171,7 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
         | Task::Ready
         | Task::Peers
         | Task::AddPeer(_)
+        | Task::CheckPeer(_)
         | Task::Explain(_)
         | Task::Pardon(_) => {}
     }

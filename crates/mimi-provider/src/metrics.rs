@@ -7,7 +7,11 @@ use std::{
 
 /// Counts of exchanges, for Prometheus. The labels are names of endpoints, directions and statuses: nothing that says who.
 #[derive(Default)]
-pub(crate) struct Metrics(Mutex<BTreeMap<(&'static str, String, u16), Spent>>);
+pub(crate) struct Metrics {
+    exchanges: Mutex<BTreeMap<(&'static str, String, u16), Spent>>,
+    /// Messages that a peer will never get, by what it says of them.
+    dropped: Mutex<BTreeMap<&'static str, u64>>,
+}
 
 #[derive(Default, Clone, Copy)]
 struct Spent {
@@ -18,15 +22,20 @@ struct Spent {
 impl Metrics {
     /// Counts an exchange. Status 0 stands for one without an answer.
     pub(crate) fn count(&self, direction: &'static str, endpoint: &str, status: u16, took: Duration) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
         let spent = counts.entry((direction, endpoint.to_owned(), status)).or_default();
         spent.count += 1;
         spent.time = spent.time.saturating_add(took);
     }
 
+    /// Counts a message to a peer that was given up, by the code of the reason.
+    pub(crate) fn dropped(&self, reason: &'static str) {
+        *self.dropped.lock().unwrap_or_else(PoisonError::into_inner).entry(reason).or_default() += 1;
+    }
+
     /// Everything as text.
     pub(crate) fn text(&self, connections: usize, outbox: &[(String, u64)]) -> String {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let counts = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut text = String::from("# TYPE mimi_exchanges_total counter\n");
         for ((direction, endpoint, status), spent) in &counts {
             let labels = format!("direction=\"{direction}\",endpoint=\"{endpoint}\",status=\"{status}\"");
@@ -42,6 +51,10 @@ impl Metrics {
         for (peer, rooms) in outbox {
             let _ = writeln!(text, "mimi_outbox_rooms{{peer=\"{peer}\"}} {rooms}");
         }
+        text += "# TYPE mimi_dropped_messages_total counter\n";
+        for (reason, count) in &*self.dropped.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = writeln!(text, "mimi_dropped_messages_total{{reason=\"{reason}\"}} {count}");
+        }
         text
     }
 }
@@ -56,6 +69,8 @@ mod tests {
         metrics.count("in", "update", 200, Duration::from_millis(2));
         metrics.count("in", "update", 200, Duration::from_millis(3));
         metrics.count("out", "notify", 0, Duration::from_millis(1));
+        metrics.dropped("unknown-room");
+        metrics.dropped("unknown-room");
         let text = metrics.text(3, &[("b.example".into(), 2)]);
         for line in [
             "mimi_exchanges_total{direction=\"in\",endpoint=\"update\",status=\"200\"} 2",
@@ -63,6 +78,7 @@ mod tests {
             "mimi_exchange_seconds_total{direction=\"in\",endpoint=\"update\",status=\"200\"} 0.005000",
             "mimi_connections 3",
             "mimi_outbox_rooms{peer=\"b.example\"} 2",
+            "mimi_dropped_messages_total{reason=\"unknown-room\"} 2",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

@@ -4,18 +4,27 @@ use mimi_pseudonym::{Domain, Timestamp, Wire};
 use mimi_wire::{Endpoint, FanoutMessage};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::{fail::Fail, peers::PeerError, provider::Inner, store::Parcel};
+use crate::{
+    fail::Fail,
+    peers::PeerError,
+    provider::Inner,
+    store::{Parcel, Wake},
+};
 
 const BATCH_ROWS: usize = 64;
 const BATCH_OCTETS: usize = 4 << 20;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// As [`LONGEST_WAIT`], if the peer is there and refuses: perhaps one room alone.
+pub(crate) const LONGEST_REFUSED: Duration = Duration::from_secs(5);
+/// The longest that a room rests of which something was refused.
+const LONGEST_REST: Duration = Duration::from_secs(10);
 /// How often a courier that is away says so.
 const BUSY: Duration = Duration::from_secs(5);
 /// How long to wait for news before looking without any, where other processes may have put something there.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a message is brought again to a peer that refuses without saying anything that is understood: perhaps it is
-/// not the peer that has answered.
+/// How long a message is brought again to a peer that refuses for a reason that is not the message: it may be set up wrongly,
+/// or it is not the peer that has answered.
 const DOUBT: Duration = Duration::from_secs(3 * 86_400);
 /// Couriers for each peer.
 pub(crate) const COURIERS: usize = 8;
@@ -41,6 +50,10 @@ pub(crate) async fn run(inner: Arc<Inner>, peer: Domain) {
                 sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
+            Step::Refused => {
+                sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_REFUSED);
+            }
         }
     }
 }
@@ -50,8 +63,10 @@ pub(crate) enum Step {
     /// There was nothing to bring.
     Empty,
     Done,
-    /// The peer did not take it.
+    /// The peer is away, or does not take anything at the moment.
     Later,
+    /// The peer has refused something of this room, which rests.
+    Refused,
 }
 
 pub(crate) async fn step(inner: &Arc<Inner>, peer: &Domain) -> Step {
@@ -75,26 +90,61 @@ pub(crate) async fn step(inner: &Arc<Inner>, peer: &Domain) -> Step {
     let all: Vec<_> = parcel.messages.iter().map(|(_, message)| message.as_slice()).collect();
     match post(inner, &parcel, all.concat()).await {
         Ok(()) => done(inner, &parcel, *last).await,
-        Err(error) if may_pass(error, message, inner.now()) => later(inner, &parcel).await,
-        // Perhaps for one of them alone.
-        Err(_) if parcel.messages.len() > 1 => alone(inner, &parcel, *first, message.clone()).await,
-        Err(error) => dropped(inner, &parcel, *first, error).await,
+        Err(error) if error.is_temporary() => later(inner, &parcel).await,
+        // Perhaps for one of them alone, or for a body that never came to its end.
+        Err(error) if parcel.messages.len() > 1 || error.is_of_the_message() => {
+            alone(inner, &parcel, *first, message.clone()).await
+        }
+        Err(error) => refused(inner, &parcel, *first, message, error).await,
     }
-}
-
-/// Whether a message is to be brought again.
-fn may_pass(error: PeerError, message: &[u8], now: Timestamp) -> bool {
-    let doubtful = matches!(error, PeerError::Refused(_, None));
-    error.is_temporary()
-        || (doubtful && FanoutMessage::decode(message).is_ok_and(|message| message.timestamp.after(DOUBT) > now))
 }
 
 async fn alone(inner: &Arc<Inner>, parcel: &Arc<Parcel>, position: i64, message: Vec<u8>) -> Step {
     match post(inner, parcel, message.clone()).await {
         Ok(()) => done(inner, parcel, position).await,
-        Err(error) if may_pass(error, &message, inner.now()) => later(inner, parcel).await,
-        Err(error) => dropped(inner, parcel, position, error).await,
+        Err(error) if error.is_temporary() => later(inner, parcel).await,
+        Err(error) if error.is_of_the_message() => dropped(inner, parcel, position, error).await,
+        Err(error) => refused(inner, parcel, position, &message, error).await,
     }
+}
+
+/// The peer refuses a message for a reason that may pass: what is of its room waits, a little longer each time, and other
+/// rooms go on. After three days it is given up.
+async fn refused(inner: &Arc<Inner>, parcel: &Arc<Parcel>, position: i64, message: &[u8], error: PeerError) -> Step {
+    let asked = Arc::clone(parcel);
+    let since = inner.blocking(move |inner| Ok(inner.store.outbox_refused(&asked, inner.now())?)).await;
+    match since {
+        Ok(since) if is_over(message, since, inner.now()) => dropped(inner, parcel, position, error).await,
+        Ok(since) => rest(inner, parcel, since).await,
+        Err(error) => fault(inner, &error),
+    }
+}
+
+/// Whether a message has been refused for so long, and was accepted so long ago, that it is given up.
+fn is_over(message: &[u8], since: Timestamp, now: Timestamp) -> bool {
+    let accepted = FanoutMessage::decode(message).map_or(since, |message| message.timestamp);
+    since.max(accepted).after(DOUBT) <= now
+}
+
+/// Leaves a room alone for half as long as something of it has been refused already.
+async fn rest(inner: &Arc<Inner>, parcel: &Arc<Parcel>, since: Timestamp) -> Step {
+    let pause = (inner.now().since(since) / 2).clamp(FIRST_WAIT, LONGEST_REST);
+    let resting = Arc::clone(parcel);
+    let rests = inner.blocking(move |inner| Ok(inner.store.outbox_rest(&resting, inner.now(), pause)?));
+    if let Err(error) = rests.await {
+        return fault(inner, &error);
+    }
+    let (inner, parcel) = (Arc::clone(inner), Arc::clone(parcel));
+    tokio::spawn(async move {
+        let mut stopping = inner.stopping.clone();
+        tokio::select! {
+            () = sleep(pause) => {}
+            _ = stopping.changed() => {}
+        }
+        inner.store.outbox_rested(&parcel);
+        inner.wakers.wake(&Wake { peers: [parcel.peer.clone()].into(), ..Wake::default() });
+    });
+    Step::Refused
 }
 
 /// Posts messages of a room, and meanwhile says now and then that the room has a courier.
@@ -133,9 +183,20 @@ async fn later(inner: &Arc<Inner>, parcel: &Arc<Parcel>) -> Step {
     }
 }
 
-async fn dropped(inner: &Arc<Inner>, parcel: &Arc<Parcel>, up_to: i64, error: PeerError) -> Step {
-    inner.log.note(format_args!("{} of {}: a message was dropped", error.code(), parcel.peer));
-    done(inner, parcel, up_to).await
+async fn dropped(inner: &Arc<Inner>, parcel: &Arc<Parcel>, position: i64, error: PeerError) -> Step {
+    inner.log.metrics().dropped(error.code());
+    let (code, peer) = (error.code(), &parcel.peer);
+    // What nobody there waits for is nobody's loss.
+    if error.is_of_the_message() {
+        inner.log.note(format_args!("{code} of {peer}: a message was dropped"));
+    } else {
+        inner.log.fault(format_args!("{code} of {peer}: a message was dropped"));
+    }
+    let parcel = Arc::clone(parcel);
+    match inner.blocking(move |inner| Ok(inner.store.outbox_drop(&parcel, position, inner.now())?)).await {
+        Ok(()) => Step::Done,
+        Err(error) => fault(inner, &error),
+    }
 }
 
 fn fault(inner: &Inner, error: &Fail) -> Step {
@@ -145,19 +206,22 @@ fn fault(inner: &Inner, error: &Fail) -> Step {
 
 #[cfg(test)]
 mod tests {
-    use mimi_wire::{FanoutEvent, Problem};
+    use mimi_wire::FanoutEvent;
 
     use super::*;
 
     #[test]
-    fn a_message_is_dropped_only_if_the_peer_says_why_or_never_does() {
-        let accepted = Timestamp::from_secs(1_000_000);
-        let message = FanoutMessage { timestamp: accepted, event: FanoutEvent::Audience { receivers: None } }.encode();
-        let at = |error, seconds| may_pass(error, &message, accepted.after(Duration::from_secs(seconds)));
-        assert!(at(PeerError::Refused(404, None), 0) && at(PeerError::Refused(404, None), 3 * 86_400 - 1));
-        assert!(!at(PeerError::Refused(404, None), 3 * 86_400));
-        assert!(!at(PeerError::Refused(404, Some(Problem::UnknownRoom)), 0));
-        assert!(at(PeerError::Refused(503, None), 30 * 86_400) && at(PeerError::Unreachable, 30 * 86_400));
-        assert!(!may_pass(PeerError::Refused(404, None), b"damaged", accepted));
+    fn a_refused_message_is_given_up_three_days_after_it_was_accepted_and_first_refused() {
+        let begun = Timestamp::from_secs(1_000_000);
+        let after = |seconds| begun.after(Duration::from_secs(seconds));
+        let message = FanoutMessage { timestamp: begun, event: FanoutEvent::Audience { receivers: None } }.encode();
+        assert!(!is_over(&message, begun, begun) && !is_over(&message, begun, after(3 * 86_400 - 1)));
+        assert!(is_over(&message, begun, after(3 * 86_400)));
+        // The peer was away for a week, and refuses when it comes back.
+        assert!(!is_over(&message, after(7 * 86_400), after(10 * 86_400 - 1)));
+        assert!(is_over(&message, after(7 * 86_400), after(10 * 86_400)));
+        // Others of the room have been refused for long when it is accepted.
+        assert!(!is_over(&message, begun.before(Duration::from_secs(30 * 86_400)), after(1)));
+        assert!(is_over(b"damaged", begun, after(3 * 86_400)) && !is_over(b"damaged", begun, begun));
     }
 }

@@ -68,15 +68,30 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The table of signals or the policy for remedies cannot be read.
-    #[error("abuse: {0}")]
-    Signals(std::io::Error),
+    /// A file that the configuration names cannot be read.
+    #[error("{}: {error}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
     /// The policy for remedies makes no sense.
-    #[error("remedies: {0}")]
-    Policy(#[from] PolicyError),
+    #[error("{}: {error}", .path.display())]
+    Policy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: PolicyError,
+    },
     /// The table of signals makes no sense.
-    #[error("signals: {0}")]
-    Table(#[from] TableError),
+    #[error("{}: {error}", .path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: TableError,
+    },
     /// The folder of the database, or what has to be in it, cannot be made.
     #[error("{}: {error}", .path.display())]
     Data {
@@ -88,9 +103,19 @@ pub enum StartError {
     /// Another process serves from the same SQLite database.
     #[error("{}: another mimi-provider serves from this folder; several processes can share PostgreSQL alone", .0.display())]
     Taken(PathBuf),
-    /// The address cannot be listened at.
-    #[error("listen: {0}")]
-    Listen(std::io::Error),
+    /// An address cannot be listened at.
+    #[error("{what} {address}: {error}")]
+    Listen {
+        /// What it is in the configuration.
+        what: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// Tools would ask where devices and providers do.
+    #[error("listen of [admin] is {0}, and so is that of devices and providers: each needs an address of its own")]
+    Clash(SocketAddr),
 }
 
 impl StartError {
@@ -146,6 +171,7 @@ impl Provider {
     /// # Errors
     /// [`StartError`] names what is missing.
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
+        config.admin_is_apart()?;
         make_private_folder(&config.data).map_err(|error| StartError::data(&config.data, error))?;
         let lock = Lock::take(&config)?;
         let Opened { store, senders, franking, abuse } = open_store(&config, options.clock.now()).await?;
@@ -187,10 +213,9 @@ impl Provider {
             clock: options.clock,
             config,
         };
-        let listener = TcpListener::bind(inner.config.listen).await.map_err(StartError::Listen)?;
-        let address = listener.local_addr().map_err(StartError::Listen)?;
+        let (listener, address) = listen("listen", inner.config.listen).await?;
         let admin = match &inner.config.admin {
-            Some(admin) => Some(TcpListener::bind(admin.listen).await.map_err(StartError::Listen)?),
+            Some(admin) => Some(listen("listen of [admin], or --admin,", admin.listen).await?.0),
             None => None,
         };
         Ok(Self { listener, admin, address, inner: Arc::new(inner), stop, _lock: lock })
@@ -292,6 +317,13 @@ impl std::fmt::Debug for Reloader {
     }
 }
 
+async fn listen(what: &'static str, at: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::Listen { what, address: at, error };
+    let listener = TcpListener::bind(at).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
 /// Opens the database, and reads from it what the provider is as a hub.
 async fn open_store(config: &Config, now: Timestamp) -> Result<Opened, StartError> {
     let (config, folder) = (config.clone(), config.data.clone());
@@ -314,7 +346,7 @@ pub(crate) fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    builder.create(folder).map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", folder.display())))
 }
 
 impl std::fmt::Debug for Provider {

@@ -24,7 +24,7 @@ use mimi_wire::{
 use support::{
     SUITE, domain,
     postgres::Postgres,
-    proxy::{GARBAGE, Mode, Proxy},
+    proxy::{GARBAGE, Mode, Proxy, REFUSALS},
     sites::{Person, Sites},
     with_room,
 };
@@ -45,8 +45,8 @@ struct Club {
     alice: Person,
     bob: Listener,
     cathy: Listener,
-    uri: RoomUri,
-    room: Room,
+    /// The first of them is where everybody is.
+    rooms: Vec<(RoomUri, Room)>,
     said: Vec<Vec<u8>>,
     sent: usize,
     _server: Option<Postgres>,
@@ -55,8 +55,11 @@ struct Club {
 /// Somebody who reads what comes.
 struct Listener {
     person: Person,
-    /// The messages, in the order in which they have come.
+    room: RoomUri,
+    /// The messages of the room, in the order in which they have come.
     heard: Vec<Vec<u8>>,
+    /// Those of other rooms.
+    aside: Vec<Vec<u8>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -69,10 +72,11 @@ struct Counts {
 impl Listener {
     async fn listen(&mut self, sites: &Sites) {
         for body in self.person.events(sites).await {
-            if let InboxBody::Fanout { message, .. } = body
+            if let InboxBody::Fanout { room, message } = body
                 && let FanoutEvent::Application { message, .. } = message.event
             {
-                self.heard.push(message.message().encode());
+                let heard = if room == self.room { &mut self.heard } else { &mut self.aside };
+                heard.push(message.message().encode());
             }
         }
     }
@@ -118,44 +122,11 @@ impl Club {
         let alice = Person::new(&sites, HUB, "alice").await;
         let (bob, cathy) = (Person::new(&sites, NEAR, "bob").await, Person::new(&sites, FAR, "cathy").await);
 
-        let (_, info) = sites.try_ask(HUB, alice.shown(), Method::GET, local::INFO_PATH, vec![]).await.unwrap();
-        let hub = ProviderInfo::decode(&info).unwrap().hub_senders.into_iter().find(|hub| hub.cipher_suite == SUITE);
-        let uri = RoomUri::pseudonym(&domain(HUB), OsEntropy.bits128());
-        let state = RoomState::private(uri.clone(), alice.user.clone()).unwrap();
-        let identity = alice.identity(&sites).await;
-        let (mut room, first) = Room::create(identity, state, &hub.unwrap().sender, sites.now()).unwrap();
-        let create =
-            CreateRoomRequest { room: uri.clone(), group_info: first.group_info, ratchet_tree: first.ratchet_tree };
-        alice.post::<Accepted>(&sites, local::ROOMS_PATH, &create).await.unwrap();
-
-        let (mut updates, mut add) = (Vec::new(), Vec::new());
-        let (not_before, not_after) = (sites.now().before(DAY), sites.now().after(DAY * 80));
-        for person in [&bob, &cathy] {
-            let identity = person.identity(&sites).await;
-            let purpose = KeyPackagePurpose::Any;
-            let fresh = NewKeyPackage::create(&identity, purpose, not_before, not_after).unwrap();
-            let key_packages = vec![fresh.key_package.clone()];
-            let upload = UploadKeyPackages { owner: person.user.clone(), key_packages };
-            person.post::<UploadResponse>(&sites, local::KEY_PACKAGES_PATH, &upload).await.unwrap();
-            let unverified = UnverifiedKeyPackage::new(fresh.key_package);
-            add.push(unverified.verify(&person.user, SUITE, &sites.trust(), sites.now()).unwrap());
-            let update = ParticipantListUpdate::add(person.user.clone(), RoomState::PARTICIPANT).encode();
-            updates.push(ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, update));
-        }
-        let bundle = room.commit(Wanted { updates, add, remove: vec![] }).unwrap();
-        let update = UpdateRequest::Commit {
-            commit: bundle.commit.try_into().unwrap(),
-            welcome: bundle.welcome,
-            group_info: GroupInfoOption::Full(bundle.group_info),
-            ratchet_tree: RatchetTreeOption::DistributionService,
-        };
-        let path = with_room(local::UPDATE_PATH, &uri);
-        let answer: UpdateRoomResponse = alice.post(&sites, &path, &update).await.unwrap();
-        assert!(matches!(answer.outcome, UpdateOutcome::Accepted { .. }), "{}", answer.description);
-        room.commit_accepted(&sites.trust(), sites.now()).unwrap();
-        let [bob, cathy] = [bob, cathy].map(|person| Listener { person, heard: Vec::new() });
-        let (said, sent) = (Vec::new(), 0);
-        let mut club = Self { sites, to_near, to_far, alice, bob, cathy, uri, room, said, sent, _server: server };
+        let (uri, room) = found(&sites, &alice, &[&bob, &cathy]).await;
+        let listener = |person| Listener { person, room: uri.clone(), heard: Vec::new(), aside: Vec::new() };
+        let [bob, cathy] = [bob, cathy].map(listener);
+        let (said, sent, rooms) = (Vec::new(), 0, vec![(uri, room)]);
+        let mut club = Self { sites, to_near, to_far, alice, bob, cathy, rooms, said, sent, _server: server };
         // Both are in the room before anything goes wrong.
         club.say(1).await;
         club.bob.until(&club.sites, 1).await;
@@ -166,17 +137,23 @@ impl Club {
     /// Alice says something so many times; each is acknowledged by the hub.
     async fn say(&mut self, times: usize) {
         for _ in 0..times {
-            let body = format!("message {}", self.said.len()).into_bytes();
-            let content = Content { media_type: "text/plain".into(), body };
-            let message = self.room.seal(&content).unwrap();
-            self.said.push(message.encode());
-            let submit =
-                SubmitMessageRequest { message: message.try_into().unwrap(), sending_user: self.alice.user.clone() };
-            let path = with_room(local::SUBMIT_MESSAGE_PATH, &self.uri);
+            let message = self.say_in(0, &format!("message {}", self.said.len())).await;
+            self.said.push(message);
             self.sent += 1;
-            let answer: SubmitMessageResponse = self.alice.post(&self.sites, &path, &submit).await.unwrap();
-            assert!(matches!(answer, SubmitMessageResponse::Accepted { .. }), "{answer:?}");
         }
+    }
+
+    /// Alice says something in one of the rooms, which is acknowledged by the hub.
+    async fn say_in(&mut self, at: usize, text: &str) -> Vec<u8> {
+        let (uri, room) = &mut self.rooms[at];
+        let message = room.seal(&Content { media_type: "text/plain".into(), body: text.into() }).unwrap();
+        let octets = message.encode();
+        let submit =
+            SubmitMessageRequest { message: message.try_into().unwrap(), sending_user: self.alice.user.clone() };
+        let path = with_room(local::SUBMIT_MESSAGE_PATH, uri);
+        let answer: SubmitMessageResponse = self.alice.post(&self.sites, &path, &submit).await.unwrap();
+        assert!(matches!(answer, SubmitMessageResponse::Accepted { .. }), "{answer:?}");
+        octets
     }
 
     /// Waits until nothing waits for a follower any more.
@@ -205,6 +182,46 @@ impl Club {
             assert_eq!(listener.heard, self.said, "in the order in which it was said");
         }
     }
+}
+
+/// A room of Alice's with some others in it.
+async fn found(sites: &Sites, alice: &Person, others: &[&Person]) -> (RoomUri, Room) {
+    let (_, info) = sites.try_ask(HUB, alice.shown(), Method::GET, local::INFO_PATH, vec![]).await.unwrap();
+    let hub = ProviderInfo::decode(&info).unwrap().hub_senders.into_iter().find(|hub| hub.cipher_suite == SUITE);
+    let uri = RoomUri::pseudonym(&domain(HUB), OsEntropy.bits128());
+    let state = RoomState::private(uri.clone(), alice.user.clone()).unwrap();
+    let identity = alice.identity(sites).await;
+    let (mut room, first) = Room::create(identity, state, &hub.unwrap().sender, sites.now()).unwrap();
+    let create =
+        CreateRoomRequest { room: uri.clone(), group_info: first.group_info, ratchet_tree: first.ratchet_tree };
+    alice.post::<Accepted>(sites, local::ROOMS_PATH, &create).await.unwrap();
+
+    let (mut updates, mut add) = (Vec::new(), Vec::new());
+    let (not_before, not_after) = (sites.now().before(DAY), sites.now().after(DAY * 80));
+    for person in others {
+        let identity = person.identity(sites).await;
+        let purpose = KeyPackagePurpose::Any;
+        let fresh = NewKeyPackage::create(&identity, purpose, not_before, not_after).unwrap();
+        let key_packages = vec![fresh.key_package.clone()];
+        let upload = UploadKeyPackages { owner: person.user.clone(), key_packages };
+        person.post::<UploadResponse>(sites, local::KEY_PACKAGES_PATH, &upload).await.unwrap();
+        let unverified = UnverifiedKeyPackage::new(fresh.key_package);
+        add.push(unverified.verify(&person.user, SUITE, &sites.trust(), sites.now()).unwrap());
+        let update = ParticipantListUpdate::add(person.user.clone(), RoomState::PARTICIPANT).encode();
+        updates.push(ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, update));
+    }
+    let bundle = room.commit(Wanted { updates, add, remove: vec![] }).unwrap();
+    let update = UpdateRequest::Commit {
+        commit: bundle.commit.try_into().unwrap(),
+        welcome: bundle.welcome,
+        group_info: GroupInfoOption::Full(bundle.group_info),
+        ratchet_tree: RatchetTreeOption::DistributionService,
+    };
+    let path = with_room(local::UPDATE_PATH, &uri);
+    let answer: UpdateRoomResponse = alice.post(sites, &path, &update).await.unwrap();
+    assert!(matches!(answer.outcome, UpdateOutcome::Accepted { .. }), "{}", answer.description);
+    room.commit_accepted(&sites.trust(), sites.now()).unwrap();
+    (uri, room)
 }
 
 /// A follower is not there for an hour, by the clocks of all; meanwhile the hub is killed and started again as well.
@@ -316,6 +333,106 @@ async fn nonsense_for_an_answer_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nonsense_for_an_answer_loses_nothing_on_postgres() {
     garbage(true).await;
+}
+
+/// A follower is set up wrongly and refuses everything, by every problem there is for that; in the middle of it the hub is
+/// started again.
+async fn refusing(on_postgres: bool) {
+    let Some(mut club) = Club::open("refusing", on_postgres).await else { return };
+    club.to_near.set(Mode::Refuse);
+    club.say(MESSAGES).await;
+    club.cathy.until(&club.sites, MESSAGES + 1).await;
+    let until = Instant::now() + PATIENCE;
+    while club.to_near.spoilt() < 2 * REFUSALS.len() {
+        assert!(Instant::now() < until, "it has not been tried with every problem");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    club.sites.kill(HUB);
+    club.sites.start(HUB, 0);
+    club.say(5).await;
+    club.bob.listen(&club.sites).await;
+    assert_eq!(club.bob.heard.len(), 1, "nothing has come to Bob since");
+    assert_eq!(club.sites.waiting(HUB, NEAR), MESSAGES + 5, "nothing is given up");
+    club.to_near.set(Mode::Pass);
+    eprintln!("refusing: {} requests were refused", club.to_near.spoilt());
+    club.settled("refusing follower").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_is_set_up_wrongly_gets_everything_when_it_is_not() {
+    refusing(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_is_set_up_wrongly_gets_everything_when_it_is_not_on_postgres() {
+    refusing(true).await;
+}
+
+/// What concerns one room is refused; what is of another room arrives.
+async fn refused_room(on_postgres: bool) {
+    let Some(mut club) = Club::open("refused-room", on_postgres).await else { return };
+    let other = found(&club.sites, &club.alice, &[&club.bob.person]).await;
+    club.rooms.push(other);
+    club.to_near.only(&club.rooms[0].0);
+    club.to_near.set(Mode::Refuse);
+    let mut aside = Vec::new();
+    for number in 0..MESSAGES {
+        club.say(1).await;
+        aside.push(club.say_in(1, &format!("aside {number}")).await);
+    }
+    let until = Instant::now() + PATIENCE;
+    while club.bob.aside.len() < MESSAGES {
+        assert!(Instant::now() < until, "{} of {MESSAGES} have come", club.bob.aside.len());
+        club.bob.listen(&club.sites).await;
+    }
+    assert_eq!(club.bob.aside, aside);
+    assert_eq!((club.bob.heard.len(), club.sites.waiting(HUB, NEAR)), (1, MESSAGES));
+    assert!(club.to_near.spoilt() > 0);
+    eprintln!("refused room: {MESSAGES} of another room were delivered while {MESSAGES} wait");
+    club.to_near.set(Mode::Pass);
+    club.settled("refused room").await;
+    assert_eq!(club.bob.aside, aside);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_is_refused_holds_up_no_other() {
+    refused_room(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_is_refused_holds_up_no_other_on_postgres() {
+    refused_room(true).await;
+}
+
+/// A follower that refuses everything for three days does not get what was refused for so long, and then what is new.
+async fn given_up(on_postgres: bool) {
+    const THREE_DAYS: i64 = 3 * 86_400 + 60;
+    let Some(mut club) = Club::open("given-up", on_postgres).await else { return };
+    club.to_near.set(Mode::Refuse);
+    club.say(5).await;
+    while club.to_near.spoilt() == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    club.sites.kill(HUB);
+    club.sites.start(HUB, THREE_DAYS);
+    club.until_brought(NEAR).await;
+    club.say(1).await;
+    club.to_near.set(Mode::Pass);
+    club.bob.until(&club.sites, 2).await;
+    assert_eq!(club.bob.heard, [club.said[0].clone(), club.said[6].clone()]);
+    let log = std::fs::read_to_string(club.sites.folder.join(HUB).join("log")).unwrap();
+    let dropped = log.lines().filter(|line| line.ends_with(" of b.example: a message was dropped")).count();
+    assert_eq!(dropped, 5, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_for_three_days_is_given_up() {
+    given_up(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_for_three_days_is_given_up_on_postgres() {
+    given_up(true).await;
 }
 
 /// Every request of the hub comes twice; then every answer is lost on its way back, so that the hub repeats what the

@@ -7,8 +7,7 @@ mod support;
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -18,91 +17,20 @@ use mimi_wire::{
     local::{self, *},
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
-use support::{Shown, exchange, free_address};
-
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate.md");
-
-/// The folder in which the page is followed, and the addresses instead of those on the page.
-struct Walk {
-    folder: PathBuf,
-    addresses: [SocketAddr; 2],
-    running: Vec<Child>,
-}
-
-impl Walk {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("mimi-provider-operate-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        Self { folder, addresses: [free_address(), free_address()], running: Vec::new() }
-    }
-
-    /// The lines of the page's blocks of commands.
-    fn blocks(&self) -> Vec<Vec<String>> {
-        let [a, b] = self.addresses.map(|address| address.port().to_string());
-        let page = std::fs::read_to_string(PAGE).unwrap().replace("8443", &a).replace("9443", &b);
-        let blocks = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-        blocks.map(|block| block.lines().map(str::to_owned).collect()).collect()
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut words = line.trim_end_matches(" &").split_whitespace();
-        assert_eq!(words.next(), Some("mimi-provider"), "{line}");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mimi-provider"));
-        command.args(words).current_dir(&self.folder).stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, line: &str) -> Output {
-        self.command(line).output().unwrap()
-    }
-
-    /// What a command prints, which has to go well.
-    fn printed(&self, line: &str) -> String {
-        let output = self.run(line);
-        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn refused(&self, line: &str) -> String {
-        let output = self.run(line);
-        assert!(!output.status.success(), "{line}");
-        String::from_utf8(output.stderr).unwrap()
-    }
-
-    fn start(&mut self, line: &str, address: SocketAddr) {
-        self.start_with(line, address, Stdio::null());
-    }
-
-    fn start_with(&mut self, line: &str, address: SocketAddr, log: impl Into<Stdio>) {
-        let child = self.command(line).stderr(log).spawn().unwrap();
-        self.running.push(child);
-        let until = Instant::now() + Duration::from_secs(20);
-        while std::net::TcpStream::connect(address).is_err() {
-            assert!(Instant::now() < until, "{line}: it does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Walk {
-    fn drop(&mut self) {
-        for child in &mut self.running {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn is_private(path: &Path) -> bool {
-    std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(path).unwrap()) & 0o077 == 0
-}
+use support::{
+    Shown, exchange,
+    walk::{Walk, is_private},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_leads_from_nothing_to_two_federated_providers() {
     let mut walk = Walk::new("page");
-    let [setup, run, accounts]: [Vec<String>; 3] = walk.blocks().try_into().unwrap();
+    let [install, setup, run, reach, accounts]: [Vec<String>; 5] = walk.blocks().try_into().unwrap();
+    // The folder that is named there is that of the package whose program has this name.
+    let words: Vec<_> = install[0].split(' ').collect();
+    assert_eq!((install.len(), &words[..4]), (1, &["cargo", "install", "--locked", "--path"][..]));
+    let manifest = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(words[4]).join("Cargo.toml");
+    assert!(std::fs::read_to_string(manifest).unwrap().contains("\nname = \"mimi-provider\"\n"));
     for line in &setup {
         walk.printed(line);
     }
@@ -114,6 +42,12 @@ async fn the_page_leads_from_nothing_to_two_federated_providers() {
     for (line, address) in run.iter().zip(walk.addresses) {
         assert!(line.ends_with(" &"));
         walk.start(line, address);
+    }
+    for (line, (domain, address)) in
+        reach.iter().zip([("b.example", walk.addresses[1]), ("a.example", walk.addresses[0])])
+    {
+        let said = walk.printed(line);
+        assert!(said.starts_with(&format!("good   {domain} at {address}: ")), "{said}");
     }
     let printed: Vec<_> = accounts.iter().map(|line| walk.printed(line)).collect();
     assert_eq!(printed[2], "mimi://a.example/u/alice 0\n");
@@ -205,7 +139,11 @@ fn what_is_wrong_is_named_before_anything_runs() {
     std::fs::copy(walk.folder.join("b/tls.key"), walk.folder.join("a/tls.key")).unwrap();
     let output = walk.run("mimi-provider check --config a/provider.toml");
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(!output.status.success() && said.contains("WRONG  name in the certificate: "), "{said}");
+    assert!(
+        !output.status.success()
+            && said.contains("WRONG  certificate as others see it: a/tls.pem: not valid for a.example"),
+        "{said}"
+    );
     let config = walk.folder.join("a/provider.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("port = 8443", "port = 84430")).unwrap();

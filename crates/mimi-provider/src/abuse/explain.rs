@@ -44,7 +44,7 @@ pub fn explain(config: &Config, user: &UserUri, now: Timestamp) -> Result<String
 pub fn pardon(config: &Config, user: &UserUri, now: Timestamp) -> Result<(), StartError> {
     let store = Store::of(config, Opening::Use)?;
     let keys = keys::hub_keys(&store, config.domain())?;
-    let reversal = super::ask::reversal(&keys, config.domain(), user, now).ok_or(KeyFileError::Tls)?;
+    let reversal = super::ask::reversal(&keys, config.domain(), user, now).ok_or(KeyFileError::Hub)?;
     store.pardon(user, &reversal)?;
     Ok(())
 }

@@ -13,6 +13,7 @@ mod weigh;
 
 use std::{
     convert::Infallible,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -58,10 +59,7 @@ pub(crate) struct Abuse {
 
 impl Abuse {
     pub(crate) fn load(config: &Config, store: &Store) -> Result<Self, StartError> {
-        let table = match &config.abuse.signals {
-            Some(path) => Table::parse(&std::fs::read_to_string(path).map_err(StartError::Signals)?)?,
-            None => Table::default(),
-        };
+        let table = table(config)?;
         let home = home_policy(config)?;
         let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
         let rates = table.rates();
@@ -116,12 +114,20 @@ impl<Who: Clone + Eq + std::hash::Hash> Meter<Who> {
     }
 }
 
+/// What weighs how much.
+pub(crate) fn table(config: &Config) -> Result<Table, StartError> {
+    let Some(path) = &config.abuse.signals else { return Ok(Table::default()) };
+    Table::parse(&read(path)?).map_err(|error| StartError::Table { path: path.clone(), error })
+}
+
 /// How hubs' requests are weighed.
 pub(crate) fn home_policy(config: &Config) -> Result<HomePolicy, StartError> {
-    match &config.abuse.remedies {
-        Some(path) => Ok(HomePolicy::parse(&std::fs::read_to_string(path).map_err(StartError::Signals)?)?),
-        None => Ok(HomePolicy::default()),
-    }
+    let Some(path) = &config.abuse.remedies else { return Ok(HomePolicy::default()) };
+    HomePolicy::parse(&read(path)?).map_err(|error| StartError::Policy { path: path.clone(), error })
+}
+
+fn read(path: &Path) -> Result<String, StartError> {
+    std::fs::read_to_string(path).map_err(|error| StartError::File { path: path.to_owned(), error })
 }
 
 /// Asks for what was decided as a hub, and decides about what was asked for as a home provider, as long as the provider runs.

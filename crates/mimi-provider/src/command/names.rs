@@ -35,7 +35,7 @@ impl Names {
                 let shares = shares.iter().map(PathBuf::from).collect();
                 Ok(Self::Act { request: (*request).into(), remedy, shares })
             }
-            other => Err(format!("no such command: names {}; see --help", other.join(" ")).into()),
+            other => Err(super::help::wrong(&[&["names"], other].concat()).into()),
         }
     }
 }

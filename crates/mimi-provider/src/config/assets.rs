@@ -22,15 +22,15 @@ pub(crate) struct AssetEntry {
     pub(crate) roots: Option<PathBuf>,
 }
 
-/// An entry that must not be there.
-pub(super) fn misplaced(config: &Config) -> Option<&AssetEntry> {
+/// An entry that must not be there, and its number.
+pub(super) fn misplaced(config: &Config) -> Option<(usize, &AssetEntry)> {
     let talks_with = |domain: &Domain| {
         *domain == config.domain || config.federation.open || config.peers.iter().any(|peer| peer.domain == *domain)
     };
-    config.assets.iter().enumerate().find_map(|(at, entry)| {
-        let mut before = config.assets.iter().take(at);
+    config.assets.iter().enumerate().find(|(at, entry)| {
+        let mut before = config.assets.iter().take(*at);
         let twice = before.any(|other| other.host == entry.host && other.port == entry.port);
-        (twice || !talks_with(&entry.provider)).then_some(entry)
+        twice || !talks_with(&entry.provider)
     })
 }
 
@@ -58,9 +58,9 @@ mod tests {
         assert_eq!(good.assets.last().unwrap().roots.as_deref(), Some(Path::new("/etc/mimi/cdn.pem")));
         let refused = |assets: &str| parse(assets).unwrap_err().to_string();
         let words = "is listed twice or its provider is none of the peers";
-        assert_eq!(refused(&of("c.example", "cdn.example")), format!("assets: cdn.example {words}"));
+        assert_eq!(refused(&of("c.example", "cdn.example")), format!("line 15, host: cdn.example {words}"));
         let twice = format!("{}{}", of("a.example", "cdn.example"), of("b.example", "cdn.example"));
-        assert_eq!(refused(&twice), format!("assets: cdn.example {words}"));
+        assert_eq!(refused(&twice), format!("line 18, host: cdn.example {words}"));
         let ports = format!("{}{}port = 8443\n", of("a.example", "cdn.example"), of("b.example", "cdn.example"));
         assert_eq!(parse(&ports).unwrap().assets.len(), 2);
         let open = format!("[federation]\nopen = true\n{}", of("c.example", "cdn.example"));

@@ -11,7 +11,7 @@ pub(crate) struct DatabaseEntry {
     /// Where it is: `host=… dbname=… user=…`, or a URL.
     postgres: String,
     /// The password, if there is one, stands in a file of its own.
-    pub(super) password_file: Option<PathBuf>,
+    pub(crate) password_file: Option<PathBuf>,
     /// Authorities that the server's certificate may come from, in PEM. With it, every connection is encrypted, and the
     /// certificate has to be one of the host's name.
     pub(super) roots: Option<PathBuf>,
@@ -23,8 +23,11 @@ pub(crate) struct DatabaseEntry {
 impl DatabaseEntry {
     /// What is needed to connect.
     pub(crate) fn address(&self) -> Result<Address, StoreError> {
-        let password = self.password_file.as_ref().map(std::fs::read_to_string).transpose();
-        let password = password.map_err(|_| StoreError::unreachable("the file of the password cannot be read"))?;
+        let read = |path: &PathBuf| {
+            let text = std::fs::read_to_string(path);
+            text.map_err(|error| StoreError::unreachable(&format!("{}: {error}", path.display())))
+        };
+        let password = self.password_file.as_ref().map(read).transpose()?;
         let password = password.as_deref().map(str::trim_end);
         Address::new(&self.postgres, password, self.roots.as_deref(), self.connections.into())
     }

@@ -50,6 +50,10 @@ impl FromStr for Network {
         const WRONG: &str = "a network is an address, a slash and a number of bits";
         let (address, bits) = text.split_once('/').ok_or(WRONG)?;
         let (address, bits): (IpAddr, u8) = (address.parse().map_err(|_| WRONG)?, bits.parse().map_err(|_| WRONG)?);
+        // Addresses are compared in the form that they have on the wire, so that nothing would ever be in it.
+        if matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some()) && bits >= 96 {
+            return Err("IPv4 addresses written as IPv6: write the network as one of IPv4, such as 10.0.0.0/8");
+        }
         let most = if address.is_ipv4() { 32 } else { 128 };
         if bits > most { Err(WRONG) } else { Ok(Self { address, bits }) }
     }
@@ -74,6 +78,8 @@ mod tests {
         assert!(holds("0.0.0.0/0", "255.255.255.255") && !holds("0.0.0.0/0", "::1"));
         assert!(holds("fd00:1::/32", "fd00:1:2::3") && !holds("fd00:1::/32", "fd00:2::"));
         assert!(holds("::/0", "fe80::1") && holds("::1/128", "::1") && !holds("::1/128", "::2"));
+        let mapped = "::ffff:10.0.0.0/104".parse::<Network>().unwrap_err();
+        assert!(mapped.contains("as one of IPv4"), "{mapped}");
         for wrong in ["10.0.0.0", "10.0.0.0/33", "::/129", "x/8", "10.0.0.0/x", "10.0.0.0/-1", ""] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong:?}");
         }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::Unfit;
 use crate::pace::Rate;
 
 /// Bounds of what one request, one requester and all of them together may cost.
@@ -109,11 +109,12 @@ impl Limits {
         ]
     }
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    /// What is wrong with them: the key, and why.
+    pub(super) fn fault(&self) -> Option<(&'static str, Unfit)> {
         if let Some((name, _)) = self.all().into_iter().find(|(_, limit)| *limit == 0) {
-            return Err(ConfigError::Limit(name));
+            return Some((name, Unfit::Zero));
         }
-        if self.memory < self.body { Err(ConfigError::Memory) } else { Ok(()) }
+        (self.memory < self.body).then_some(("memory", Unfit::Memory))
     }
 
     pub(crate) fn header_timeout(&self) -> Duration {

@@ -48,9 +48,18 @@ pub enum InitError {
         /// Why not.
         error: std::io::Error,
     },
+    /// The domain is an address.
+    #[error("{0}: an address is no domain")]
+    Address(String),
     /// A key or certificate cannot be made, or the authority's cannot be used.
     #[error("certificates: {0}")]
     Certificate(String),
+}
+
+impl InitError {
+    fn file(path: &Path, error: std::io::Error) -> Self {
+        Self::File { path: path.to_owned(), error }
+    }
 }
 
 impl From<rcgen::Error> for InitError {
@@ -63,50 +72,58 @@ impl Init {
     /// Makes the folder, keys, certificates and configuration. Keys can be read by their owner alone.
     ///
     /// # Errors
-    /// [`InitError`]. What exists is never written over.
+    /// [`InitError`]. What exists is never written over, and nothing is left of what was made before the error.
     pub fn write(&self) -> Result<(), InitError> {
-        let config = self.folder.join("provider.toml");
-        if config.exists() {
-            return Err(InitError::There(config));
+        // A name service reads what ends in a number as an address, and no provider is found by it.
+        let last = self.domain.as_str().rsplit('.').next().unwrap_or_default();
+        if last.bytes().all(|letter| letter.is_ascii_digit()) {
+            return Err(InitError::Address(self.domain.to_string()));
         }
-        for folder in [&self.folder, &self.authority] {
-            crate::provider::make_private_folder(folder)
-                .map_err(|error| InitError::File { path: folder.clone(), error })?;
-        }
-        let (root, root_key) = self.authority()?;
-        let root_params = authority(AUTHORITY)?;
+        let mut files = Vec::new();
+        let (root, root_key) = self.authority(&mut files)?;
         let name = self.domain.as_str();
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = CertificateParams::new(vec![name.to_owned()])?;
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
-        let tls = params.signed_by(&key, &Issuer::from_params(&root_params, root_key))?;
-        let file = |name: &str| self.folder.join(name);
-        write(&file("roots.pem"), &root)?;
-        write(&file("tls.pem"), &tls.pem())?;
-        write(&file("tls.key"), &key.serialize_pem())?;
+        let tls = params.signed_by(&key, &Issuer::from_params(&authority(AUTHORITY)?, root_key))?;
+        let mut file = |name: &str, text: String| files.push((self.folder.join(name), text));
+        file("roots.pem", root);
+        file("tls.pem", tls.pem());
+        file("tls.key", key.serialize_pem());
         let key = KeyPair::generate_for(&PKCS_ED25519)?;
-        write(&file("issuer.pem"), &authority(name)?.self_signed(&key)?.pem())?;
-        write(&file("issuer.key"), &key.serialize_pem())?;
-        write(&file("operator.token"), &format!("{}\n", hex(&crate::hash(&[&OsEntropy.bits256()]))))?;
-        write(&config, &self.configuration())
+        file("issuer.pem", authority(name)?.self_signed(&key)?.pem());
+        file("issuer.key", key.serialize_pem());
+        file("operator.token", format!("{}\n", hex(&crate::hash(&[&OsEntropy.bits256()]))));
+        // Last, so that whoever finds it finds all of them.
+        file("provider.toml", self.configuration());
+        if let Some((there, _)) = files.iter().rev().find(|(path, _)| path.symlink_metadata().is_ok()) {
+            return Err(InitError::There(there.clone()));
+        }
+        let mut made = Made::default();
+        made.folder(&self.folder)?;
+        made.folder(&self.authority)?;
+        for (path, text) in &files {
+            made.file(path, text)?;
+        }
+        made.keep();
+        Ok(())
     }
 
-    /// Certificate and key of the authority for TLS: those that are there, or new ones.
-    fn authority(&self) -> Result<(String, KeyPair), InitError> {
+    /// Certificate and key of the authority for TLS: those that are there, or new ones, which are put to the files to be
+    /// written.
+    fn authority(&self, files: &mut Vec<(PathBuf, String)>) -> Result<(String, KeyPair), InitError> {
         let (certificate, key) = (self.authority.join("root.pem"), self.authority.join("root.key"));
         if certificate.exists() {
-            let read = |path: &Path| {
-                std::fs::read_to_string(path).map_err(|error| InitError::File { path: path.to_owned(), error })
-            };
+            let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| InitError::file(path, error));
             return Ok((read(&certificate)?, KeyPair::from_pem(&read(&key)?)?));
         }
         let params = authority(AUTHORITY)?;
         let root = CertifiedIssuer::self_signed(params, KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)?;
-        write(&key, &root.key().serialize_pem())?;
-        write(&certificate, &root.pem())?;
         let pem = root.key().serialize_pem();
+        files.push((key, pem.clone()));
+        files.push((certificate, root.pem()));
         Ok((root.pem(), KeyPair::from_pem(&pem)?))
     }
 
@@ -154,12 +171,53 @@ fn authority(name: &str) -> Result<CertificateParams, InitError> {
     Ok(params)
 }
 
-/// Writes a new file that nobody else can read.
-fn write(path: &Path, text: &str) -> Result<(), InitError> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| InitError::File { path: path.to_owned(), error })
+/// What was made so far. All of it goes again if it is dropped before the end, so that the next attempt finds nothing in its way.
+#[derive(Default)]
+struct Made {
+    folders: Vec<PathBuf>,
+    files: Vec<PathBuf>,
+}
+
+impl Made {
+    /// A folder that nobody else can read, with those above it, unless it is there already.
+    fn folder(&mut self, path: &Path) -> Result<(), InitError> {
+        let above = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let missing: Vec<_> = above.map(Path::to_owned).collect();
+        for folder in missing.into_iter().rev() {
+            let mut builder = std::fs::DirBuilder::new();
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.create(&folder).map_err(|error| InitError::file(&folder, error))?;
+            self.folders.push(folder);
+        }
+        Ok(())
+    }
+
+    /// A new file that nobody else can read.
+    fn file(&mut self, path: &Path, text: &str) -> Result<(), InitError> {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(|error| InitError::file(path, error))?;
+        self.files.push(path.to_owned());
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| InitError::file(path, error))
+    }
+
+    fn keep(mut self) {
+        self.folders.clear();
+        self.files.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // What cannot be removed is told by the next attempt.
+        for file in self.files.iter().rev() {
+            let _ = std::fs::remove_file(file);
+        }
+        for folder in self.folders.iter().rev() {
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
 }

@@ -31,6 +31,13 @@ impl PeerError {
         }
     }
 
+    /// Whether the peer says of a message itself that it will never take it. Whatever else it says no with is about how it, or
+    /// what stands before it, is set up at the moment.
+    pub(crate) fn is_of_the_message(self) -> bool {
+        use Problem::{Malformed, UnknownKeyPackageRef, UnknownRoom};
+        matches!(self, Self::Refused(_, Some(Malformed | UnknownKeyPackageRef | UnknownRoom)))
+    }
+
     /// A word for the log.
     pub(crate) fn code(self) -> &'static str {
         match self {
@@ -84,6 +91,11 @@ mod tests {
         for lasting in [PeerError::Unknown, of(400), of(403), of(404)] {
             assert!(!lasting.is_temporary(), "{lasting:?}");
         }
+        for problem in Problem::ALL {
+            let ours = matches!(problem, Problem::Malformed | Problem::UnknownKeyPackageRef | Problem::UnknownRoom);
+            assert_eq!(PeerError::Refused(problem.status(), Some(problem)).is_of_the_message(), ours, "{problem:?}");
+        }
+        assert!(!of(404).is_of_the_message() && !PeerError::Unknown.is_of_the_message());
         let told = |error: PeerError| Fail::from(error).problem();
         assert_eq!(told(PeerError::Private), Problem::Unavailable, "where a name leads is nobody's business");
         assert_eq!(told(PeerError::Unknown), Problem::Forbidden);

@@ -5,8 +5,8 @@ use std::{
 
 use mimi_pseudonym::Domain;
 
-use super::{PeerError, guard::is_public};
-use crate::config::Network;
+use super::{PeerError, Peers, guard::is_public};
+use crate::{Config, config::Network};
 
 /// What is asked instead of the system's name service.
 pub(crate) type Table = Arc<dyn Fn(&Domain) -> Vec<IpAddr> + Send + Sync>;
@@ -43,6 +43,13 @@ impl Names {
     fn lets_through(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         is_public(address) || self.networks.iter().any(|network| network.contains(address))
+    }
+}
+
+impl Peers {
+    /// Where the name of a provider leads, as it is looked up with a configuration.
+    pub(crate) async fn addresses(config: &Config, domain: &Domain, port: u16) -> Result<Vec<SocketAddr>, PeerError> {
+        Names::new(None, &config.federation.networks).addresses(domain, port).await
     }
 }
 

@@ -70,8 +70,9 @@ impl From<tokio_postgres::Error> for StoreError {
         // What the server says may quote values: only its code and the names of what is concerned are kept.
         Self(match error.as_db_error() {
             Some(told) => {
-                let concerned = told.constraint().or(told.column()).or(told.table()).unwrap_or("no table");
-                let (code, told) = (told.code().code(), format!("SQLSTATE {}, {concerned}", told.code().code()));
+                let code = told.code().code();
+                let concerned = told.constraint().or(told.column()).or(told.table());
+                let told = format!("SQLSTATE {code}, {}", concerned.unwrap_or_else(|| words(code)));
                 // Not enough space or memory, or an error of the system.
                 if code.starts_with("53") || code.starts_with("58") {
                     Reason::Disk(told)
@@ -83,9 +84,35 @@ impl From<tokio_postgres::Error> for StoreError {
                     Reason::Postgres(told)
                 }
             }
-            None if is_broken(&error) => Reason::Unreachable(error.to_string()),
-            None => Reason::Postgres(error.to_string()),
+            None if is_broken(&error) => Reason::Unreachable(with_cause(&error)),
+            None => Reason::Postgres(with_cause(&error)),
         })
+    }
+}
+
+/// What codes mean that an operator sees whose database is not set up yet.
+fn words(code: &str) -> &'static str {
+    match code {
+        "3D000" => "there is no such database",
+        "28P01" => "the password is wrong, or there is no such role",
+        "28000" => "there is no such role, or the server does not let it in from here",
+        "42501" => "the role lacks the right to do that",
+        "57P03" => "the server is not ready yet",
+        _ => "no table",
+    }
+}
+
+/// An error with what it comes from, where that is the way to the server: in others, values may be quoted.
+fn with_cause(error: &tokio_postgres::Error) -> String {
+    let text = error.to_string();
+    let of_the_way =
+        ["error connecting", "error communicating", "error performing TLS", "authentication", "invalid conf"];
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    match cause {
+        Some(cause) if of_the_way.iter().any(|begin| text.starts_with(begin)) && !text.contains(&cause) => {
+            format!("{text}: {cause}")
+        }
+        _ => text,
     }
 }
 

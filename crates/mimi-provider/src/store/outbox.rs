@@ -10,7 +10,7 @@ use super::{
     Store, StoreError,
     database::Statement,
     mail::{all_within, share, within},
-    millis, parsed,
+    millis, parsed, timestamp,
 };
 
 /// How long a courier may be away before another one may go.
@@ -104,9 +104,18 @@ impl Store {
         Ok(())
     }
 
-    /// The peer has taken everything of a room up to and with a position, or never will: it is forgotten, and the next
-    /// courier of the room may go.
+    /// The peer has taken everything of a room up to and with a position: it is forgotten, and the next courier of the room may
+    /// go.
     pub(crate) fn outbox_done(&self, parcel: &Parcel, up_to: i64, now: Timestamp) -> Result<(), StoreError> {
+        self.outbox_end(parcel, up_to, TAKEN, now)
+    }
+
+    /// As [`Store::outbox_done`], if the peer never will take it.
+    pub(crate) fn outbox_drop(&self, parcel: &Parcel, up_to: i64, now: Timestamp) -> Result<(), StoreError> {
+        self.outbox_end(parcel, up_to, BACK, now)
+    }
+
+    fn outbox_end(&self, parcel: &Parcel, up_to: i64, back: &'static str, now: Timestamp) -> Result<(), StoreError> {
         let (peer, room) = (parcel.peer.as_str(), parcel.room.as_str());
         let hold = "SELECT room FROM outbox_rooms WHERE peer = ?1 AND room = ?2 FOR UPDATE";
         let delete = "DELETE FROM outbox WHERE peer = ?1 AND room = ?2 AND position <= ?3";
@@ -118,7 +127,7 @@ impl Store {
                 Statement::hold(hold, (peer, room)),
                 Statement::new(delete, (peer, room, up_to)),
                 Statement::new(end, (peer, room)),
-                Statement::new(BACK, (peer, room, now)),
+                Statement::new(back, (peer, room, now)),
             ])
         });
         let result = result.map(drop);
@@ -135,6 +144,32 @@ impl Store {
         result
     }
 
+    /// The peer has refused something of the room, for which its courier stays away. Since when it has taken nothing of it.
+    pub(crate) fn outbox_refused(&self, parcel: &Parcel, now: Timestamp) -> Result<Timestamp, StoreError> {
+        let room = parcel.room.as_str();
+        // What a clock says that has been set back begins anew.
+        let since = "UPDATE outbox_rooms SET refused = CASE WHEN refused = 0 OR refused > ?3 THEN ?3 ELSE refused END \
+                     WHERE peer = ?1 AND room = ?2 RETURNING refused";
+        let result = self.write_holding(|db| db.value::<i64>(since, (parcel.peer.as_str(), room, now)));
+        let since = result.inspect_err(|_| self.free(&parcel.peer, room))?;
+        Ok(since.map_or(now, timestamp))
+    }
+
+    /// The room rests: for so long, of at most 15 seconds, it has no courier. In this process [`Store::outbox_rested`] has to
+    /// say when that is over.
+    pub(crate) fn outbox_rest(&self, parcel: &Parcel, now: Timestamp, pause: Duration) -> Result<(), StoreError> {
+        let room = parcel.room.as_str();
+        let rest = "UPDATE outbox_rooms SET since = ?3, until = ?4 WHERE peer = ?1 AND room = ?2";
+        let until = now.after(pause.min(TURN));
+        let rests = self.write_holding(|db| db.execute(rest, (parcel.peer.as_str(), room, now, until)));
+        rests.inspect_err(|_| self.free(&parcel.peer, room)).map(drop)
+    }
+
+    /// After [`Store::outbox_rest`].
+    pub(crate) fn outbox_rested(&self, parcel: &Parcel) {
+        self.free(&parcel.peer, parcel.room.as_str());
+    }
+
     fn free(&self, peer: &Domain, room: &str) {
         self.away().remove(&(peer.clone(), room.to_owned()));
     }
@@ -142,3 +177,5 @@ impl Store {
 
 /// Puts a room behind others, without a courier.
 const BACK: &str = "UPDATE outbox_rooms SET since = ?3, until = 0 WHERE peer = ?1 AND room = ?2";
+/// The same, of which the peer takes something.
+const TAKEN: &str = "UPDATE outbox_rooms SET since = ?3, until = 0, refused = 0 WHERE peer = ?1 AND room = ?2";

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use mimi_pseudonym::{CipherSuite, Entropy, PublicKey, RoomUri, SeededEntropy, Signer, SigningKey, UserUri, Wire};
 use mimi_wire::{KeyPackageRef, Problem, QueryElement, SearchField, local::InboxBody};
 
@@ -98,6 +100,7 @@ contract! {
     only_what_fits_is_handed_out,
     a_commit_is_stored_whole_and_survives_a_restart,
     the_outbox_gives_the_oldest_room_first_within_bounds,
+    a_room_that_is_refused_rests_and_it_is_known_since_when,
     notifications_are_taken_once_and_all_or_none,
     a_destroyed_room_leaves_no_trace_in_the_files,
     a_database_of_a_newer_version_is_refused,
@@ -481,6 +484,42 @@ fn the_outbox_gives_the_oldest_room_first_within_bounds(place: &Place) {
     store.outbox_later(&one, later()).unwrap();
     assert_eq!(take(&store, 10, 1000).unwrap().room, room("two"), "a room that could not be brought is behind others");
     assert_eq!(store.outbox_take(&domain("c.example"), 10, 1000, NOW).unwrap(), None);
+}
+
+fn a_room_that_is_refused_rests_and_it_is_known_since_when(place: &Place) {
+    let store = place.open();
+    let first = alice(&store);
+    let at = |seconds: u64| NOW.after(Duration::from_secs(seconds));
+    assert!(create(&store, &first, "one") && create(&store, &first, "two"));
+    commit(&store, "one", 1, false, &[]);
+    commit(&store, "one", 2, false, &[]);
+    let one = take(&store, 1, 1000).unwrap();
+    assert_eq!(store.outbox_refused(&one, at(0)).unwrap(), at(0));
+    assert_eq!(take(&place.other(&store), 1, 1000), None, "its courier is away");
+    store.outbox_rest(&one, at(0), Duration::from_secs(10)).unwrap();
+    commit(&store, "two", 1, false, &[]);
+    let peer = domain("b.example");
+    let two = place.other(&store).outbox_take(&peer, 1, 1000, at(9)).unwrap().unwrap();
+    assert_eq!((&two.room, two.more), (&room("two"), false), "the one rests");
+    place.other(&store).outbox_later(&two, at(30)).unwrap();
+    store.outbox_rested(&one);
+    let take = |seconds| store.outbox_take(&peer, 1, 1000, at(seconds)).unwrap().unwrap();
+    let again = take(10);
+    assert_eq!(again, Parcel { more: true, ..one.clone() });
+    assert_eq!(store.outbox_refused(&again, at(60)).unwrap(), at(0), "and the time is that of the first refusal");
+    store.outbox_drop(&again, again.messages[0].0, at(10)).unwrap();
+    let again = take(11);
+    assert_eq!(octets(&again), [b"commit 2"]);
+    assert_eq!(store.outbox_refused(&again, at(70)).unwrap(), at(0), "nothing was taken");
+    assert_eq!(
+        store.outbox_refused(&again, NOW.before(Duration::from_secs(9))).unwrap(),
+        NOW.before(Duration::from_secs(9))
+    );
+    commit(&store, "one", 3, false, &[]);
+    store.outbox_done(&again, again.messages[0].0, at(12)).unwrap();
+    let again = take(13);
+    assert_eq!(octets(&again), [b"commit 3"]);
+    assert_eq!(store.outbox_refused(&again, at(80)).unwrap(), at(80), "something was taken meanwhile");
 }
 
 fn notification(number: u8, welcome: Option<u8>) -> Notification {

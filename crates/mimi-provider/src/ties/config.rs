@@ -48,28 +48,37 @@ fn way<'de, D: Deserializer<'de>>(from: D) -> Result<Way, D::Error> {
 }
 
 impl TiesConfig {
-    /// What is wrong with it.
-    pub(crate) fn fault(&self) -> Option<&'static str> {
+    /// What is wrong with it: the key, and why.
+    pub(crate) fn fault(&self) -> Option<(&'static str, &'static str)> {
         match (self.way, &self.key) {
-            (Way::Direct, Some(_)) => return Some("the way direct has no key"),
+            (Way::Direct, Some(_)) => return Some(("key", "the way direct has no key")),
             (Way::Direct, None) | (_, Some(_)) => {}
-            (_, None) => return Some("this way needs a key"),
+            (_, None) => return Some(("way", "this way needs a key")),
         }
         if self.lists.is_some() && self.way != Way::Score {
-            return Some("lists is for the way score");
+            return Some(("lists", "it is for the way score"));
         }
         if CohortSize::new(self.cohort).is_err() {
-            return Some("cohort is from 2 to 256");
+            return Some(("cohort", "it is from 2 to 256"));
         }
         match (self.reputation, self.way, self.pseudonyms) {
             (None, ..) => {}
             (Some(_), Way::Score, Some(_)) => {}
-            (Some(_), ..) => return Some("reputation is for the way score, with a quota of pseudonyms"),
+            (Some(_), ..) => return Some(("reputation", "it is for the way score, with a quota of pseudonyms")),
         }
-        if self.reputation.is_some_and(|threshold| !(1..=1000).contains(&threshold)) || self.more == 0 {
-            return Some("reputation is from 1 to 1,000, and more must not be 0");
+        if self.reputation.is_some_and(|threshold| !(1..=1000).contains(&threshold)) {
+            return Some(("reputation", "it is from 1 to 1,000"));
         }
-        self.pseudonyms.and_then(|_| self.quota().is_none().then_some("pseudonyms and period_days must not be 0"))
+        if self.more == 0 {
+            return Some(("more", "it must not be 0"));
+        }
+        let none = self.pseudonyms.is_some() && self.quota().is_none();
+        let key = if self.pseudonyms == Some(0) { "pseudonyms" } else { "period_days" };
+        none.then_some((key, "with a quota it must not be 0"))
+    }
+
+    pub(crate) fn way(&self) -> Way {
+        self.way
     }
 
     pub(super) fn quota(&self) -> Option<Quota> {
@@ -103,32 +112,25 @@ mod tests {
         assert_eq!(read("way = 'blind'\nkey = 'k'").unwrap().fault(), None);
         let reputation = read("way = 'score'\nkey = 'k'\npseudonyms = 1\nreputation = 3\nmore = 2").unwrap();
         assert_eq!((reputation.fault(), reputation.reputation(), reputation.more), (None, Some(3), 2));
-        for (text, fault) in [
-            ("key = 'k'", "the way direct has no key"),
-            ("way = 'blind'", "this way needs a key"),
-            ("cohort = 1", "cohort is from 2 to 256"),
-            ("way = 'blind'\nkey = 'k'\nlists = 'l'", "lists is for the way score"),
-            ("pseudonyms = 0", "pseudonyms and period_days must not be 0"),
-            ("pseudonyms = 1\nperiod_days = 0", "pseudonyms and period_days must not be 0"),
+        let with = |more: &str| format!("way = 'score'\nkey = 'k'\n{more}");
+        for (text, key, fault) in [
+            ("key = 'k'".into(), "key", "the way direct has no key"),
+            ("way = 'blind'".into(), "way", "this way needs a key"),
+            ("cohort = 1".into(), "cohort", "it is from 2 to 256"),
+            ("way = 'blind'\nkey = 'k'\nlists = 'l'".into(), "lists", "it is for the way score"),
+            ("pseudonyms = 0".into(), "pseudonyms", "with a quota it must not be 0"),
+            ("pseudonyms = 1\nperiod_days = 0".into(), "period_days", "with a quota it must not be 0"),
             (
-                "way = 'act-only'\nkey = 'k'\npseudonyms = 1\nreputation = 3",
-                "reputation is for the way score, with a quota of pseudonyms",
+                "way = 'act-only'\nkey = 'k'\npseudonyms = 1\nreputation = 3".into(),
+                "reputation",
+                "it is for the way score, with a quota of pseudonyms",
             ),
-            ("way = 'score'\nkey = 'k'\nreputation = 3", "reputation is for the way score, with a quota of pseudonyms"),
-            (
-                "way = 'score'\nkey = 'k'\npseudonyms = 1\nreputation = 1001",
-                "reputation is from 1 to 1,000, and more must not be 0",
-            ),
-            (
-                "way = 'score'\nkey = 'k'\npseudonyms = 1\nreputation = 0",
-                "reputation is from 1 to 1,000, and more must not be 0",
-            ),
-            (
-                "way = 'score'\nkey = 'k'\npseudonyms = 1\nreputation = 3\nmore = 0",
-                "reputation is from 1 to 1,000, and more must not be 0",
-            ),
+            (with("reputation = 3"), "reputation", "it is for the way score, with a quota of pseudonyms"),
+            (with("pseudonyms = 1\nreputation = 1001"), "reputation", "it is from 1 to 1,000"),
+            (with("pseudonyms = 1\nreputation = 0"), "reputation", "it is from 1 to 1,000"),
+            (with("pseudonyms = 1\nreputation = 3\nmore = 0"), "more", "it must not be 0"),
         ] {
-            assert_eq!(read(text).unwrap().fault(), Some(fault), "{text}");
+            assert_eq!(read(&text).unwrap().fault(), Some((key, fault)), "{text}");
         }
         assert!(read("way = 'escrow'").unwrap_err().message().contains("break-glass"));
     }

@@ -11,6 +11,17 @@ use super::{Ties, TiesConfig};
 use crate::{KeyFileError, clock::OsEntropy, hex};
 
 impl Ties {
+    /// As [`Ties::load`], and makes nothing: a key that this provider would make may be missing.
+    pub(crate) fn check(config: &TiesConfig, domain: &Domain) -> Result<(), KeyFileError> {
+        match (&config.key, config.way) {
+            (Some(path), Way::ActOnly | Way::Blind) if !path.exists() => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                fs::read_dir(folder).map(drop).map_err(|error| KeyFileError::Read { path: folder.to_owned(), error })
+            }
+            _ => Self::load(config, domain).map(drop),
+        }
+    }
+
     /// Reads the key, or makes it where it is this provider's alone.
     pub(crate) fn load(config: &TiesConfig, domain: &Domain) -> Result<Self, KeyFileError> {
         let quota = config.quota();
@@ -52,9 +63,8 @@ fn operators(path: &Path, purpose: Purpose) -> Result<OperatorsKey, KeyFileError
 
 /// Octets from a file of hexadecimal digits.
 fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
-    let unusable = || KeyFileError::Tie(path.to_owned());
-    let text = fs::read_to_string(path).map_err(|_| unusable())?;
-    octets(text.trim()).ok_or_else(unusable)
+    let text = fs::read_to_string(path).map_err(|error| KeyFileError::Read { path: path.to_owned(), error })?;
+    octets(text.trim()).ok_or_else(|| KeyFileError::Tie(path.to_owned()))
 }
 
 pub(crate) fn octets(digits: &str) -> Option<Vec<u8>> {

@@ -39,6 +39,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod remedy;
 pub mod sites;
+pub mod walk;
 
 pub const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
 

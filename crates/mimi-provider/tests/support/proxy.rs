@@ -17,6 +17,8 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use mimi_pseudonym::RoomUri;
+use mimi_wire::{Problem, directory::percent_encode};
 use rustls_pki_types::CertificateDer;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -41,7 +43,22 @@ pub enum Mode {
     Overloaded,
     /// What comes back is nothing that a provider would say.
     Garbage,
+    /// They are refused, in turn by every problem of [`REFUSALS`].
+    Refuse,
 }
+
+/// What a provider refuses everything with that is set up wrongly.
+pub const REFUSALS: [Problem; 9] = [
+    Problem::Forbidden,
+    Problem::FromMismatch,
+    Problem::FromMissing,
+    Problem::NotFound,
+    Problem::MethodNotAllowed,
+    Problem::UnsupportedMediaType,
+    Problem::TooLarge,
+    Problem::Unauthorized,
+    Problem::ForeignUser,
+];
 
 /// Different kinds of nonsense.
 pub const GARBAGE: usize = 7;
@@ -62,6 +79,8 @@ struct Shared {
     name: String,
     to: Mutex<SocketAddr>,
     mode: watch::Receiver<Mode>,
+    /// If there is one, only requests with this in their path are not let pass.
+    only: Mutex<Option<String>>,
     /// Requests to notify that came in.
     seen: AtomicUsize,
     spoilt: AtomicUsize,
@@ -83,6 +102,7 @@ impl Proxy {
             name: name.to_owned(),
             to: Mutex::new(to),
             mode: receiver,
+            only: Mutex::default(),
             seen: AtomicUsize::new(0),
             spoilt: AtomicUsize::new(0),
         });
@@ -92,6 +112,11 @@ impl Proxy {
 
     pub fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
+    }
+
+    /// From now on, only what concerns a room is not let pass.
+    pub fn only(&self, room: &RoomUri) {
+        *self.shared.only.lock().unwrap() = Some(percent_encode(room.as_str()));
     }
 
     /// Requests to notify that came in.
@@ -150,12 +175,20 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Option<Response<
     let (parts, body) = request.into_parts();
     let body = body.collect().await.ok()?.to_bytes().to_vec();
     let mut mode = *shared.mode.borrow();
+    if shared.only.lock().unwrap().as_ref().is_some_and(|only| !parts.uri.path().contains(only)) {
+        mode = Mode::Pass;
+    }
     if mode == Mode::Hold && is_notify {
         let mut changes = shared.mode.clone();
         mode = *changes.wait_for(|mode| *mode != Mode::Hold).await.ok()?;
     }
     if mode == Mode::Garbage && is_notify {
         return garbage(shared.spoilt.fetch_add(1, Ordering::SeqCst) % GARBAGE);
+    }
+    if mode == Mode::Refuse && is_notify {
+        let problem = REFUSALS[shared.spoilt.fetch_add(1, Ordering::SeqCst) % REFUSALS.len()];
+        let response = Response::builder().status(problem.status()).header("content-type", "application/problem+json");
+        return response.body(Full::new(problem.document().to_json().into())).ok();
     }
     if mode == Mode::Overloaded && is_notify {
         shared.spoilt.fetch_add(1, Ordering::SeqCst);
