@@ -33,6 +33,11 @@ use super::{
 const GROUP_MAX: usize = 256;
 /// Readers that are kept open.
 const READERS: usize = 8;
+/// Memory of the connection that writes, in KiB: enough for the pages that many rooms write to again and again.
+const WRITER_CACHE: i64 = 16_384;
+/// Pages of 4 KiB in the write-ahead log from which on it is moved into the database: what was written many times until
+/// then is moved once.
+const LOG_PAGES: i64 = 8_192;
 /// Statements that a connection keeps prepared.
 const PREPARED: usize = 160;
 
@@ -127,6 +132,8 @@ impl Sqlite {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.pragma_update(None, "secure_delete", "ON")?;
+        connection.pragma_update(None, "cache_size", -WRITER_CACHE)?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
         let writer = Mutex::new(Writer { pen: Pen { connection, mails: RefCell::default() }, group: None });
         Ok(Self {
