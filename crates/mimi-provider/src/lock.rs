@@ -24,11 +24,11 @@ impl Lock {
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(StartError::Data)?;
+        let file = options.open(&path).map_err(|error| StartError::data(&path, error))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(StartError::Taken(path)),
-            Err(TryLockError::Error(error)) => Err(StartError::Data(error)),
+            Err(TryLockError::Error(error)) => Err(StartError::data(&path, error)),
         }
     }
 }

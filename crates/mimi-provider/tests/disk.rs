@@ -165,6 +165,31 @@ async fn the_disk_is_full_under_sqlite() {
     full("full disk under SQLite", &mut sites, |sites, full| restrict_provider(sites, SITE, full)).await;
 }
 
+#[test]
+fn a_copy_for_which_there_is_no_space_leaves_nothing() {
+    let mut sites = Sites::new("disk-copy", &[(SITE, None)]);
+    sites.start(SITE, 0);
+    let folder = sites.folder.join("copies");
+    std::fs::create_dir(&folder).unwrap();
+    let to = folder.join("copy.sqlite");
+    let backup = sites.command(SITE, &["backup", to.to_str().unwrap()]);
+    let mut limited = Command::new(IGNORING[0]);
+    // As much as SQLite needs beside the database, and less than the database has.
+    limited.args(&IGNORING[1..]).args(["prlimit", "--fsize=40000"]).arg(backup.get_program()).args(backup.get_args());
+    let output = limited.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains(to.to_str().unwrap()), "{said}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "nothing is left of it");
+    let again = || sites.command(SITE, &["backup", to.to_str().unwrap()]).output().unwrap();
+    assert!(again().status.success(), "the same once more, with space");
+    let copy = std::fs::read(&to).unwrap();
+    assert!(copy.starts_with(b"SQLite format 3") && copy.len() > 40_000);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    let twice = again();
+    assert!(!twice.status.success() && String::from_utf8(twice.stderr).unwrap().contains("exists"));
+    assert_eq!(std::fs::read(&to).unwrap(), copy, "nothing is written over");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_disk_is_full_under_postgres() {
     // Small segments of its log, which are made beforehand: a database that cannot write its log at all stops.

@@ -34,8 +34,8 @@ impl Place {
 
     fn try_open(&self) -> Result<Store, StoreError> {
         match self {
-            Self::Folder(path) => Store::open(&path.join("provider.sqlite")),
-            Self::Postgres(address) => Store::connect(address),
+            Self::Folder(path) => Store::open(&path.join("provider.sqlite"), Opening::Serve),
+            Self::Postgres(address) => Store::connect(address, Opening::Serve),
         }
     }
 
@@ -614,7 +614,13 @@ fn a_destroyed_room_leaves_no_trace_in_the_files(place: &Place) {
 fn a_database_of_a_newer_version_is_refused(place: &Place) {
     place.open().write(|db| db.execute("UPDATE schema_version SET version = ?1", [99_i64])).unwrap();
     let error = place.try_open().err().unwrap();
-    assert_eq!(error.to_string(), "the database was written by a newer version: schema 99");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the database was written by a newer version: it has schema 99, and this program has {}",
+            schema::NEWEST
+        )
+    );
 }
 
 fn a_hub_key_is_made_once(place: &Place) {

@@ -298,9 +298,10 @@ impl World {
     pub async fn run_with(config: Config, options: Options) -> Running {
         let provider = Provider::start(config, options).await.unwrap();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(provider.serve(async {
+        let served = provider.serve(async {
             let _ = stopped.await;
-        }));
+        });
+        let task = tokio::spawn(async { served.await.unwrap() });
         Running { stop, task }
     }
 
