@@ -14,7 +14,15 @@ use mimi_wire::{
     local::HubFrankingAgent,
 };
 
-use crate::{StartError, StoreError, clock::OsEntropy, fail::Fail, keys::KeyFileError, provider::Inner, store::Store};
+use crate::{
+    StartError, StoreError,
+    clock::OsEntropy,
+    fail::Fail,
+    keys::KeyFileError,
+    log::{During, Fault},
+    provider::Inner,
+    store::Store,
+};
 
 /// How often keys are read again: another process may have made new ones.
 const TURN: Duration = Duration::from_secs(3600);
@@ -116,7 +124,7 @@ pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
             inner.abuse.forget(&inner.store, inner.now())
         });
         if let Err(error) = turned.await {
-            inner.log.fault(format_args!("franking: {error}"));
+            inner.log.fault(Fault::Work(During::Franking, &error));
         }
     }
 }

@@ -122,6 +122,12 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
     match task {
         Task::Status => {
             let status = operator.status()?;
+            let runs = match status.runs {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "not known: there is no [admin] to ask at",
+            };
+            writeln!(out, "runs               {runs}")?;
             writeln!(out, "schema             {}", status.schema)?;
             writeln!(out, "octets on disk     {}", status.octets)?;
             writeln!(out, "accounts           {}", status.accounts)?;
@@ -210,7 +216,7 @@ fn run(config: Config, clock_offset: i64, quiet: bool, record: Option<PathBuf>) 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         let provider = Provider::start(config, options).await?;
-        let _ = writeln!(std::io::stderr(), "listening at {}", provider.local_addr());
+        provider.announce();
         #[cfg(unix)]
         tokio::spawn(reload_when_told(provider.reloader()));
         provider.serve(stopped()).await;
@@ -226,10 +232,8 @@ fn run(config: Config, clock_offset: i64, quiet: bool, record: Option<PathBuf>) 
 async fn reload_when_told(reloader: mimi_provider::Reloader) {
     let Ok(mut told) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else { return };
     while told.recv().await.is_some() {
-        let _ = match reloader.reload() {
-            Ok(()) => writeln!(std::io::stderr(), "certificates were read again"),
-            Err(error) => writeln!(std::io::stderr(), "certificates stay as they were: {error}"),
-        };
+        // What came of it is in the log.
+        let _ = reloader.reload();
     }
 }
 

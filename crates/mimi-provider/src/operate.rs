@@ -29,7 +29,7 @@ pub use remedy::AccountNote;
 pub use scores::{Asked, QuestionNote, blind_question, prove_question, read_proved_question, read_question};
 
 pub use crate::hub::Order;
-use crate::{Config, OsEntropy, StartError, hash, hex, provider::make_private_folder, store, ties::Ties};
+use crate::{Config, OsEntropy, StartError, hash, hex, lock::Lock, provider::make_private_folder, store, ties::Ties};
 
 /// A provider's database, for its operator. The provider may run meanwhile.
 pub struct Operator {
@@ -55,6 +55,8 @@ pub struct Status {
     pub outbox: Vec<(String, u64, u64)>,
     /// Octets on disk.
     pub octets: u64,
+    /// Whether a provider runs; none if there is nothing to see it by: with PostgreSQL, at the address of `[admin]`.
+    pub runs: Option<bool>,
 }
 
 /// Why an operator does not get what was asked for.
@@ -90,6 +92,11 @@ pub enum OperateError {
     /// The name of another account.
     #[error("{0}: there is such an account already")]
     Taken(String),
+    /// The name of an account that was deleted.
+    #[error(
+        "{0}: an account of this name was deleted. Its name is not given again, for others would take whoever had it for the one who is gone"
+    )]
+    Deleted(String),
     /// The name of no account.
     #[error("{0}: there is no such account")]
     Unknown(String),
@@ -117,7 +124,7 @@ impl Operator {
     /// [`OperateError::Start`] if the database cannot be read.
     pub fn status(&self) -> Result<Status, OperateError> {
         let store::Counts { schema, accounts, devices, rooms, inbox, peers, octets } = self.store.counts()?;
-        Ok(Status { schema, accounts, devices, rooms, inbox, outbox: peers, octets })
+        Ok(Status { schema, accounts, devices, rooms, inbox, outbox: peers, octets, runs: runs(&self.config) })
     }
 
     /// All accounts with the number of their devices, by name. Nobody is told their pseudonyms.
@@ -142,6 +149,7 @@ impl Operator {
         let code = hash(&[&OsEntropy.bits128(), &OsEntropy.bits128()]);
         match self.store.open_account(&profile, &hash(&[&code]))? {
             true => Ok(hex(&code)),
+            false if self.store.was_deleted(&profile.user)? => Err(OperateError::Deleted(name.to_owned())),
             false => Err(OperateError::Taken(name.to_owned())),
         }
     }
@@ -182,6 +190,15 @@ impl Operator {
     /// [`OperateError::Start`] if it cannot be written. PostgreSQL has programs of its own for this.
     pub fn backup(&self, to: &Path) -> Result<(), OperateError> {
         Ok(self.store.backup(to)?)
+    }
+}
+
+/// Whether a provider runs with a configuration.
+fn runs(config: &Config) -> Option<bool> {
+    match (&config.admin, &config.database) {
+        (_, None) => Some(Lock::is_taken(config)),
+        (Some(admin), Some(_)) => Some(ready::ask(admin.listen, "/live").is_ok()),
+        (None, Some(_)) => None,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     clock::OsEntropy,
     fail::Fail,
     keys::HubKey,
+    log::{During, Fault, Note},
     provider::Inner,
     store::{Asked, Asks},
 };
@@ -72,7 +73,7 @@ pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
         let due = inner.blocking(|inner| Ok(inner.store.asked(inner.now())?)).await;
         for asked in due.unwrap_or_default() {
             if let Err(error) = send(inner, asked).await {
-                inner.log.fault(format_args!("remedies: {error}"));
+                inner.log.fault(Fault::Work(During::Remedies, &error));
             }
         }
         tokio::time::sleep(TURN).await;
@@ -88,7 +89,7 @@ async fn send(inner: &Arc<Inner>, asked: Asked) -> Result<(), Fail> {
         Ok(_) => Some(inner.now().after(AGAIN)),
         Err(error) if error.is_temporary() => Some(inner.now().after(AGAIN)),
         Err(error) => {
-            inner.log.note(format_args!("{} of {peer}: a request for a remedy was refused", error.code()));
+            inner.log.note(Note::RemedyRefused(&peer, error));
             None
         }
     };

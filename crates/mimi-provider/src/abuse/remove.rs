@@ -12,6 +12,7 @@ use crate::{
     clock::OsEntropy,
     fail::Fail,
     hub, keys,
+    log::{During, Fault, Note},
     peers::PeerError,
     provider::Inner,
     server::{Peer, Reply},
@@ -65,11 +66,11 @@ pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
         let due = inner.blocking(|inner| Ok(inner.store.due_removals(inner.now(), || OsEntropy.bits128())?)).await;
         for removal in due.unwrap_or_default() {
             if let Err(error) = ask(inner, removal).await {
-                inner.log.fault(format_args!("removals: {error}"));
+                inner.log.fault(Fault::Work(During::Removals, &error));
             }
         }
         if let Err(error) = inner.blocking(end).await {
-            inner.log.fault(format_args!("removals: {error}"));
+            inner.log.fault(Fault::Work(During::Removals, &error));
         }
         tokio::time::sleep(TURN).await;
     }
@@ -104,7 +105,7 @@ async fn ask(inner: &Arc<Inner>, removal: Removal) -> Result<(), Fail> {
             }
             Err(error) if error.is_temporary() => AGAIN,
             Err(error) => {
-                inner.log.note(format_args!("{} of {hub}: a request for a removal was refused", error.code()));
+                inner.log.note(Note::RemovalRefused(&hub, error));
                 PATIENCE
             }
         }

@@ -5,7 +5,7 @@ use super::{
 };
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are only ever added.
-pub(super) const MIGRATIONS: [&str; 15] = [
+pub(super) const MIGRATIONS: [&str; 16] = [
     include_str!("schema_1.sql"),
     include_str!("schema_abuse.sql"),
     include_str!("schema_rooms.sql"),
@@ -21,6 +21,7 @@ pub(super) const MIGRATIONS: [&str; 15] = [
     include_str!("schema_memory.sql"),
     include_str!("schema_checkpoints.sql"),
     include_str!("schema_refused.sql"),
+    include_str!("schema_waits.sql"),
 ];
 
 /// Brings the database to the newest version. Several processes may do so at once: each step is taken by one of them.
