@@ -8,7 +8,7 @@ mod idle;
 mod ledger;
 mod person;
 pub mod prosody;
-mod site;
+pub(crate) mod site;
 mod table;
 
 use std::{
@@ -59,6 +59,8 @@ pub struct Load {
 
 /// How long goes by before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(1);
+/// What was acknowledged is gone from the databases by then.
+const SWEPT: Duration = Duration::from_secs(3);
 /// The domains of the providers.
 const DOMAINS: [&str; 3] = ["a.example", "b.example", "c.example"];
 /// Accounts that are registered at the same time.
@@ -76,10 +78,14 @@ impl Load {
         let rooms = self.prepare(&sites).await?;
         let run = Arc::<Run>::default();
         let mut clients = Clients::default();
+        let mut senders = Vec::new();
         for room in rooms {
-            clients.begin(room, &run, self.pause);
+            senders.push(clients.listen(room, &run));
         }
+        tokio::time::sleep(SWEPT).await;
+        let empty = sites.octets()?;
         eprintln!("load: {} rooms of {}: sending for {} s", self.rooms, self.size, self.seconds);
+        clients.send(senders, &run, self.pause);
         tokio::time::sleep(WARM_UP).await;
         let before = Snapshot::of(&sites);
         run.measures.store(true, Ordering::Relaxed);
@@ -88,7 +94,9 @@ impl Load {
         run.measures.store(false, Ordering::Relaxed);
         let (after, elapsed) = (Snapshot::of(&sites), begun.elapsed());
         run.stop.store(true, Ordering::Relaxed);
-        let (mut micros, faults) = clients.end().await?;
+        eprintln!("load: {} rooms of {}: waiting until everything has come", self.rooms, self.size);
+        let End { mut micros, wrong: faults, accepted: stored } = clients.end().await?;
+        tokio::time::sleep(SWEPT).await;
         Ok(Costs {
             size: self.size,
             rooms: self.rooms,
@@ -98,7 +106,8 @@ impl Load {
             p50: Duration::from_micros(quantile(&mut micros, 0.5).into()),
             p99: Duration::from_micros(quantile(&mut micros, 0.99).into()),
             shares: after.since(&before),
-            disk: after.octets.saturating_sub(before.octets),
+            disk: sites.octets()?.saturating_sub(empty),
+            stored,
             faults,
         })
     }
@@ -187,41 +196,61 @@ struct Busy {
 }
 
 impl Clients {
-    fn begin(&mut self, room: Prepared, run: &Arc<Run>, pause: Duration) {
+    /// Receives what comes into a room. Who will send to it is given back.
+    fn listen(&mut self, room: Prepared, run: &Arc<Run>) -> Vec<Sender> {
         let (expected, told) = watch::channel(None);
         let receivers = room.receivers.into_iter().map(|connection| {
             tokio::spawn(receive(connection, Arc::clone(&room.ledger), Arc::clone(run), told.clone()))
         });
-        let receivers = receivers.collect();
-        let senders = room.senders.into_iter().map(|sender| tokio::spawn(sender.go_on(Arc::clone(run), pause)));
-        self.0.push(Busy { senders: senders.collect(), receivers, expected });
+        self.0.push(Busy { senders: Vec::new(), receivers: receivers.collect(), expected });
+        room.senders
+    }
+
+    /// Begins to send to all rooms, given in the order in which they are listened to.
+    fn send(&mut self, senders: Vec<Vec<Sender>>, run: &Arc<Run>, pause: Duration) {
+        for (room, senders) in self.0.iter_mut().zip(senders) {
+            room.senders.extend(senders.into_iter().map(|sender| tokio::spawn(sender.go_on(Arc::clone(run), pause))));
+        }
     }
 
     /// Waits until everything has arrived, and says how long it took and what is wrong.
-    async fn end(self) -> Result<(Vec<u32>, Vec<String>)> {
-        let (mut micros, mut wrong) = (Vec::new(), Vec::new());
+    async fn end(self) -> Result<End> {
+        let mut rooms = Vec::new();
         for (number, room) in self.0.into_iter().enumerate() {
             let mut accepted = Vec::new();
             for sender in room.senders {
                 accepted.push(sender.await?.with_context(|| format!("a sender of room {number}"))?);
             }
             room.expected.send_replace(Some(accepted.iter().map(Vec::len).sum()));
+            rooms.push((accepted, room.receivers));
+        }
+        let mut end = End::default();
+        for (number, (accepted, receivers)) in rooms.into_iter().enumerate() {
             let mut received = Vec::new();
-            for receiver in room.receivers {
+            for receiver in receivers {
                 let seen = receiver.await?.with_context(|| format!("a receiver of room {number}"))?;
-                micros.extend(seen.micros);
+                end.micros.extend(seen.micros);
                 received.push(seen.tags);
             }
-            wrong.extend(faults(&accepted, &received).into_iter().map(|fault| format!("room {number}: {fault}")));
+            end.accepted += accepted.iter().map(|tags| tags.len() as u64).sum::<u64>();
+            end.wrong.extend(faults(&accepted, &received).into_iter().map(|fault| format!("room {number}: {fault}")));
         }
-        Ok((micros, wrong))
+        Ok(end)
     }
+}
+
+/// What came of it.
+#[derive(Default)]
+struct End {
+    /// How long messages took that were received while it was measured.
+    micros: Vec<u32>,
+    wrong: Vec<String>,
+    accepted: u64,
 }
 
 /// What everything has used at a moment.
 struct Snapshot {
     used: Vec<(String, Used)>,
-    octets: u64,
 }
 
 impl Snapshot {
@@ -235,13 +264,17 @@ impl Snapshot {
             }
         }
         used.extend(sites.server_used().map(|server| ("PostgreSQL".to_owned(), server)));
-        Self { used, octets: sites.octets() }
+        Self { used }
     }
 
     fn since(&self, before: &Self) -> Vec<Share> {
         let pairs = self.used.iter().zip(&before.used);
         pairs
-            .map(|((name, now), (_, then))| Share { name: name.clone(), cpu: now.cpu - then.cpu, rss_kib: now.rss_kib })
+            .map(|((name, now), (_, then))| Share {
+                name: name.clone(),
+                cpu: now.cpu - then.cpu,
+                peak_kib: now.peak_kib,
+            })
             .collect()
     }
 }

@@ -253,6 +253,11 @@ impl Words {
             domain: self.domain.take().ok_or("--domain NAME is missing")?,
             listen,
             port: self.port.unwrap_or(listen.port()),
+            data: self
+                .settings
+                .iter()
+                .rfind(|(setting, ..)| *setting == Setting::Data)
+                .map_or_else(|| "data".into(), |(_, _, folder)| folder.into()),
             authority: self.authority.take().unwrap_or_else(|| folder.join("authority")),
             folder,
         };

@@ -300,6 +300,10 @@ impl Config {
             place: Place::of_error(text, file, &error),
             reason: error.message().to_owned(),
         })?;
+        if config.data.as_os_str().is_empty() {
+            let place = Place::of_key(text, file, &[Step::Key("data")]);
+            return Err(ConfigError::Unfit { place, unfit: Unfit::Empty });
+        }
         for path in config.paths() {
             *path = folder.join(&*path);
         }
@@ -366,6 +370,8 @@ impl Config {
                 let listen = value.parse().map_err(|_| wrong("no address with a port".into()))?;
                 self.admin = Some(AdminEntry { listen });
             }
+            // Without a name it would be the folder that somebody happens to be in.
+            Setting::Data | Setting::Database if value.is_empty() => return Err(wrong("it must not be empty".into())),
             Setting::Data => self.data = value.into(),
             Setting::Registration => {
                 self.registration = match value {
@@ -537,6 +543,10 @@ address = "127.0.0.1:9443"
             let error = config.set(setting, "MIMI_X", value).unwrap_err().to_string();
             assert!(error.starts_with("MIMI_X: ") && !error.contains(value), "{error}");
         }
+        for setting in [Setting::Data, Setting::Database] {
+            assert_eq!(config.set(setting, "MIMI_X", "").unwrap_err().to_string(), "MIMI_X: it must not be empty");
+        }
+        assert_eq!(refused(&GOOD.replace("\"data\"", "\"\"")), "line 3, data: it must not be empty");
         config.set(Setting::Admin, "--admin", "127.0.0.1:3").unwrap();
         assert_eq!(config.admin.as_ref().unwrap().listen.port(), 3);
         assert!(config.set(Setting::Port, "--port", "0").is_err());

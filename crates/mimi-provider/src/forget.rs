@@ -1,4 +1,4 @@
-//! What was deleted leaves the files. SQLite overwrites deleted rows, but copies of them stay in its write-ahead log
+//! What has to be done every few seconds. What was deleted leaves the files. SQLite overwrites deleted rows, but copies of them stay in its write-ahead log
 //! until that is emptied: this is done soon after a change, and not left to chance. After a room was destroyed the
 //! database is written anew; that takes its time, so it may use a twentieth of the time and no more.
 
@@ -30,6 +30,11 @@ pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
     loop {
         sleep(PERIOD).await;
         inner.rooms.rest();
+        match inner.blocking(|inner| Ok(inner.store.hold()?)).await {
+            Err(Fail::Store(error)) if error.is_of_a_version() => drop(inner.broken.send_replace(Some(error))),
+            // Whatever else it is, others say so.
+            _ => {}
+        }
         if let Err(error) = inner.blocking(|inner| Ok(inner.store.sweep()?)).await {
             inner.log.fault(Fault::Work(During::Events, &error));
         }

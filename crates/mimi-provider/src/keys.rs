@@ -55,6 +55,14 @@ pub enum KeyFileError {
     /// The key of the way of tying pseudonyms to accounts.
     #[error("{}: not the key that this way of tying needs", .0.display())]
     Tie(PathBuf),
+    /// The key of the way of tying pseudonyms to accounts is not there, and cannot be made.
+    #[error("{}: there is no key for this way of tying, and none can be written: {error}", .path.display())]
+    NewTie {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
     /// Certificate and key for TLS do not fit each other, or cannot be used.
     #[error("{}: {reason}", .path.display())]
     Tls {

@@ -33,9 +33,7 @@ impl Lock {
 
     fn take_in(folder: &Path) -> Result<Self, StartError> {
         let path = folder.join(NAME);
-        let failed = |error: std::io::Error| {
-            StartError::Data(std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))
-        };
+        let failed = |error| StartError::data(&path, error);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]

@@ -113,31 +113,40 @@ fn operate(path: &Path, config: Config, task: Task, out: &mut impl Write) -> Res
         }
         Task::Pardon(user) => Ok(mimi_provider::pardon(&config, &user, OffsetClock::default().now())?),
         Task::Order { room, order, at } => Ok(operate::order(&config, &room, &order, at)?),
+        Task::Status => status(&Operator::open_as_it_is(config)?, out),
+        Task::Backup(file) => Ok(Operator::open_as_it_is(config)?.backup(&file)?),
         task => asked(&Operator::open(config)?, task, out),
     }
+}
+
+fn status(operator: &Operator, out: &mut impl Write) -> Result<(), Failure> {
+    let schema = operator.schema()?;
+    writeln!(out, "schema             {schema}")?;
+    let runs = match operator.runs() {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "not known: there is no [admin] to ask at",
+    };
+    writeln!(out, "runs               {runs}")?;
+    if !schema.is_own() {
+        // What stands in tables of another version, another version can say.
+        return Ok(());
+    }
+    let status = operator.status()?;
+    writeln!(out, "octets on disk     {}", status.octets)?;
+    writeln!(out, "accounts           {}", status.accounts)?;
+    writeln!(out, "devices            {}", status.devices)?;
+    writeln!(out, "rooms of this hub  {}", status.rooms)?;
+    writeln!(out, "waits for devices  {} events", status.inbox)?;
+    for (peer, rooms, messages) in status.outbox {
+        writeln!(out, "waits for {peer}  {messages} messages of {rooms} rooms")?;
+    }
+    Ok(())
 }
 
 /// What is asked of the database.
 fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Failure> {
     match task {
-        Task::Status => {
-            let status = operator.status()?;
-            let runs = match status.runs {
-                Some(true) => "yes",
-                Some(false) => "no",
-                None => "not known: there is no [admin] to ask at",
-            };
-            writeln!(out, "runs               {runs}")?;
-            writeln!(out, "schema             {}", status.schema)?;
-            writeln!(out, "octets on disk     {}", status.octets)?;
-            writeln!(out, "accounts           {}", status.accounts)?;
-            writeln!(out, "devices            {}", status.devices)?;
-            writeln!(out, "rooms of this hub  {}", status.rooms)?;
-            writeln!(out, "waits for devices  {} events", status.inbox)?;
-            for (peer, rooms, messages) in status.outbox {
-                writeln!(out, "waits for {peer}  {messages} messages of {rooms} rooms")?;
-            }
-        }
         Task::Accounts => {
             for (user, devices) in operator.accounts()? {
                 writeln!(out, "{user} {devices}")?;
@@ -152,7 +161,6 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
                 writeln!(out, "{room} {epoch}")?;
             }
         }
-        Task::Backup(file) => operator.backup(&file)?,
         Task::Remedies => notes(&operator.remedies()?, out)?,
         Task::Appeals => notes(&operator.appeals()?, out)?,
         Task::SetRemedy(name, remedy) => operator.set_remedy(&name, remedy, OffsetClock::default().now())?,
@@ -164,6 +172,8 @@ fn asked(operator: &Operator, task: Task, out: &mut impl Write) -> Result<(), Fa
         Task::Run { .. }
         | Task::Order { .. }
         | Task::Check
+        | Task::Status
+        | Task::Backup(_)
         | Task::Ready
         | Task::Peers
         | Task::AddPeer(_)
@@ -219,8 +229,7 @@ fn run(config: Config, clock_offset: i64, quiet: bool, record: Option<PathBuf>) 
         provider.announce();
         #[cfg(unix)]
         tokio::spawn(reload_when_told(provider.reloader()));
-        provider.serve(stopped()).await;
-        Ok(())
+        Ok(provider.serve(stopped()).await.map_err(StartError::from)?)
     });
     // Threads may wait for a database that does not answer. What they do was acknowledged to nobody.
     runtime.shutdown_timeout(LAST);

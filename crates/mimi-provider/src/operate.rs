@@ -29,7 +29,7 @@ pub use remedy::AccountNote;
 pub use scores::{Asked, QuestionNote, blind_question, prove_question, read_proved_question, read_question};
 
 pub use crate::hub::Order;
-use crate::{Config, OsEntropy, StartError, hash, hex, lock::Lock, provider::make_private_folder, store, ties::Ties};
+use crate::{Config, OsEntropy, StartError, hash, hex, lock::Lock, store, ties::Ties};
 
 /// A provider's database, for its operator. The provider may run meanwhile.
 pub struct Operator {
@@ -55,8 +55,42 @@ pub struct Status {
     pub outbox: Vec<(String, u64, u64)>,
     /// Octets on disk.
     pub octets: u64,
-    /// Whether a provider runs; none if there is nothing to see it by: with PostgreSQL, at the address of `[admin]`.
-    pub runs: Option<bool>,
+}
+
+/// The version of a database's tables, and that of this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Schema {
+    /// Of the tables; none if there are no tables.
+    pub found: Option<u64>,
+    /// Of this program.
+    pub own: u64,
+}
+
+impl Schema {
+    fn of(store::Schema { found, own }: store::Schema) -> Self {
+        let version = |version| u64::try_from(version).unwrap_or_default();
+        Self { found: found.map(version), own: version(own) }
+    }
+
+    /// Whether the tables are of this program's version.
+    pub fn is_own(&self) -> bool {
+        self.found == Some(self.own)
+    }
+}
+
+impl std::fmt::Display for Schema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { found, own } = self;
+        match found {
+            None => f.write_str("no tables: `mimi-provider run` makes them"),
+            Some(found) if found == own => write!(f, "{found}"),
+            Some(found) if found < own => {
+                write!(f, "{found}, and this program has {own}: `mimi-provider run` brings it up to date")
+            }
+            Some(found) => write!(f, "{found}, and this program has {own}: it is older"),
+        }
+    }
 }
 
 /// Why an operator does not get what was asked for.
@@ -109,13 +143,31 @@ impl From<crate::StoreError> for OperateError {
 }
 
 impl Operator {
-    /// Opens the database.
+    /// Opens the database, which has to be there, with tables of this program's version.
     ///
     /// # Errors
     /// [`OperateError::Start`].
     pub fn open(config: Config) -> Result<Self, OperateError> {
-        let store = open(&config)?;
+        let store = store::Store::of(&config, store::Opening::Use)?;
         Ok(Self { config, store })
+    }
+
+    /// Opens the database, which has to be there, whatever version its tables have: for [`Operator::schema`] and
+    /// [`Operator::backup`]. With the others, what is of another version fails.
+    ///
+    /// # Errors
+    /// [`OperateError::Start`].
+    pub fn open_as_it_is(config: Config) -> Result<Self, OperateError> {
+        let store = store::Store::of(&config, store::Opening::AsItIs)?;
+        Ok(Self { config, store })
+    }
+
+    /// The version of the tables.
+    ///
+    /// # Errors
+    /// [`OperateError::Start`] if the database cannot be read.
+    pub fn schema(&self) -> Result<Schema, OperateError> {
+        Ok(Schema::of(self.store.schema()?))
     }
 
     /// How much there is.
@@ -124,7 +176,17 @@ impl Operator {
     /// [`OperateError::Start`] if the database cannot be read.
     pub fn status(&self) -> Result<Status, OperateError> {
         let store::Counts { schema, accounts, devices, rooms, inbox, peers, octets } = self.store.counts()?;
-        Ok(Status { schema, accounts, devices, rooms, inbox, outbox: peers, octets, runs: runs(&self.config) })
+        Ok(Status { schema, accounts, devices, rooms, inbox, outbox: peers, octets })
+    }
+
+    /// Whether a provider runs. With SQLite it is seen by its lock, with PostgreSQL by what answers at the address of `[admin]`;
+    /// none if there is no such address.
+    pub fn runs(&self) -> Option<bool> {
+        match (&self.config.admin, &self.config.database) {
+            (_, None) => Some(Lock::is_taken(&self.config)),
+            (Some(admin), Some(_)) => Some(ready::ask(admin.listen, "/live").is_ok()),
+            (None, Some(_)) => None,
+        }
     }
 
     /// All accounts with the number of their devices, by name. Nobody is told their pseudonyms.
@@ -191,21 +253,6 @@ impl Operator {
     pub fn backup(&self, to: &Path) -> Result<(), OperateError> {
         Ok(self.store.backup(to)?)
     }
-}
-
-/// Whether a provider runs with a configuration.
-fn runs(config: &Config) -> Option<bool> {
-    match (&config.admin, &config.database) {
-        (_, None) => Some(Lock::is_taken(config)),
-        (Some(admin), Some(_)) => Some(ready::ask(admin.listen, "/live").is_ok()),
-        (None, Some(_)) => None,
-    }
-}
-
-/// Opens the database.
-fn open(config: &Config) -> Result<store::Store, StartError> {
-    make_private_folder(&config.data).map_err(StartError::Data)?;
-    Ok(store::Store::of(config)?)
 }
 
 impl std::fmt::Debug for Operator {

@@ -351,7 +351,8 @@ impl Peers {
             return Ok(kept.clone());
         }
         *fresh = true;
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.connect(peer, port)).await;
+        // Apart, since it is rare: every request carries in memory what any of them may wait for.
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(self.connect(peer, port))).await;
         let connection = connected.map_err(|_| PeerError::Unreachable)??;
         connections.insert(port, connection.clone());
         Ok(connection)

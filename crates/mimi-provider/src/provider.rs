@@ -37,7 +37,7 @@ use crate::{
     peers::Peers,
     record::Recorder,
     server,
-    store::{Store, Wake},
+    store::{Opening, Store, Wake},
     ties::Ties,
     wake::Wakers,
 };
@@ -92,9 +92,14 @@ pub enum StartError {
         /// What is wrong with it.
         error: TableError,
     },
-    /// The folder of the database cannot be made.
-    #[error("data: {0}")]
-    Data(std::io::Error),
+    /// The folder of the database, or what has to be in it, cannot be made.
+    #[error("{}: {error}", .path.display())]
+    Data {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
     /// Another process serves from the same SQLite database.
     #[error("{}: another mimi-provider serves from this folder; several processes can share PostgreSQL alone", .0.display())]
     Taken(PathBuf),
@@ -111,6 +116,12 @@ pub enum StartError {
     /// Tools would ask where devices and providers do.
     #[error("listen of [admin] is {0}, and so is that of devices and providers: each needs an address of its own")]
     Clash(SocketAddr),
+}
+
+impl StartError {
+    pub(crate) fn data(path: &Path, error: std::io::Error) -> Self {
+        Self::Data { path: path.to_owned(), error }
+    }
 }
 
 /// What every request shares.
@@ -138,6 +149,8 @@ pub(crate) struct Inner {
     pub(crate) log: Logger,
     pub(crate) recorder: Recorder,
     pub(crate) stopping: watch::Receiver<bool>,
+    /// Why the provider cannot go on, once it cannot.
+    pub(crate) broken: watch::Sender<Option<StoreError>>,
     /// Of requests of any kind.
     pub(crate) requests: Pace,
     /// Of queries for users.
@@ -159,7 +172,7 @@ impl Provider {
     /// [`StartError`] names what is missing.
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         config.admin_is_apart()?;
-        make_private_folder(&config.data).map_err(StartError::Data)?;
+        make_private_folder(&config.data).map_err(|error| StartError::data(&config.data, error))?;
         let lock = Lock::take(&config)?;
         let Opened { store, senders, franking, abuse } = open_store(&config, options.clock.now()).await?;
         let tls = TlsAcceptor::from(Arc::new(keys::server_tls(&config)?));
@@ -191,6 +204,7 @@ impl Provider {
             log,
             recorder: options.recorder,
             stopping,
+            broken: watch::Sender::new(None),
             requests: Pace::new(config.limits.rates()),
             queries: Pace::new(config.limits.queries()),
             consents: Pace::new(config.limits.consents()),
@@ -226,7 +240,10 @@ impl Provider {
     /// Answers requests and empties the outbox until `shutdown` is ready; then gives what has begun five seconds to end.
     /// What waits for a database that does not answer goes on on threads of the runtime: see
     /// [`tokio::runtime::Runtime::shutdown_timeout`].
-    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// [`StoreError`] if it had to end before, because another version of this program has changed the tables.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), StoreError> {
         let Self { listener, admin, inner, stop, .. } = self;
         let mut workers = JoinSet::new();
         let forgetting = forget::run(Arc::clone(&inner));
@@ -255,10 +272,12 @@ impl Provider {
             let answering = admin::run(admin, Arc::clone(&inner));
             workers.spawn(async { match answering.await {} });
         }
-        tokio::select! {
+        let mut broken = inner.broken.subscribe();
+        let ended = tokio::select! {
             never = server::accept(listener, Arc::clone(&inner)) => match never {},
-            () = shutdown => {}
-        }
+            () = shutdown => Ok(()),
+            Ok(broken) = broken.wait_for(Option::is_some) => broken.clone().map_or(Ok(()), Err),
+        };
         stop.send_replace(true);
         inner.store.live().close();
         server::drained(&inner).await;
@@ -266,6 +285,7 @@ impl Provider {
         // What is left of it, or if the database does not answer, the next start finds.
         let _ = timeout(LAST_SWEEP, inner.blocking(|inner| Ok(inner.store.sweep()?))).await;
         inner.recorder.write_counts();
+        ended
     }
 }
 
@@ -314,9 +334,10 @@ async fn listen(what: &'static str, at: SocketAddr) -> Result<(TcpListener, Sock
 
 /// Opens the database, and reads from it what the provider is as a hub.
 async fn open_store(config: &Config, now: Timestamp) -> Result<Opened, StartError> {
-    let config = config.clone();
+    let (config, folder) = (config.clone(), config.data.clone());
     let opened = tokio::task::spawn_blocking(move || {
-        let store = Store::of(&config)?;
+        let store = Store::of(&config, Opening::Serve)?;
+        store.number_from(now)?;
         Ok(Opened {
             senders: keys::hub_keys(&store, &config.domain)?,
             franking: Franking::load(&store, config.abuse.periods(), now)?,
@@ -324,7 +345,8 @@ async fn open_store(config: &Config, now: Timestamp) -> Result<Opened, StartErro
             store,
         })
     });
-    opened.await.unwrap_or_else(|_| Err(StartError::Data(std::io::Error::other("the database was not opened"))))
+    let not_opened = || StartError::data(&folder, std::io::Error::other("the database was not opened"));
+    opened.await.unwrap_or_else(|_| Err(not_opened()))
 }
 
 /// Makes a folder that nobody else can read, unless it is there already.

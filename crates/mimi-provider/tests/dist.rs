@@ -139,16 +139,42 @@ fn the_units_commands_are_the_programs() {
     let unit = std::fs::read_to_string(Path::new(TOP).join("dist/mimi-provider.service")).unwrap();
     let folder = std::env::temp_dir().join(format!("mimi-provider-unit-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
-    let setup = Setup { folder: folder.clone(), running: None };
+    let mut setup = Setup { folder: folder.clone(), running: None };
     let init = ["mimi-provider", "init", "--domain", "a.example", "--folder"].map(str::to_owned);
-    assert!(program(&init).arg(&folder).output().unwrap().status.success());
+    // As it stands in the unit's first lines, with other folders.
+    let example =
+        unit.lines().find_map(|line| line.strip_prefix("#   mimi-provider init --folder /etc/mimi-provider ")).unwrap();
+    let data = example.split_once("--data ").unwrap().1.split(' ').next().unwrap();
+    let state = folder.join("state");
+    assert!(program(&init).arg(&folder).arg("--data").arg(&state).output().unwrap().status.success());
     let commands = |key: &str| -> Vec<String> {
         let line = unit.lines().find_map(|line| line.strip_prefix(&format!("{key}=/usr/local/bin/"))).unwrap();
         let line = line.replace("/etc/mimi-provider", folder.to_str().unwrap());
         line.split_whitespace().map(str::to_owned).collect()
     };
     assert!(program(&commands("ExecStartPre")).output().unwrap().status.success());
-    assert_eq!(commands("ExecStart")[1], "run");
+    let mut run = commands("ExecStart");
+    assert_eq!(run[1], "run");
+    // The unit says nothing of the database: every command finds it by the configuration.
+    assert!(!unit.contains("MIMI_"));
+    let name = unit.lines().find_map(|line| line.strip_prefix("StateDirectory=")).unwrap();
+    assert_eq!(data, format!("/var/lib/{name}"));
+    let address = free_address();
+    run.extend(["--listen".into(), address.to_string()]);
+    setup.running = Some(program(&run).spawn().unwrap());
+    let until = Instant::now() + Duration::from_secs(30);
+    while std::net::TcpStream::connect(address).is_err() {
+        assert!(Instant::now() < until, "it does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut status = commands("ExecStart");
+    status[1] = "status".into();
+    assert!(program(&status).output().unwrap().status.success());
+    assert!(state.join("provider.sqlite").exists() && !folder.join("data").exists());
+    // Whatever is missing at the start, PostgreSQL for example, may come later.
+    let section = |name: &str| unit.split(&format!("[{name}]")).nth(1).unwrap().split("\n[").next().unwrap().to_owned();
+    assert!(section("Unit").contains("\nStartLimitIntervalSec=0\n"));
+    assert!(section("Service").contains("\nRestart=on-failure\nRestartSec=2\n"));
     assert!(
         unit.contains("ExecReload=/bin/kill -HUP $MAINPID") && unit.lines().any(|line| line == "User=mimi-provider")
     );

@@ -7,30 +7,19 @@
 mod support;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
-use http::Method;
-use mimi_mls::{NewKeyPackage, Room, UnverifiedKeyPackage, Wanted};
-use mimi_provider::OsEntropy;
-use mimi_pseudonym::{Content, Entropy, RoomUri};
-use mimi_room::{ComponentId, ComponentUpdate, KeyPackagePurpose, ParticipantListUpdate, RoomState};
-use mimi_wire::{
-    FanoutEvent, GroupInfoOption, RatchetTreeOption, SubmitMessageRequest, SubmitMessageResponse, UpdateOutcome,
-    UpdateRequest, UpdateRoomResponse, Wire,
-    local::{self, *},
-};
+use mimi_pseudonym::RoomUri;
 use support::{
-    SUITE, domain,
     postgres::Postgres,
     proxy::{GARBAGE, Mode, Proxy, REFUSALS},
     sites::{Person, Sites},
-    with_room,
+    talk::{Counts, Talk, message},
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
-const DAY: Duration = Duration::from_secs(86_400);
 const MESSAGES: usize = 30;
 const HUB: &str = "a.example";
 const NEAR: &str = "b.example";
@@ -46,9 +35,7 @@ struct Club {
     bob: Listener,
     cathy: Listener,
     /// The first of them is where everybody is.
-    rooms: Vec<(RoomUri, Room)>,
-    said: Vec<Vec<u8>>,
-    sent: usize,
+    rooms: Vec<Talk>,
     _server: Option<Postgres>,
 }
 
@@ -62,22 +49,11 @@ struct Listener {
     aside: Vec<Vec<u8>>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Counts {
-    delivered: usize,
-    duplicated: usize,
-    lost: usize,
-}
-
 impl Listener {
     async fn listen(&mut self, sites: &Sites) {
-        for body in self.person.events(sites).await {
-            if let InboxBody::Fanout { room, message } = body
-                && let FanoutEvent::Application { message, .. } = message.event
-            {
-                let heard = if room == self.room { &mut self.heard } else { &mut self.aside };
-                heard.push(message.message().encode());
-            }
+        for (room, message) in self.person.events(sites).await.into_iter().filter_map(message) {
+            let heard = if room == self.room { &mut self.heard } else { &mut self.aside };
+            heard.push(message);
         }
     }
 
@@ -92,10 +68,7 @@ impl Listener {
     }
 
     fn counts(&self, said: &[Vec<u8>]) -> Counts {
-        let heard: BTreeSet<_> = self.heard.iter().collect();
-        let (duplicated, lost) =
-            (self.heard.len() - heard.len(), said.iter().filter(|one| !heard.contains(one)).count());
-        Counts { delivered: self.heard.len(), duplicated, lost }
+        Counts::of(said, &self.heard)
     }
 }
 
@@ -122,11 +95,10 @@ impl Club {
         let alice = Person::new(&sites, HUB, "alice").await;
         let (bob, cathy) = (Person::new(&sites, NEAR, "bob").await, Person::new(&sites, FAR, "cathy").await);
 
-        let (uri, room) = found(&sites, &alice, &[&bob, &cathy]).await;
-        let listener = |person| Listener { person, room: uri.clone(), heard: Vec::new(), aside: Vec::new() };
+        let talk = Talk::begin(&sites, &alice, &[&bob, &cathy]).await;
+        let listener = |person| Listener { person, room: talk.uri.clone(), heard: Vec::new(), aside: Vec::new() };
         let [bob, cathy] = [bob, cathy].map(listener);
-        let (said, sent, rooms) = (Vec::new(), 0, vec![(uri, room)]);
-        let mut club = Self { sites, to_near, to_far, alice, bob, cathy, rooms, said, sent, _server: server };
+        let mut club = Self { sites, to_near, to_far, alice, bob, cathy, rooms: vec![talk], _server: server };
         // Both are in the room before anything goes wrong.
         club.say(1).await;
         club.bob.until(&club.sites, 1).await;
@@ -137,23 +109,20 @@ impl Club {
     /// Alice says something so many times; each is acknowledged by the hub.
     async fn say(&mut self, times: usize) {
         for _ in 0..times {
-            let message = self.say_in(0, &format!("message {}", self.said.len())).await;
-            self.said.push(message);
-            self.sent += 1;
+            self.say_in(0).await;
         }
     }
 
-    /// Alice says something in one of the rooms, which is acknowledged by the hub.
-    async fn say_in(&mut self, at: usize, text: &str) -> Vec<u8> {
-        let (uri, room) = &mut self.rooms[at];
-        let message = room.seal(&Content { media_type: "text/plain".into(), body: text.into() }).unwrap();
-        let octets = message.encode();
-        let submit =
-            SubmitMessageRequest { message: message.try_into().unwrap(), sending_user: self.alice.user.clone() };
-        let path = with_room(local::SUBMIT_MESSAGE_PATH, uri);
-        let answer: SubmitMessageResponse = self.alice.post(&self.sites, &path, &submit).await.unwrap();
-        assert!(matches!(answer, SubmitMessageResponse::Accepted { .. }), "{answer:?}");
-        octets
+    /// Alice says something in one of the rooms.
+    async fn say_in(&mut self, at: usize) {
+        let talk = &mut self.rooms[at];
+        let text = format!("message {}", talk.said.len());
+        assert_eq!(talk.say(&self.sites, &self.alice, text.into()).await, 200);
+    }
+
+    /// What was said in the room where everybody is.
+    fn said(&self) -> &[Vec<u8>] {
+        &self.rooms[0].said
     }
 
     /// Waits until nothing waits for a follower any more.
@@ -167,61 +136,21 @@ impl Club {
 
     /// Everything has come to both, once, in order.
     async fn settled(&mut self, what: &str) {
-        let all = self.said.len();
+        let all = self.said().len();
         self.bob.until(&self.sites, all).await;
         self.cathy.until(&self.sites, all).await;
         self.until_brought(NEAR).await;
         self.until_brought(FAR).await;
         for listener in [&self.bob, &self.cathy] {
-            let counts = listener.counts(&self.said);
+            let counts = listener.counts(self.said());
             eprintln!(
                 "{what}, {}: {} sent, {all} acknowledged, {} delivered, {} duplicated, {} lost",
-                listener.person.site, self.sent, counts.delivered, counts.duplicated, counts.lost
+                listener.person.site, self.rooms[0].sent, counts.delivered, counts.duplicated, counts.lost
             );
             assert_eq!(counts, Counts { delivered: all, duplicated: 0, lost: 0 });
-            assert_eq!(listener.heard, self.said, "in the order in which it was said");
+            assert_eq!(listener.heard, self.said(), "in the order in which it was said");
         }
     }
-}
-
-/// A room of Alice's with some others in it.
-async fn found(sites: &Sites, alice: &Person, others: &[&Person]) -> (RoomUri, Room) {
-    let (_, info) = sites.try_ask(HUB, alice.shown(), Method::GET, local::INFO_PATH, vec![]).await.unwrap();
-    let hub = ProviderInfo::decode(&info).unwrap().hub_senders.into_iter().find(|hub| hub.cipher_suite == SUITE);
-    let uri = RoomUri::pseudonym(&domain(HUB), OsEntropy.bits128());
-    let state = RoomState::private(uri.clone(), alice.user.clone()).unwrap();
-    let identity = alice.identity(sites).await;
-    let (mut room, first) = Room::create(identity, state, &hub.unwrap().sender, sites.now()).unwrap();
-    let create =
-        CreateRoomRequest { room: uri.clone(), group_info: first.group_info, ratchet_tree: first.ratchet_tree };
-    alice.post::<Accepted>(sites, local::ROOMS_PATH, &create).await.unwrap();
-
-    let (mut updates, mut add) = (Vec::new(), Vec::new());
-    let (not_before, not_after) = (sites.now().before(DAY), sites.now().after(DAY * 80));
-    for person in others {
-        let identity = person.identity(sites).await;
-        let purpose = KeyPackagePurpose::Any;
-        let fresh = NewKeyPackage::create(&identity, purpose, not_before, not_after).unwrap();
-        let key_packages = vec![fresh.key_package.clone()];
-        let upload = UploadKeyPackages { owner: person.user.clone(), key_packages };
-        person.post::<UploadResponse>(sites, local::KEY_PACKAGES_PATH, &upload).await.unwrap();
-        let unverified = UnverifiedKeyPackage::new(fresh.key_package);
-        add.push(unverified.verify(&person.user, SUITE, &sites.trust(), sites.now()).unwrap());
-        let update = ParticipantListUpdate::add(person.user.clone(), RoomState::PARTICIPANT).encode();
-        updates.push(ComponentUpdate::update(ComponentId::PARTICIPANT_LIST, update));
-    }
-    let bundle = room.commit(Wanted { updates, add, remove: vec![] }).unwrap();
-    let update = UpdateRequest::Commit {
-        commit: bundle.commit.try_into().unwrap(),
-        welcome: bundle.welcome,
-        group_info: GroupInfoOption::Full(bundle.group_info),
-        ratchet_tree: RatchetTreeOption::DistributionService,
-    };
-    let path = with_room(local::UPDATE_PATH, &uri);
-    let answer: UpdateRoomResponse = alice.post(sites, &path, &update).await.unwrap();
-    assert!(matches!(answer.outcome, UpdateOutcome::Accepted { .. }), "{}", answer.description);
-    room.commit_accepted(&sites.trust(), sites.now()).unwrap();
-    (uri, room)
 }
 
 /// A follower is not there for an hour, by the clocks of all; meanwhile the hub is killed and started again as well.
@@ -258,7 +187,7 @@ async fn slow(on_postgres: bool) {
     club.to_near.set(Mode::Hold);
     club.say(MESSAGES).await;
     club.cathy.until(&club.sites, MESSAGES + 1).await;
-    let (near, far) = (club.bob.counts(&club.said), club.cathy.counts(&club.said));
+    let (near, far) = (club.bob.counts(club.said()), club.cathy.counts(club.said()));
     club.bob.listen(&club.sites).await;
     assert_eq!(club.bob.heard.len(), 1, "nothing has come to Bob since");
     assert_eq!((near.delivered, far.delivered), (1, MESSAGES + 1));
@@ -371,27 +300,26 @@ async fn a_follower_that_is_set_up_wrongly_gets_everything_when_it_is_not_on_pos
 /// What concerns one room is refused; what is of another room arrives.
 async fn refused_room(on_postgres: bool) {
     let Some(mut club) = Club::open("refused-room", on_postgres).await else { return };
-    let other = found(&club.sites, &club.alice, &[&club.bob.person]).await;
+    let other = Talk::begin(&club.sites, &club.alice, &[&club.bob.person]).await;
     club.rooms.push(other);
-    club.to_near.only(&club.rooms[0].0);
+    club.to_near.only(&club.rooms[0].uri);
     club.to_near.set(Mode::Refuse);
-    let mut aside = Vec::new();
-    for number in 0..MESSAGES {
+    for _ in 0..MESSAGES {
         club.say(1).await;
-        aside.push(club.say_in(1, &format!("aside {number}")).await);
+        club.say_in(1).await;
     }
     let until = Instant::now() + PATIENCE;
     while club.bob.aside.len() < MESSAGES {
         assert!(Instant::now() < until, "{} of {MESSAGES} have come", club.bob.aside.len());
         club.bob.listen(&club.sites).await;
     }
-    assert_eq!(club.bob.aside, aside);
+    assert_eq!(club.bob.aside, club.rooms[1].said);
     assert_eq!((club.bob.heard.len(), club.sites.waiting(HUB, NEAR)), (1, MESSAGES));
     assert!(club.to_near.spoilt() > 0);
     eprintln!("refused room: {MESSAGES} of another room were delivered while {MESSAGES} wait");
     club.to_near.set(Mode::Pass);
     club.settled("refused room").await;
-    assert_eq!(club.bob.aside, aside);
+    assert_eq!(club.bob.aside, club.rooms[1].said);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -419,7 +347,7 @@ async fn given_up(on_postgres: bool) {
     club.say(1).await;
     club.to_near.set(Mode::Pass);
     club.bob.until(&club.sites, 2).await;
-    assert_eq!(club.bob.heard, [club.said[0].clone(), club.said[6].clone()]);
+    assert_eq!(club.bob.heard, [club.said()[0].clone(), club.said()[6].clone()]);
     let log = std::fs::read_to_string(club.sites.folder.join(HUB).join("log")).unwrap();
     let dropped = log.lines().filter(|line| line.ends_with(" of b.example: a message was dropped")).count();
     assert_eq!(dropped, 5, "{log}");
@@ -457,7 +385,7 @@ async fn repeated(on_postgres: bool) {
     assert!(twice > 0 && lost > 0);
     club.settled("repeated").await;
     let numbers: BTreeMap<_, _> = club.bob.heard.iter().zip(0..).collect();
-    assert_eq!(numbers.len(), club.said.len());
+    assert_eq!(numbers.len(), club.said().len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,9 +16,15 @@ use support::walk::{Walk, is_private};
 
 const CHECK: &str = "mimi-provider check --config a/provider.toml";
 
+/// A provider that has been set up, and has run.
 fn set_up(name: &str) -> Walk {
-    let walk = Walk::new(name);
+    let mut walk = Walk::new(name);
     walk.printed("mimi-provider init --folder a --domain a.example --listen 127.0.0.1:8443");
+    let [address, _] = walk.addresses;
+    walk.start(&format!("mimi-provider run --config a/provider.toml --listen {address}"), address);
+    let mut ran = walk.running.remove(0);
+    ran.kill().unwrap();
+    ran.wait().unwrap();
     walk
 }
 

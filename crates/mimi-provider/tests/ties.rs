@@ -383,7 +383,7 @@ async fn a_key_that_is_none_is_named() {
     }
     let text = format!("{config}\n[ties]\nway = \"blind\"\n");
     let refused = mimi_provider::Config::parse(&text, &folder).unwrap_err().to_string();
-    assert_eq!(refused, "ties: this way needs a key");
+    assert_eq!(refused, "line 31, way: this way needs a key");
 }
 
 /// As b.example, asks a.example for a remedy, with evidence; the octets of the answer that are not the request's own.

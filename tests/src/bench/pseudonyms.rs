@@ -16,6 +16,7 @@ use mimi_pseudonym::{CipherSuite, ClaimName, Content};
 use super::traffic;
 use crate::{
     fixture::Keep,
+    load::site::used_octets,
     people::{MovedClock, surroundings},
     record::read,
     scenario::{TWO, World},
@@ -103,7 +104,7 @@ pub async fn many(bench: Many) -> Result<ManyCosts> {
     let site = world.fixture().site("a.example")?;
     let (database, exchanges) = (site.data().join("provider.sqlite"), site.exchanges());
 
-    let (disk_before, before) = (used(&database)?, requests(&exchanges)?);
+    let (disk_before, before) = (used_octets(&database)?, requests(&exchanges)?);
     let usage_before = alice.usage()?;
     let begun = Instant::now();
     let mut wanted = 0;
@@ -116,7 +117,7 @@ pub async fn many(bench: Many) -> Result<ManyCosts> {
     costs.acquire_ms = each(begun.elapsed());
     costs.acquire_requests = requests(&exchanges)? - before;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    costs.provider_disk = (used(&database)? as f64 - disk_before as f64) / f64::from(bench.count);
+    costs.provider_disk = (used_octets(&database)? as f64 - disk_before as f64) / f64::from(bench.count);
     for (kind, (_, octets)) in alice.usage()? {
         let added = octets.saturating_sub(usage_before.get(&kind).map_or(0, |(_, octets)| *octets)) as f64;
         match kind.as_str() {
@@ -239,14 +240,6 @@ fn requests(exchanges: &Path) -> Result<usize> {
     let counted = traffic(&lines);
     let inbox = [crate::call::Call::Inbox, crate::call::Call::Ack];
     Ok(counted.iter().filter(|(call, _)| !inbox.contains(call)).map(|(_, traffic)| traffic.requests).sum())
-}
-
-/// Octets of the pages that an SQLite database uses, with what still stands in the log beside it.
-fn used(database: &Path) -> Result<i64> {
-    let database = rusqlite::Connection::open(database)?;
-    database.busy_timeout(Duration::from_secs(5))?;
-    let pragma = |name: &str| database.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?)
 }
 
 /// KiB of this process that are resident. Zero where the system has no `/proc`.

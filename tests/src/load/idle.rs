@@ -59,7 +59,7 @@ impl Load {
         let start = begun.elapsed();
         // What is done once at the start is over by then.
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let (started_kib, disk) = (sites.resident(), sites.octets());
+        let (started_kib, disk) = (sites.resident(), sites.octets()?);
         let mut used = 0;
         for (number, mut room) in made.into_iter().enumerate() {
             let connection = sites.reconnect(number).await?;

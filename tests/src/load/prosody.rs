@@ -111,6 +111,7 @@ pub async fn run(load: &Load) -> Result<Costs> {
         senders.push(of_room);
         receivers.push(hearing);
     }
+    let empty = folder_octets(fixture.root());
     let senders: Vec<Vec<_>> = senders
         .into_iter()
         .map(|room| {
@@ -122,17 +123,22 @@ pub async fn run(load: &Load) -> Result<Costs> {
         .collect();
     tokio::time::sleep(WARM_UP).await;
     let cpu = || servers.iter().map(|server| used(server.child.id())).collect::<Vec<_>>();
-    let (before, disk) = (cpu(), folder_octets(fixture.root()));
+    let before = cpu();
     run.measures.store(true, Ordering::Relaxed);
     let begun = Instant::now();
     tokio::time::sleep(Duration::from_secs(load.seconds)).await;
     run.measures.store(false, Ordering::Relaxed);
-    let (after, elapsed, grown) = (cpu(), begun.elapsed(), folder_octets(fixture.root()).saturating_sub(disk));
+    let (after, elapsed) = (cpu(), begun.elapsed());
     run.stop.store(true, Ordering::Relaxed);
-    let (mut micros, mut wrong) = (Vec::new(), Vec::new());
-    for ((number, room), (hearing, expected)) in senders.into_iter().enumerate().zip(receivers.into_iter().zip(ends)) {
+    let mut rooms = Vec::new();
+    for (room, (hearing, expected)) in senders.into_iter().zip(receivers.into_iter().zip(ends)) {
         let accepted = try_join_all(room).await?.into_iter().collect::<Result<Vec<_>>>()?;
         expected.send_replace(Some(accepted.iter().map(Vec::len).sum()));
+        rooms.push((accepted, hearing));
+    }
+    let (mut micros, mut wrong, mut stored) = (Vec::new(), Vec::new(), 0);
+    for (number, (accepted, hearing)) in rooms.into_iter().enumerate() {
+        stored += accepted.iter().map(|tags| tags.len() as u64).sum::<u64>();
         let seen = try_join_all(hearing).await?.into_iter().collect::<Result<Vec<_>>>()?;
         let received: Vec<_> = seen.iter().map(|seen| seen.tags.clone()).collect();
         micros.extend(seen.into_iter().flat_map(|seen| seen.micros));
@@ -141,7 +147,7 @@ pub async fn run(load: &Load) -> Result<Costs> {
     let shares = servers.iter().zip(before.iter().zip(&after)).map(|(server, (before, after))| Share {
         name: format!("Prosody {}", server.domain),
         cpu: after.cpu - before.cpu,
-        rss_kib: after.rss_kib,
+        peak_kib: after.peak_kib,
     });
     Ok(Costs {
         size: load.size,
@@ -152,7 +158,8 @@ pub async fn run(load: &Load) -> Result<Costs> {
         p50: Duration::from_micros(quantile(&mut micros, 0.5).into()),
         p99: Duration::from_micros(quantile(&mut micros, 0.99).into()),
         shares: shares.collect(),
-        disk: grown,
+        disk: folder_octets(fixture.root()).saturating_sub(empty),
+        stored,
         faults: wrong,
     })
 }

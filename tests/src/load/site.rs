@@ -42,6 +42,7 @@ pub(super) struct Sites {
     pub(super) sites: Vec<Site>,
     pub(super) tls: Arc<ClientConfig>,
     server: Option<Postgres>,
+    addresses: Addresses,
     pub(super) fixture: Fixture,
 }
 
@@ -53,17 +54,21 @@ pub(super) struct Site {
     data: PathBuf,
 }
 
+/// Where the processes of all providers listen, provider by provider.
+type Addresses = Vec<Vec<SocketAddr>>;
+
 impl Drop for Site {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-/// Seconds of processor time and memory.
+/// Seconds of processor time, and memory: what is resident now, and the most that was.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Used {
     pub(super) cpu: f64,
     pub(super) rss_kib: u64,
+    pub(super) peak_kib: u64,
 }
 
 impl Sites {
@@ -78,7 +83,9 @@ impl Sites {
         };
         let mut tls = fixture.client_tls()?;
         tls.alpn_protocols = vec![b"h2".to_vec()];
-        let mut sites = Sites { sites: Vec::new(), tls: Arc::new(tls), server, fixture };
+        let first = fixture.sites().iter().map(fixture::Site::address);
+        let addresses = first.map(|first| all_addresses(first, processes)).collect::<Result<_>>()?;
+        let mut sites = Sites { sites: Vec::new(), tls: Arc::new(tls), server, addresses, fixture };
         for (number, domain) in domains.iter().enumerate() {
             let database = sites.server.as_ref().map(|server| server.create(&format!("load_{number}")));
             let site = sites.launch(domain, database, processes).await?;
@@ -92,11 +99,13 @@ impl Sites {
         configure(site)?;
         let mut started =
             Site { domain: domain.to_owned(), port: site.address().port(), processes: Vec::new(), data: site.data() };
-        for number in 0..processes {
-            let address = if number == 0 { site.address() } else { free_address()? };
+        let own = self.fixture.sites().iter().position(|one| one.domain() == site.domain()).unwrap_or_default();
+        let addresses = self.addresses.get(own).context("no such provider")?;
+        for (number, address) in addresses.iter().copied().enumerate().take(processes) {
+            let config = self.config(site, number)?;
             let log = OpenOptions::new().create(true).append(true).open(site.log())?;
             let mut command = Command::new(provider_binary()?);
-            command.args(["run", "--quiet", "--listen", &address.to_string(), "--config"]).arg(site.config());
+            command.args(["run", "--quiet", "--listen", &address.to_string(), "--config"]).arg(config);
             if let Some(database) = &database {
                 command.env("MIMI_DATABASE", database);
             }
@@ -111,6 +120,23 @@ impl Sites {
             }
         }
         Ok(started)
+    }
+
+    /// The configuration of one of a provider's processes: each sends to another process of the other providers.
+    fn config(&self, site: &fixture::Site, number: usize) -> Result<PathBuf> {
+        let config = site.config();
+        if number == 0 {
+            return Ok(config);
+        }
+        let mut text = fs::read_to_string(&config)?;
+        for addresses in &self.addresses {
+            let [first, ..] = addresses.as_slice() else { bail!("a provider has no process") };
+            let other = addresses.get(number % addresses.len()).context("a provider has no process")?;
+            text = text.replace(&format!("address = \"{first}\""), &format!("address = \"{other}\""));
+        }
+        let own = config.with_file_name(format!("mimi-{number}.toml"));
+        fs::write(&own, text)?;
+        Ok(own)
     }
 
     /// Starts the first provider again that was stopped.
@@ -139,13 +165,20 @@ impl Sites {
         let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).ok()?;
         let children = children.split_whitespace().filter_map(|id| id.parse().ok());
         let all = std::iter::once(postmaster).chain(children).map(used);
-        Some(all.fold(Used::default(), |sum, one| Used { cpu: sum.cpu + one.cpu, rss_kib: sum.rss_kib + one.rss_kib }))
+        Some(all.fold(Used::default(), |sum, one| Used {
+            cpu: sum.cpu + one.cpu,
+            rss_kib: sum.rss_kib + one.rss_kib,
+            peak_kib: sum.peak_kib + one.peak_kib,
+        }))
     }
 
-    /// Octets that all providers have on disk.
-    pub(super) fn octets(&self) -> u64 {
-        let server = self.server.as_ref().map(|server| folder_octets(server.folder())).unwrap_or_default();
-        server + self.sites.iter().map(|site| folder_octets(&site.data)).sum::<u64>()
+    /// Octets of all databases: of SQLite the pages that are used, of PostgreSQL its tables and indexes as they are, and not
+    /// the logs of either.
+    pub(super) fn octets(&self) -> Result<u64> {
+        match &self.server {
+            Some(server) => Ok(folder_octets(&server.folder().join("base"))),
+            None => self.sites.iter().map(|site| used_octets(&site.data.join("provider.sqlite"))).sum(),
+        }
     }
 }
 
@@ -195,8 +228,23 @@ fn configure(site: &fixture::Site) -> Result<()> {
     Ok(())
 }
 
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+/// The first address, and others that are free.
+fn all_addresses(first: SocketAddr, count: usize) -> Result<Vec<SocketAddr>> {
+    // All are held until all are chosen: none is given out twice.
+    let held = (1..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;
+    let mut all = vec![first];
+    for listener in &held {
+        all.push(listener.local_addr()?);
+    }
+    Ok(all)
+}
+
+/// Octets of the pages that an SQLite database uses, those that still stand in its log included.
+pub(crate) fn used_octets(database: &Path) -> Result<u64> {
+    let database = rusqlite::Connection::open(database)?;
+    database.busy_timeout(Duration::from_secs(5))?;
+    let pragma = |name: &str| database.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    Ok(((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?).try_into()?)
 }
 
 /// Fields 14 to 17 of `/proc/PID/stat`, in ticks of 10 ms, children that have ended included; and what is resident.
@@ -206,9 +254,11 @@ pub(super) fn used(id: u32) -> Used {
     let fields = stat.rsplit_once(')').map(|(_, behind)| behind).unwrap_or_default().split_whitespace();
     let ticks: u32 = fields.skip(11).take(4).filter_map(|ticks| ticks.parse::<u32>().ok()).sum();
     let status = read("status");
-    let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let rss = rss.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    Used { cpu: f64::from(ticks) / 100.0, rss_kib: rss.unwrap_or_default() }
+    let kib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+    };
+    Used { cpu: f64::from(ticks) / 100.0, rss_kib: kib("VmRSS:"), peak_kib: kib("VmHWM:") }
 }
 
 pub(super) fn folder_octets(folder: &Path) -> u64 {

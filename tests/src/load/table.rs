@@ -7,8 +7,8 @@ pub struct Share {
     pub name: String,
     /// Seconds of processor time while it was measured.
     pub cpu: f64,
-    /// KiB that were resident at the end.
-    pub rss_kib: u64,
+    /// The most KiB that were resident at any time.
+    pub peak_kib: u64,
 }
 
 /// What a run cost. As text, a row of the table that [`Costs::HEAD`] begins.
@@ -30,8 +30,10 @@ pub struct Costs {
     pub p99: Duration,
     /// What each process used.
     pub shares: Vec<Share>,
-    /// Octets that the databases grew by.
+    /// Octets that the databases grew by, when everything had been received and acknowledged.
     pub disk: u64,
+    /// Messages that were accepted before and after it was measured, too: those that `disk` is of.
+    pub stored: u64,
     /// What was not received once and in order.
     pub faults: Vec<String>,
 }
@@ -39,7 +41,7 @@ pub struct Costs {
 impl Costs {
     /// The head of the table, in Markdown.
     pub const HEAD: &str = "\
-| participants | rooms | messages/s | delivered/s | CPU µs per delivered message | of which | p50 ms | p99 ms | RSS MiB | disk octets per message |
+| participants | rooms | messages/s | delivered/s | CPU µs per delivered message | of which | p50 ms | p99 ms | peak RSS MiB | octets kept per message |
 |---:|---:|---:|---:|---:|:---|---:|---:|:---|---:|";
 
     /// Microseconds of processor time of all processes for each delivered message.
@@ -58,7 +60,7 @@ impl fmt::Display for Costs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.elapsed.as_secs_f64();
         let of = |share: &Share| format!("{} {:.1}", share.name, self.each(share.cpu));
-        let rss = |share: &Share| format!("{} {:.1}", share.name, share.rss_kib as f64 / 1024.0);
+        let rss = |share: &Share| format!("{} {:.1}", share.name, share.peak_kib as f64 / 1024.0);
         let list = |one: &dyn Fn(&Share) -> String| self.shares.iter().map(one).collect::<Vec<_>>().join(", ");
         write!(
             f,
@@ -72,7 +74,7 @@ impl fmt::Display for Costs {
             self.p50.as_secs_f64() * 1e3,
             self.p99.as_secs_f64() * 1e3,
             list(&rss),
-            self.disk as f64 / (self.sent.max(1) as f64),
+            self.disk as f64 / (self.stored.max(1) as f64),
         )
     }
 }
@@ -83,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_row_has_what_its_head_says() {
-        let share = |name: &str, cpu| Share { name: name.to_owned(), cpu, rss_kib: 2048 };
+        let share = |name: &str, cpu| Share { name: name.to_owned(), cpu, peak_kib: 2048 };
         let costs = Costs {
             size: 2,
             rooms: 7,
@@ -94,10 +96,11 @@ mod tests {
             p99: Duration::from_millis(20),
             shares: vec![share("a.example", 0.2), share("b.example", 0.1)],
             disk: 600_000,
+            stored: 1200,
             faults: Vec::new(),
         };
         let expected = "| 2 | 7 | 500 | 1000 | 150.0 | a.example 100.0, b.example 50.0 | 1.5 | 20.0 \
-                        | a.example 2.0, b.example 2.0 | 600 |";
+                        | a.example 2.0, b.example 2.0 | 500 |";
         assert_eq!(costs.to_string(), expected);
         let columns = |line: &str| line.matches('|').count();
         assert!(Costs::HEAD.lines().all(|line| columns(line) == columns(expected)));

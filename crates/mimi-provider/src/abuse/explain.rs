@@ -3,7 +3,10 @@ use std::fmt::Write;
 use mimi_pseudonym::{Timestamp, UserUri};
 
 use super::Abuse;
-use crate::{Config, KeyFileError, StartError, keys, store::Store};
+use crate::{
+    Config, KeyFileError, StartError, keys,
+    store::{Opening, Store},
+};
 
 /// What speaks against a user in this hub's rooms, what would be decided now, and why: computed from the stored facts, one
 /// fact a line. A provider may run on the same database meanwhile.
@@ -11,7 +14,7 @@ use crate::{Config, KeyFileError, StartError, keys, store::Store};
 /// # Errors
 /// [`StartError`] if the database or the table of signals cannot be read.
 pub fn explain(config: &Config, user: &UserUri, now: Timestamp) -> Result<String, StartError> {
-    let store = Store::of(config)?;
+    let store = Store::of(config, Opening::Use)?;
     let decision = Abuse::load(config, &store)?.table.decide(&store.facts(user)?, now);
     let mut text = match decision.step {
         Some(step) => format!("{}: score {:.2}, from {:.2} on\n", step.remedy.name(), decision.score, step.score),
@@ -39,7 +42,7 @@ pub fn explain(config: &Config, user: &UserUri, now: Timestamp) -> Result<String
 /// # Errors
 /// [`StartError`] if the database cannot be read or written.
 pub fn pardon(config: &Config, user: &UserUri, now: Timestamp) -> Result<(), StartError> {
-    let store = Store::of(config)?;
+    let store = Store::of(config, Opening::Use)?;
     let keys = keys::hub_keys(&store, config.domain())?;
     let reversal = super::ask::reversal(&keys, config.domain(), user, now).ok_or(KeyFileError::Hub)?;
     store.pardon(user, &reversal)?;

@@ -14,13 +14,14 @@ struct Page {
 const PAGES: [Page; 33] = [
     Page {
         words: "init",
-        usage: "init --folder DIR --domain NAME [--listen ADDRESS] [--port PORT] [--authority DIR]",
+        usage: "init --folder DIR --domain NAME [--listen ADDRESS] [--port PORT] [--data DIR] [--authority DIR]",
         says: "makes a folder with keys, certificates for development, and a configuration",
         options: &[
             "--folder DIR       where everything goes; must not have any of it yet",
             "--domain NAME      the provider's domain",
             "--listen ADDRESS   where it listens: 0.0.0.0:443 if absent",
             "--port PORT        where others reach it: that of --listen if absent",
+            "--data DIR         where the database will be: data in that folder if absent",
             "--authority DIR    of the authority for TLS, made if it is not there; DIR/authority if absent",
         ],
         example: "init --folder a --domain a.example --listen 127.0.0.1:8443 --authority authority",

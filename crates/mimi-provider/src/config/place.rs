@@ -51,6 +51,9 @@ pub enum Unfit {
     /// A limit or port is zero.
     #[error("it must not be 0")]
     Zero,
+    /// A folder without a name.
+    #[error("it must not be empty")]
+    Empty,
     /// Too few connections to the database.
     #[error("it must be at least 2")]
     Connections,

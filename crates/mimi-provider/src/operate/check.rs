@@ -3,8 +3,14 @@ use std::{path::Path, time::Duration};
 use mimi_pseudonym::Timestamp;
 use mimi_tie::Way;
 
-use super::open;
-use crate::{Config, abuse, assets::Assets, chain, keys, ties::Ties};
+use super::Schema;
+use crate::{
+    Config, abuse,
+    assets::Assets,
+    chain, keys,
+    store::{Opening, Store},
+    ties::Ties,
+};
 
 /// How long before its end a certificate should have been replaced.
 const SOON: Duration = Duration::from_secs(14 * 86_400);
@@ -67,7 +73,7 @@ pub fn check(config: &Config, now: Timestamp) -> Vec<Finding> {
         finding("signals of abuse", abuse::table(config)),
         finding("policy for remedies", abuse::home_policy(config)),
         finding("hosts of files", Assets::new(config)),
-        finding("database", open(config)),
+        Finding { what: "database", verdict: database(config) },
     ];
     let secrets = private(config).into_iter().filter_map(exposed).map(Verdict::Warning);
     let mut secrets: Vec<_> = secrets.map(|verdict| Finding { what: "secrets", verdict }).collect();
@@ -108,4 +114,16 @@ fn exposed(path: &Path) -> Option<String> {
 #[cfg(not(unix))]
 fn exposed(_: &Path) -> Option<String> {
     None
+}
+
+/// Nothing is made, and nothing brought up to date.
+fn database(config: &Config) -> Verdict {
+    let schema = Store::of(config, Opening::AsItIs).and_then(|store| store.schema()).map(Schema::of);
+    match schema {
+        Ok(schema) if schema.is_own() => Verdict::Good,
+        Ok(schema) if schema.found > Some(schema.own) => Verdict::Wrong(schema.to_string()),
+        Ok(schema) => Verdict::Warning(schema.to_string()),
+        Err(error) if error.is_absence() => Verdict::Warning(error.to_string()),
+        Err(error) => Verdict::Wrong(error.to_string()),
+    }
 }

@@ -26,6 +26,8 @@ pub struct Init {
     pub listen: SocketAddr,
     /// The port that others reach it at.
     pub port: u16,
+    /// The folder of the database as it stands in the configuration: absolute, or relative to `folder`. It is not made.
+    pub data: PathBuf,
     /// The folder of the authority for TLS, for development: `root.pem` and `root.key` in it are used, as another
     /// [`Init::write`] has made them, or made if they are not there. Providers on one machine share one.
     pub authority: PathBuf,
@@ -126,12 +128,14 @@ impl Init {
     }
 
     fn configuration(&self) -> String {
-        let Self { domain, listen, port, .. } = self;
+        let Self { domain, listen, port, data, .. } = self;
+        // A string of JSON is one of TOML.
+        let data = serde_json::Value::from(data.to_string_lossy());
         format!(
             r#"domain = "{domain}"
 listen = "{listen}"
 port = {port}
-data = "data"
+data = {data}
 # "open": anybody may open an account; "closed": only the operator, by `mimi-provider account add`.
 registration = "closed"
 # What `mimi-provider room mute` and the like show to the provider that runs.

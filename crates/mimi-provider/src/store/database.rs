@@ -364,6 +364,13 @@ pub(super) trait Database: Send + Sync {
     /// Runs one query.
     fn look(&self, work: &mut Work<'_>) -> Result<(), StoreError>;
 
+    /// Begins to serve from the database, until it is dropped. `tables` is run before: with `true` if nobody else serves,
+    /// nor begins to before it is done; with `false` if others serve.
+    fn serve(&self, tables: &dyn Fn(bool) -> Result<(), StoreError>) -> Result<(), StoreError>;
+
+    /// Runs one query, and makes sure that others know that this process serves from the database.
+    fn hold(&self, work: &mut Work<'_>) -> Result<(), StoreError>;
+
     /// Runs a script of statements in one transaction.
     fn migrate(&self, script: &str, version: i64) -> Result<(), StoreError>;
 
@@ -373,7 +380,7 @@ pub(super) trait Database: Send + Sync {
     /// Octets on disk.
     fn size(&self) -> Result<u64, StoreError>;
 
-    /// Writes a copy to a file that must not exist.
+    /// Writes a copy to a file that must not exist, and that exists afterwards only if the copy is whole and on disk.
     fn backup(&self, to: &Path) -> Result<(), StoreError>;
 
     /// How much was written since the database was opened, where it is this process that has to care for files.

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::postgres::is_broken;
 
 /// The database cannot be read or written. The text says what went wrong, and nothing of what stands in the database.
@@ -21,8 +23,22 @@ enum Reason {
     Contended,
     #[error("the database has undone what was written, for example because the disk is full")]
     Lost,
-    #[error("the database was written by a newer version: schema {0}")]
-    Newer(i64),
+    #[error("{0}: `mimi-provider run` makes what is missing")]
+    Absent(String),
+    #[error("the database: {0}")]
+    Table(String),
+    #[error("the database was written by a newer version: it has schema {0}, and this program has {1}")]
+    Newer(i64, i64),
+    #[error(
+        "the database has schema {0}, and this program has {1}: `mimi-provider run` brings it up to date, and \
+         `mimi-provider backup` copies it as it is before"
+    )]
+    Older(i64, i64),
+    #[error(
+        "the database has schema {0}, and this program has {1}: processes of the older version serve from it, and have to \
+         end before it is brought up to date"
+    )]
+    InUse(i64, i64),
     #[error("the database has no space left, or the disk does not do what it should: {0}")]
     Disk(String),
     #[error("a text with a NUL character, which not every database takes")]
@@ -30,7 +46,7 @@ enum Reason {
     #[error("a value in the database is damaged: {0}")]
     Damaged(&'static str),
     #[error("{0}")]
-    Backup(String),
+    Told(String),
     #[error("the room has gone on meanwhile")]
     Stale,
 }
@@ -43,6 +59,7 @@ impl From<rusqlite::Error> for StoreError {
             Some(ConstraintViolation) => Reason::Constraint(error.to_string()),
             // Another process writes for long: a copy, or what an operator asks.
             Some(DatabaseBusy | DatabaseLocked) => Reason::Contended,
+            _ if error.to_string().contains("no such table") => Reason::Table(error.to_string()),
             _ => Reason::Sqlite(error.to_string()),
         })
     }
@@ -61,6 +78,8 @@ impl From<tokio_postgres::Error> for StoreError {
                     Reason::Disk(told)
                 } else if code.starts_with("23") {
                     Reason::Constraint(told)
+                } else if code == "42P01" {
+                    Reason::Table(told)
                 } else {
                     Reason::Postgres(told)
                 }
@@ -102,8 +121,30 @@ impl StoreError {
         Self(Reason::Damaged(what))
     }
 
-    pub(super) fn newer(version: i64) -> Self {
-        Self(Reason::Newer(version))
+    /// There is no database, or nothing in it.
+    pub(super) fn absent(what: &str) -> Self {
+        Self(Reason::Absent(what.to_owned()))
+    }
+
+    pub(super) fn newer(found: i64, own: i64) -> Self {
+        Self(Reason::Newer(found, own))
+    }
+
+    pub(super) fn older(found: i64, own: i64, in_use: bool) -> Self {
+        Self(if in_use { Reason::InUse(found, own) } else { Reason::Older(found, own) })
+    }
+
+    /// A file cannot be used.
+    pub(super) fn file(path: &Path, why: &dyn std::fmt::Display) -> Self {
+        Self(Reason::Told(format!("{}: {why}", path.display())))
+    }
+
+    /// The same error, which names the file.
+    pub(super) fn at(self, path: &Path) -> Self {
+        match self.0 {
+            Reason::Sqlite(text) if !text.contains(&*path.to_string_lossy()) => Self::file(path, &text),
+            reason => Self(reason),
+        }
     }
 
     pub(super) fn stale() -> Self {
@@ -123,8 +164,8 @@ impl StoreError {
         Self(Reason::Nul)
     }
 
-    pub(super) fn backup(why: String) -> Self {
-        Self(Reason::Backup(why))
+    pub(super) fn told(why: String) -> Self {
+        Self(Reason::Told(why))
     }
 
     pub(super) fn contended() -> Self {
@@ -148,6 +189,21 @@ impl StoreError {
     /// It may go well later.
     pub(crate) fn is_temporary(&self) -> bool {
         matches!(self.0, Reason::Unreachable(_) | Reason::Silent | Reason::Contended | Reason::Lost | Reason::Disk(_))
+    }
+
+    /// There is no such table.
+    pub(super) fn is_of_a_table(&self) -> bool {
+        matches!(self.0, Reason::Table(_))
+    }
+
+    /// There is no database, or nothing in it.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self.0, Reason::Absent(_))
+    }
+
+    /// The tables are those of another version of this program.
+    pub(crate) fn is_of_a_version(&self) -> bool {
+        matches!(self.0, Reason::Newer(..) | Reason::Older(..) | Reason::InUse(..))
     }
 
     /// It is a statement that this database does not know: not everything that speaks PostgreSQL's protocol has all of it.

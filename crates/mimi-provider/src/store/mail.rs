@@ -3,16 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use mimi_pseudonym::{ClientUri, RoomUri};
+use mimi_pseudonym::{ClientUri, RoomUri, Timestamp};
 
 use super::{
     DeviceId, Store, StoreError,
     database::{Answer, Db, Isolation, Row, Statement},
     live::Mail,
+    millis,
 };
 
 /// Instead of a last event: there is none yet.
 const OPEN: i64 = 1 << 62;
+/// Numbers of events for each millisecond.
+const PER_MILLI: i64 = 1 << 16;
 /// Rooms that are looked at in one transaction.
 const SWEEP: usize = 64;
 
@@ -57,6 +60,23 @@ impl Store {
         self.soon(Isolation::Locking, move |db| ack(db, device, up_to)).await?;
         self.is_dirty(device);
         Ok(())
+    }
+
+    /// Events are numbered from a time on, unless their numbers are beyond it already. So a database that was restored from a
+    /// copy gives no number that was given after the copy was made: devices that have seen those would pass over what is new.
+    pub(crate) fn number_from(&self, now: Timestamp) -> Result<(), StoreError> {
+        let number = millis(now).saturating_mul(PER_MILLI).min(OPEN / 2);
+        self.write_holding(|db| {
+            if db.is_shared() {
+                // One after the other, so that none sets back what another has said.
+                db.rows("SELECT version FROM schema_version FOR UPDATE", [0_i64; 0])?;
+                let set = "SELECT setval('events_id_seq', ?1) FROM events_id_seq WHERE last_value < ?1";
+                db.rows(set, [number]).map(drop)
+            } else {
+                let set = "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'events' AND seq < ?1";
+                db.execute(set, [number]).map(drop)
+            }
+        })
     }
 
     fn is_dirty(&self, device: DeviceId) {

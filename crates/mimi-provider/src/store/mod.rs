@@ -5,6 +5,7 @@
 mod abuse;
 mod accounts;
 mod consents;
+mod copy;
 mod database;
 mod decisions;
 mod deletion;
@@ -69,6 +70,7 @@ pub(crate) use recovery::{Remedy, RollbackRecord};
 pub(crate) use remedies::{Asked, Taken};
 pub(crate) use removals::Removal;
 pub(crate) use rooms::{ClientsInRoom, CommitRecord, JoinRecord, NewRoom};
+pub(crate) use schema::Schema;
 pub(crate) use ties::{Draw, TieEntry};
 pub(crate) use waiting::{Guest, ProposalsRecord};
 
@@ -112,6 +114,17 @@ pub(crate) struct Wake {
 /// SHA-256.
 pub(crate) type Hash = [u8; 32];
 
+/// What a database is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// To serve from it: it is made if there is none, and brought up to date.
+    Serve,
+    /// For what an operator asks: it has to be there, with tables of this program's version.
+    Use,
+    /// To look at it or copy it: it has to be there, and is not changed.
+    AsItIs,
+}
+
 /// The database. A clone is another handle of the same one.
 #[derive(Clone)]
 pub(crate) struct Store {
@@ -130,31 +143,49 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens the database of a configuration.
-    pub(crate) fn of(config: &Config) -> Result<Self, StoreError> {
+    pub(crate) fn of(config: &Config, opening: Opening) -> Result<Self, StoreError> {
         match &config.database {
-            Some(database) => Self::connect(&database.address()?),
-            None => Self::open(&config.data.join("provider.sqlite")),
+            Some(database) => Self::connect(&database.address()?, opening),
+            None => Self::open(&config.data.join("provider.sqlite"), opening),
         }
     }
 
-    /// Opens or creates a SQLite database, and brings an older one up to date.
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+    /// Opens a SQLite database.
+    fn open(path: &Path, opening: Opening) -> Result<Self, StoreError> {
         let live = Arc::<Live>::default();
-        Self::over(Arc::new(sqlite::Sqlite::open(path, Arc::clone(&live))?), live)
+        let make = opening == Opening::Serve;
+        Self::over(Arc::new(sqlite::Sqlite::open(path, Arc::clone(&live), make)?), live, opening)
     }
 
-    /// Connects to a PostgreSQL database, and brings its tables up to date or makes them.
-    pub(crate) fn connect(address: &Address) -> Result<Self, StoreError> {
-        Self::over(Arc::new(postgres::Postgres::connect(address)?), Arc::default())
+    /// Connects to a PostgreSQL database.
+    fn connect(address: &Address, opening: Opening) -> Result<Self, StoreError> {
+        Self::over(Arc::new(postgres::Postgres::connect(address)?), Arc::default(), opening)
     }
 
-    fn over(database: Arc<dyn Database>, live: Arc<Live>) -> Result<Self, StoreError> {
-        schema::migrate(&*database)?;
+    fn over(database: Arc<dyn Database>, live: Arc<Live>, opening: Opening) -> Result<Self, StoreError> {
+        match opening {
+            Opening::Serve => schema::serve(&*database)?,
+            Opening::Use => schema::require(&*database)?,
+            Opening::AsItIs => {}
+        }
         let courier = i64::from_be_bytes(first_half(crate::clock::OsEntropy.bits128()));
         let (devices, away, dirty) = (Arc::default(), Arc::default(), Arc::default());
         let store = Self { database, devices, courier, away, live, dirty };
-        store.all_may_be_taken()?;
+        if opening == Opening::Serve {
+            store.all_may_be_taken()?;
+        }
         Ok(store)
+    }
+
+    /// The version of the tables.
+    pub(crate) fn schema(&self) -> Result<Schema, StoreError> {
+        schema::look(&*self.database)
+    }
+
+    /// Makes sure that others know that this process serves. Fails with an error of a version if the tables are no longer
+    /// those that it serves with.
+    pub(crate) fn hold(&self) -> Result<(), StoreError> {
+        schema::hold(&*self.database)
     }
 
     /// Whether other processes may write to the database.

@@ -2,6 +2,7 @@
 
 mod connection;
 mod news;
+mod place;
 mod pool;
 mod session;
 mod tls;
@@ -16,6 +17,7 @@ use super::{
     database::{Database, Isolation, Job, Work},
 };
 use connection::{Attempt, Connection};
+use place::Place;
 use pool::Pool;
 use tls::Tls;
 
@@ -79,6 +81,7 @@ impl std::fmt::Debug for Address {
 pub(super) struct Postgres {
     address: Address,
     pool: Pool,
+    place: Place,
 }
 
 impl Postgres {
@@ -86,7 +89,7 @@ impl Postgres {
     pub(super) fn connect(address: &Address) -> Result<Self, StoreError> {
         let pool = Pool::new(address.clone());
         pool.with(|_| ())?;
-        Ok(Self { address: address.clone(), pool })
+        Ok(Self { address: address.clone(), pool, place: Place::default() })
     }
 
     /// Runs something until it comes to its end.
@@ -146,6 +149,14 @@ impl Database for Postgres {
         self.until_done(|connection| connection.look(work))
     }
 
+    fn serve(&self, tables: &dyn Fn(bool) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.place.take(&self.address, tables)
+    }
+
+    fn hold(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        self.place.hold(&self.address, work)
+    }
+
     fn migrate(&self, script: &str, version: i64) -> Result<(), StoreError> {
         let script = script.replace("BLOB", "BYTEA").replace(" WITHOUT ROWID", "").replace("-- PostgreSQL: ", "");
         let script =
@@ -167,7 +178,7 @@ impl Database for Postgres {
     }
 
     fn backup(&self, _: &Path) -> Result<(), StoreError> {
-        Err(StoreError::backup("PostgreSQL has programs of its own for copies, for example pg_dump".to_owned()))
+        Err(StoreError::told("PostgreSQL has programs of its own for copies, for example pg_dump".to_owned()))
     }
 
     fn changes(&self) -> u64 {

@@ -1,8 +1,62 @@
 use super::{
     StoreError,
-    database::{Database, Isolation},
+    database::{Database, Db, Isolation},
     run,
 };
+
+/// The version of a database's tables, and that of this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Schema {
+    /// None if there are no tables.
+    pub(crate) found: Option<i64>,
+    pub(crate) own: i64,
+}
+
+impl Schema {
+    fn of(found: Option<i64>) -> Self {
+        Self { found, own: i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX) }
+    }
+
+    /// Refuses tables of another version. `in_use` says that a process serves with them.
+    fn accept(self, in_use: bool) -> Result<(), StoreError> {
+        let Self { found, own } = self;
+        match found {
+            None => Err(StoreError::absent("there are no tables in the database")),
+            Some(found) if found > own => Err(StoreError::newer(found, own)),
+            Some(found) if found < own => Err(StoreError::older(found, own, in_use)),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// The version of the tables, whatever it is.
+pub(super) fn look(database: &dyn Database) -> Result<Schema, StoreError> {
+    match run(|work| database.look(work), version) {
+        Ok(found) => Ok(Schema::of(found)),
+        Err(error) if error.is_of_a_table() => Ok(Schema::of(None)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Refuses tables of another version than this program's.
+pub(super) fn require(database: &dyn Database) -> Result<(), StoreError> {
+    look(database)?.accept(false)
+}
+
+/// Begins to serve: brings the tables up to date, if nobody serves with older ones.
+pub(super) fn serve(database: &dyn Database) -> Result<(), StoreError> {
+    database.serve(&|alone| if alone { migrate(database) } else { look(database)?.accept(true) })
+}
+
+/// Fails if somebody has changed the tables since this process serves with them.
+pub(super) fn hold(database: &dyn Database) -> Result<(), StoreError> {
+    let found = run(|work| database.hold(work), version)?;
+    Schema::of(found).accept(true)
+}
+
+fn version(db: Db<'_>) -> Result<Option<i64>, StoreError> {
+    db.value("SELECT version FROM schema_version", [0_i64; 0])
+}
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are only ever added.
 pub(super) const MIGRATIONS: [&str; 16] = [
@@ -24,8 +78,9 @@ pub(super) const MIGRATIONS: [&str; 16] = [
     include_str!("schema_waits.sql"),
 ];
 
-/// Brings the database to the newest version. Several processes may do so at once: each step is taken by one of them.
-pub(super) fn migrate(database: &dyn Database) -> Result<(), StoreError> {
+/// Brings the database to the newest version. Where databases have no locks for it, several processes may do so at once:
+/// each step is taken by one of them.
+fn migrate(database: &dyn Database) -> Result<(), StoreError> {
     migrate_by(database, &MIGRATIONS)
 }
 
@@ -56,7 +111,7 @@ fn migrate_by(database: &dyn Database, migrations: &[&str]) -> Result<(), StoreE
     )?;
     let newest = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
     if version > newest {
-        return Err(StoreError::newer(version));
+        return Err(StoreError::newer(version, newest));
     }
     for (step, leads_to) in migrations.iter().zip(1_i64..).filter(|(_, leads_to)| *leads_to > version) {
         database.migrate(step, leads_to)?;

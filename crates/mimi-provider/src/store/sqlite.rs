@@ -8,6 +8,7 @@
 use std::{
     cell::RefCell,
     collections::VecDeque,
+    io::ErrorKind,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::{Path, PathBuf},
     sync::{
@@ -23,7 +24,7 @@ use rusqlite::{
 };
 
 use super::{
-    Address, StoreError,
+    Address, StoreError, copy,
     database::{Answer, Database, Db, Done, Isolation, Job, Param, Row, Statement, Statements, Value, Work},
     live::{Live, Mail},
 };
@@ -32,6 +33,11 @@ use super::{
 const GROUP_MAX: usize = 256;
 /// Readers that are kept open.
 const READERS: usize = 8;
+/// Memory of the connection that writes, in KiB: enough for the pages that many rooms write to again and again.
+const WRITER_CACHE: i64 = 16_384;
+/// Pages of 4 KiB in the write-ahead log from which on it is moved into the database: what was written many times until
+/// then is moved once.
+const LOG_PAGES: i64 = 8_192;
 /// Statements that a connection keeps prepared.
 const PREPARED: usize = 160;
 
@@ -105,14 +111,29 @@ impl Group {
 }
 
 impl Sqlite {
-    /// Opens or creates a database. Whoever listens hears of events when they are on disk.
-    pub(super) fn open(path: &Path, live: Arc<Live>) -> Result<Self, StoreError> {
-        let connection = Connection::open(path)?;
+    /// Opens a database; `make` makes one that nobody else can read, if there is none. Whoever listens hears of events when
+    /// they are on disk.
+    pub(super) fn open(path: &Path, live: Arc<Live>, make: bool) -> Result<Self, StoreError> {
+        match std::fs::metadata(path) {
+            Ok(_) => {}
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(StoreError::file(path, &error)),
+            Err(_) if !make => return Err(StoreError::absent(&format!("there is no database at {}", path.display()))),
+            // The files that SQLite makes beside it can be read by the same people.
+            Err(_) => drop(copy::private_file(path).map_err(|error| StoreError::file(path, &error))?),
+        }
+        Self::open_file(path, live).map_err(|error| error.at(path))
+    }
+
+    fn open_file(path: &Path, live: Arc<Live>) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.pragma_update(None, "secure_delete", "ON")?;
+        connection.pragma_update(None, "cache_size", -WRITER_CACHE)?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
         let writer = Mutex::new(Writer { pen: Pen { connection, mails: RefCell::default() }, group: None });
         Ok(Self {
@@ -348,6 +369,15 @@ impl Database for Sqlite {
         Ok(())
     }
 
+    fn serve(&self, tables: &dyn Fn(bool) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        // Whoever serves has a lock in the same folder.
+        tables(true)
+    }
+
+    fn hold(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        self.look(work)
+    }
+
     fn migrate(&self, script: &str, version: i64) -> Result<(), StoreError> {
         self.alone(|connection| {
             connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -380,14 +410,8 @@ impl Database for Sqlite {
     }
 
     fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        // SQLite writes into a file that is empty: nobody else can read this one.
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(to).map_err(|error| StoreError::backup(format!("{}: {error}", to.display())))?;
         let reader = self.reader()?;
-        reader.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+        copy::write(to, |part| reader.execute("VACUUM INTO ?1", [part.to_string_lossy()]).map(drop))?;
         self.keep(reader);
         Ok(())
     }
@@ -488,7 +512,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("mimi-provider-sqlite-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
-        let database = Sqlite::open(&folder.join("test.sqlite"), Arc::default()).unwrap();
+        let database = Sqlite::open(&folder.join("test.sqlite"), Arc::default(), true).unwrap();
         database.write(Isolation::Locking, &mut |db| db.execute("CREATE TABLE t (n BIGINT)", NONE).is_ok()).unwrap();
         (folder, Arc::new(database))
     }

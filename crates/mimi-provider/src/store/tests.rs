@@ -34,8 +34,8 @@ impl Place {
 
     fn try_open(&self) -> Result<Store, StoreError> {
         match self {
-            Self::Folder(path) => Store::open(&path.join("provider.sqlite")),
-            Self::Postgres(address) => Store::connect(address),
+            Self::Folder(path) => Store::open(&path.join("provider.sqlite"), Opening::Serve),
+            Self::Postgres(address) => Store::connect(address, Opening::Serve),
         }
     }
 
@@ -117,6 +117,7 @@ contract! {
     a_pseudonym_with_its_own_device_draws_nothing,
     a_device_gets_what_comes_while_it_is_in_a_room,
     an_event_goes_when_all_have_taken_it,
+    events_are_numbered_from_the_time_at_which_a_provider_starts,
 }
 
 mod abuse;
@@ -516,10 +517,48 @@ fn a_room_that_is_refused_rests_and_it_is_known_since_when(place: &Place) {
         NOW.before(Duration::from_secs(9))
     );
     commit(&store, "one", 3, false, &[]);
+    let waits = |since| [Waiting { peer: "b.example".to_owned(), rooms: 2, since }];
+    assert_eq!(store.outbox_waiting().unwrap(), waits(NOW), "since the first that is not taken");
     store.outbox_done(&again, again.messages[0].0, at(12)).unwrap();
     let again = take(13);
     assert_eq!(octets(&again), [b"commit 3"]);
     assert_eq!(store.outbox_refused(&again, at(80)).unwrap(), at(80), "something was taken meanwhile");
+    store.outbox_done(&again, again.messages[0].0, at(81)).unwrap();
+    let two = take(82);
+    store.outbox_done(&two, two.messages[0].0, at(83)).unwrap();
+    assert_eq!(store.outbox_waiting().unwrap(), []);
+    commit(&store, "one", 4, false, &[]);
+    let four = take(90);
+    commit(&store, "one", 5, false, &[]);
+    store.outbox_done(&four, four.messages[0].0, at(91)).unwrap();
+    let [waiting] = store.outbox_waiting().unwrap().try_into().unwrap();
+    assert_eq!((waiting.rooms, waiting.since), (1, at(91)), "the first of both was taken then");
+}
+
+fn events_are_numbered_from_the_time_at_which_a_provider_starts(place: &Place) {
+    let store = place.open();
+    let device = alice(&store).id;
+    let next = || {
+        store.write(|db| mail::put_in_inbox(db, device, None, b"event")).unwrap();
+        store.inbox(device, 0, 100, 10_000).unwrap().last().unwrap().0
+    };
+    let number = |time: Timestamp| time.as_millis() << 16;
+    let first = next();
+    assert!(first < number(NOW));
+    let start = |time| place.other(&store).number_from(time).unwrap();
+    start(NOW);
+    assert_eq!(next(), number(NOW) + 1);
+    start(NOW.before(Duration::from_secs(86_400)));
+    assert_eq!(next(), number(NOW) + 2, "a clock that was set back");
+    let later = NOW.after(Duration::from_millis(1));
+    start(later);
+    assert_eq!(next(), number(later) + 1);
+    // However wrong a clock is, there are numbers left.
+    start(Timestamp::from_secs(u64::MAX / 1000));
+    assert!(next() < 1 << 62);
+    assert!(next() < 1 << 62);
+    store.ack(device, first).unwrap();
+    assert_eq!(store.inbox(device, first, 100, 10_000).unwrap().len(), 5);
 }
 
 fn notification(number: u8, welcome: Option<u8>) -> Notification {
@@ -587,7 +626,13 @@ fn a_destroyed_room_leaves_no_trace_in_the_files(place: &Place) {
 fn a_database_of_a_newer_version_is_refused(place: &Place) {
     place.open().write(|db| db.execute("UPDATE schema_version SET version = ?1", [99_i64])).unwrap();
     let error = place.try_open().err().unwrap();
-    assert_eq!(error.to_string(), "the database was written by a newer version: schema 99");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the database was written by a newer version: it has schema 99, and this program has {}",
+            schema::NEWEST
+        )
+    );
 }
 
 fn a_hub_key_is_made_once(place: &Place) {

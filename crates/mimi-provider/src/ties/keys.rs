@@ -82,7 +82,7 @@ fn read_or_make(path: &Path, fresh: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>,
         return read(path);
     }
     let fresh = fresh();
-    write_new(path, &fresh).map_err(|error| KeyFileError::Read { path: path.to_owned(), error })?;
+    write_new(path, &fresh).map_err(|error| KeyFileError::NewTie { path: path.to_owned(), error })?;
     Ok(fresh)
 }
 
@@ -111,6 +111,23 @@ pub(crate) fn write_new(path: &Path, octets: &[u8]) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_is_not_there_is_made_or_it_is_said_why_not() {
+        let folder = std::env::temp_dir().join(format!("mimi-provider-tie-key-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let path = folder.join("ties.key");
+        let said = read_or_make(&path, || vec![7; 2]).unwrap_err().to_string();
+        let expected = format!("{}: there is no key for this way of tying, and none can be written: ", path.display());
+        assert!(said.starts_with(&expected), "{said}");
+        fs::create_dir_all(&folder).unwrap();
+        assert_eq!(read_or_make(&path, || vec![7; 2]).unwrap(), [7; 2]);
+        assert_eq!(read_or_make(&path, || vec![8; 2]).unwrap(), [7; 2], "it is made once");
+        fs::write(&path, "no digits").unwrap();
+        let said = read_or_make(&path, || vec![7; 2]).unwrap_err().to_string();
+        assert_eq!(said, format!("{}: not the key that this way of tying needs", path.display()));
+        let _ = fs::remove_dir_all(folder);
+    }
 
     #[test]
     fn digits_are_read_in_pairs() {

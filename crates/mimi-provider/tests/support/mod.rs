@@ -39,6 +39,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod remedy;
 pub mod sites;
+pub mod talk;
 pub mod walk;
 
 pub const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
@@ -297,9 +298,10 @@ impl World {
     pub async fn run_with(config: Config, options: Options) -> Running {
         let provider = Provider::start(config, options).await.unwrap();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(provider.serve(async {
+        let served = provider.serve(async {
             let _ = stopped.await;
-        }));
+        });
+        let task = tokio::spawn(async { served.await.unwrap() });
         Running { stop, task }
     }
 
@@ -582,6 +584,21 @@ pub struct Events {
 }
 
 impl Events {
+    /// Opens the stream of a device's events behind a number, which has to be granted.
+    pub async fn open(
+        root: &CertificateDer<'static>,
+        address: SocketAddr,
+        name: &str,
+        shown: Shown<'_>,
+        path: &str,
+        after: u64,
+    ) -> Self {
+        let begun = try_begin(root, address, name, shown, Method::GET, path, Vec::new(), MEDIA_TYPE, name).await;
+        let response = begun.unwrap();
+        assert_eq!(response.status(), 200);
+        Self { body: response.into_body(), frames: EventFrames::after(after) }
+    }
+
     /// The next event; nothing if the stream has ended.
     pub async fn next(&mut self) -> Option<InboxEvent> {
         loop {

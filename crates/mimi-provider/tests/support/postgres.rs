@@ -142,6 +142,23 @@ impl Postgres {
         self.address(name)
     }
 
+    /// Copies a database that is in use, as its operator would; the copy's connection string.
+    pub fn copy(&self, from: &str, to: &str) -> String {
+        let (folder, file) = (
+            self.folder.to_str().unwrap(),
+            std::env::temp_dir().join(format!("mimi-pg-copy-{to}-{}", std::process::id())),
+        );
+        let mut dump = Command::new("pg_dump");
+        dump.args(["-h", folder, "-U", "mimi", "-d", from, "-f"]).arg(&file);
+        assert!(dump.status().unwrap().success());
+        let address = self.create(to);
+        let mut load = Command::new("psql");
+        load.args(["-h", folder, "-U", "mimi", "-d", to, "-Xq", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&file);
+        assert!(load.stdout(Stdio::null()).status().unwrap().success());
+        std::fs::remove_file(&file).unwrap();
+        address
+    }
+
     /// The connection string of a database.
     pub fn address(&self, name: &str) -> String {
         format!("host={} user=mimi dbname={name}", self.folder.display())

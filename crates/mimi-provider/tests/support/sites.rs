@@ -19,7 +19,7 @@ use mimi_wire::{
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use super::{SUITE, Shown, choose_provider, domain, free_address, problem, try_exchange};
+use super::{Events, SUITE, Shown, choose_provider, domain, free_address, problem, try_exchange};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -83,6 +83,11 @@ impl Sites {
         let mut command = self.command(site, &words);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// From its next start on a site has another database.
+    pub fn choose_database(&mut self, site: &str, database: String) {
+        self.sites.get_mut(site).unwrap().database = Some(database);
     }
 
     /// Starts a provider with its clock ahead by so many seconds, and waits until it listens.
@@ -180,6 +185,12 @@ impl Sites {
         let address = self.address(site);
         let answer = try_exchange(&self.root, address, site, shown, method, path, body, media_type, site).await?;
         Some((answer.0, answer.2))
+    }
+
+    /// Opens the stream of the events of a person behind the last that it has read.
+    pub async fn stream(&self, person: &Person) -> Events {
+        let path = format!("{}?after={}", local::EVENTS_PATH, person.read);
+        Events::open(&self.root, self.address(&person.site), &person.site, person.shown(), &path, person.read).await
     }
 
     /// Sends a message and reads the answer.

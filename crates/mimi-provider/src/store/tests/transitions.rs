@@ -458,7 +458,7 @@ fn an_account_is_opened_once_and_counted(place: &Place) {
 fn an_older_database_is_brought_up_to_date_and_keeps_what_it_has(place: &Place) {
     let raw: Box<dyn Database> = match place {
         Place::Folder(path) => {
-            Box::new(crate::store::sqlite::Sqlite::open(&path.join("provider.sqlite"), Arc::default()).unwrap())
+            Box::new(crate::store::sqlite::Sqlite::open(&path.join("provider.sqlite"), Arc::default(), true).unwrap())
         }
         Place::Postgres(address) => Box::new(crate::store::postgres::Postgres::connect(address).unwrap()),
     };
