@@ -19,6 +19,7 @@ use std::{
 use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
 use mimi_credential::TrustStore;
+use mimi_pseudonym::CipherSuite;
 use mimi_wire::local;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::{sync::watch, task::JoinHandle};
@@ -47,6 +48,8 @@ pub struct Load {
     pub providers: usize,
     /// Participants of a room, as many of each provider as of the others, each with one client.
     pub size: usize,
+    /// The MLS cipher suite of all rooms.
+    pub suite: CipherSuite,
     /// Rooms.
     pub rooms: usize,
     /// How long is measured.
@@ -120,8 +123,12 @@ impl Load {
             let issuer = CertificateDer::from_pem_file(site.issuer())?;
             trust = trust.with_anchor(&issuer, [site.domain().clone()])?;
         }
-        let common =
-            Arc::new(Common { trust, hub: anonymous.fetch(local::INFO_PATH).await?, hub_domain: hub.domain.parse()? });
+        let common = Arc::new(Common {
+            suite: self.suite,
+            trust,
+            hub: anonymous.fetch(local::INFO_PATH).await?,
+            hub_domain: hub.domain.parse()?,
+        });
         let mut prepared = Vec::new();
         for room in 0..self.rooms {
             let mut people = Vec::new();

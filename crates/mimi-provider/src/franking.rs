@@ -21,6 +21,7 @@ use crate::{
     keys::KeyFileError,
     log::{During, Fault},
     provider::Inner,
+    stamper::Stamper,
     store::Store,
 };
 
@@ -43,7 +44,7 @@ pub(crate) struct Periods {
 struct Keys {
     hub: HubKeys,
     /// The newest last.
-    signers: Vec<(CipherSuite, SigningKey)>,
+    signers: Vec<(CipherSuite, Stamper)>,
 }
 
 /// The hub's keys for stamps.
@@ -91,7 +92,7 @@ impl Franking {
     }
 }
 
-fn agent(signer: &SigningKey, domain: &Domain) -> FrankingAgentData {
+fn agent(signer: &Stamper, domain: &Domain) -> FrankingAgentData {
     FrankingAgentData {
         franking_signature_key: signer.public_key().as_bytes().to_vec(),
         credential: Credential::basic(format!("mimi://{domain}").as_bytes()),
@@ -106,7 +107,7 @@ fn read(store: &Store, periods: Periods, now: Timestamp) -> Result<Option<Keys>,
         let scheme = suite.signature_scheme();
         let Ok(fresh) = SigningKey::generate(scheme, &mut OsEntropy) else { return Ok(None) };
         for secret in store.franking_signers(suite.code(), now, signer, fresh.secret())? {
-            let Ok(key) = SigningKey::from_secret(scheme, &secret) else { return Ok(None) };
+            let Ok(key) = Stamper::from_secret(scheme, &secret) else { return Ok(None) };
             signers.push((suite, key));
         }
     }
@@ -162,11 +163,11 @@ impl Stamp {
         Ok(Self { wanted, suite: hub.suite(), sender, room })
     }
 
-    /// The stamp of a time: the same for the same time.
+    /// The stamp of a time: for the same time it says the same.
     pub(crate) fn at(&self, inner: &Inner, accepted: Timestamp) -> Result<Option<Frank>, Fail> {
         let Some((frank_aad, agent)) = &self.wanted else { return Ok(None) };
         let keys = inner.franking.keys();
-        let is_agent = |key: &SigningKey| key.public_key().as_bytes() == agent.franking_signature_key;
+        let is_agent = |key: &Stamper| key.public_key().as_bytes() == agent.franking_signature_key;
         let signer = keys.signers.iter().find(|(suite, signer)| *suite == self.suite && is_agent(signer));
         let (_, signer) = signer.ok_or(Fail::Fault("a room's franking agent is not this hub's"))?;
         let context = ServerFrankingContext { sender: self.sender.clone(), room: self.room.clone(), accepted };

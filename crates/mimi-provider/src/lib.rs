@@ -36,6 +36,7 @@ mod peers;
 mod provider;
 mod record;
 mod server;
+mod stamper;
 mod store;
 mod ties;
 mod wake;

@@ -40,7 +40,6 @@ use names::Names;
 pub(crate) use names::Table;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const DIRECTORY_AGE: Duration = Duration::from_secs(3600);
 const PROBLEM_MAX_LEN: usize = 1 << 14;
 /// The most requests that one provider has not answered, without those of couriers: so that one which does not answer
@@ -61,6 +60,8 @@ pub(crate) struct Peers {
     others: Option<Lock<HashMap<Domain, Arc<Peer>>>>,
     /// Of the directory of one that is not listed.
     port: u16,
+    /// In which an answer has to come.
+    patience: Duration,
     names: Names,
     log: Logger,
     recorder: Recorder,
@@ -114,6 +115,7 @@ impl Peers {
             known: known.collect(),
             others: config.federation.open.then(Lock::default),
             port: config.federation.port,
+            patience: config.limits.answer_timeout(),
             names: Names::new(names, &config.federation.networks),
             log,
             recorder,
@@ -188,14 +190,14 @@ impl Peers {
         let url = directory.expand(endpoint, variable).ok_or(PeerError::NoEndpoint)?;
         let (port, path) = target(peer, &url)?;
         let body = Bytes::new();
-        let response = in_time(peer, port, self.ask(peer, port, &Method::GET, &path, &body)).await;
+        let response = self.in_time(peer, port, self.ask(peer, port, &Method::GET, &path, &body)).await;
         let status = response.as_ref().map_or(0, |response| response.status().as_u16());
         self.log.exchange(Direction::Out, endpoint.name(), peer.domain.as_str(), status, begun.elapsed());
         let response = response?;
         if response.status() == StatusCode::OK {
             return Ok(response.into_body());
         }
-        let (status, octets) = in_time(peer, port, collect(response, 0)).await?;
+        let (status, octets) = self.in_time(peer, port, collect(response, 0)).await?;
         Err(refused(status, &octets))
     }
 
@@ -257,7 +259,7 @@ impl Peers {
         let begun = Instant::now();
         let body = Bytes::from(body);
         let sent = self.send(peer, port, &method, path, &body, max);
-        let answer = in_time(peer, port, sent).await;
+        let answer = self.in_time(peer, port, sent).await;
         let status = answer.as_ref().map_or(0, |(status, _)| status.as_u16());
         self.log.exchange(Direction::Out, endpoint, peer.domain.as_str(), status, begun.elapsed());
         let (status, octets) = answer?;
@@ -352,10 +354,27 @@ impl Peers {
         }
         *fresh = true;
         // Apart, since it is rare: every request carries in memory what any of them may wait for.
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(self.connect(peer, port))).await;
+        let connected =
+            tokio::time::timeout(CONNECT_TIMEOUT.min(self.patience), Box::pin(self.connect(peer, port))).await;
         let connection = connected.map_err(|_| PeerError::Unreachable)??;
         connections.insert(port, connection.clone());
         Ok(connection)
+    }
+
+    /// What a peer does in the time it has. A connection on which nothing comes back is not used again.
+    async fn in_time<T>(
+        &self,
+        peer: &Peer,
+        port: u16,
+        asked: impl Future<Output = Result<T, PeerError>>,
+    ) -> Result<T, PeerError> {
+        match tokio::time::timeout(self.patience, asked).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                peer.connections.lock().await.remove(&port);
+                Err(PeerError::Unreachable)
+            }
+        }
     }
 
     async fn connect(&self, peer: &Peer, port: u16) -> Result<SendRequest<Full<Bytes>>, PeerError> {
@@ -371,17 +390,6 @@ impl Peers {
         // It ends when the last sender is gone or the peer closes it.
         tokio::spawn(connection);
         Ok(sender)
-    }
-}
-
-/// What a peer does in the time it has. A connection on which nothing comes back is not used again.
-async fn in_time<T>(peer: &Peer, port: u16, asked: impl Future<Output = Result<T, PeerError>>) -> Result<T, PeerError> {
-    match tokio::time::timeout(REQUEST_TIMEOUT, asked).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            peer.connections.lock().await.remove(&port);
-            Err(PeerError::Unreachable)
-        }
     }
 }
 

@@ -258,6 +258,8 @@ impl Provider {
         workers.spawn(async { match turning.await {} });
         let remedies = abuse::run(Arc::clone(&inner));
         workers.spawn(async { match remedies.await {} });
+        let looking_out = outbox::look_out(Arc::clone(&inner));
+        workers.spawn(async { match looking_out.await {} });
         for peer in &inner.config.peers {
             for _ in 0..outbox::COURIERS {
                 workers.spawn(outbox::run(Arc::clone(&inner), peer.domain.clone()));

@@ -14,7 +14,7 @@ use std::{
 use mimi_pseudonym::RoomUri;
 use support::{
     postgres::Postgres,
-    proxy::{GARBAGE, Mode, Proxy, REFUSALS},
+    proxy::{GARBAGE, Hole, Mode, Proxy, REFUSALS},
     sites::{Person, Sites},
     talk::{Counts, Talk, message},
 };
@@ -74,6 +74,11 @@ impl Listener {
 
 impl Club {
     async fn open(name: &str, on_postgres: bool) -> Option<Self> {
+        Self::open_with(name, on_postgres, "").await
+    }
+
+    /// With more lines in the hub's configuration.
+    async fn open_with(name: &str, on_postgres: bool, more: &str) -> Option<Self> {
         let server = if on_postgres {
             Some(tokio::task::spawn_blocking(|| Postgres::start(false)).await.unwrap()?)
         } else {
@@ -89,6 +94,7 @@ impl Club {
         for other in [NEAR, FAR] {
             sites.introduce(other, HUB, sites.address(HUB));
         }
+        sites.configure(HUB, more);
         for site in [HUB, NEAR, FAR] {
             sites.start(site, 0);
         }
@@ -262,6 +268,80 @@ async fn nonsense_for_an_answer_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nonsense_for_an_answer_loses_nothing_on_postgres() {
     garbage(true).await;
+}
+
+/// Answers that come late, that come when the hub has given up waiting for them, and of which the body never ends: what has come
+/// to a follower is brought again until the hub knows that it has, and delivered once. Meanwhile everything goes to the other follower.
+async fn late(on_postgres: bool) {
+    const EACH: usize = 10;
+    let limit = "[limits]\nanswer_seconds = 1";
+    let Some(mut club) = Club::open_with("late", on_postgres, limit).await else { return };
+    let mut spoilt = Vec::new();
+    for (number, mode) in [Mode::Late, Mode::TooLate, Mode::Drip].into_iter().enumerate() {
+        let (all, before) = ((number + 1) * EACH + 1, club.to_near.spoilt());
+        club.to_near.set(mode);
+        club.say(EACH).await;
+        club.cathy.until(&club.sites, all).await;
+        club.until_brought(FAR).await;
+        if mode == Mode::Late {
+            club.until_brought(NEAR).await;
+        } else {
+            // It is brought again, since the hub does not know that it has come.
+            let until = Instant::now() + PATIENCE;
+            while club.to_near.spoilt() < before + 3 {
+                assert!(Instant::now() < until, "it is not tried again");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            assert!(club.sites.waiting(HUB, NEAR) > 0, "the hub knows of no answer");
+        }
+        spoilt.push(club.to_near.spoilt() - before);
+        club.to_near.set(Mode::Pass);
+        club.bob.until(&club.sites, all).await;
+        club.until_brought(NEAR).await;
+    }
+    eprintln!("late: {spoilt:?} answers were late, too late, and without an end");
+    club.settled("late answers").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_answered_late_is_delivered_once() {
+    late(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_answered_late_is_delivered_once_on_postgres() {
+    late(true).await;
+}
+
+/// Where a follower was there is something that takes connections and says nothing, or that does not even take them: while the hub
+/// waits for it, everything goes to the other follower.
+async fn black_hole(on_postgres: bool) {
+    let Some(mut club) = Club::open("hole", on_postgres).await else { return };
+    for round in 0..2 {
+        club.to_far.vanish().await;
+        let address = club.to_far.address;
+        let hole = if round == 0 { Hole::silent(address) } else { Hole::full(address).await };
+        let said = club.said().len();
+        for half in 1..=2 {
+            club.say(MESSAGES / 2).await;
+            club.bob.until(&club.sites, said + half * MESSAGES / 2).await;
+            club.until_brought(NEAR).await;
+        }
+        assert_eq!(club.sites.waiting(HUB, FAR), MESSAGES, "the hub still has it");
+        drop(hole);
+        club.to_far.come_back().await;
+        club.settled(if round == 0 { "a follower that says nothing" } else { "a follower that takes nothing" }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_black_hole_slows_no_other_follower() {
+    black_hole(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_black_hole_slows_no_other_follower_on_postgres() {
+    black_hole(true).await;
 }
 
 /// A follower is set up wrongly and refuses everything, by every problem there is for that; in the middle of it the hub is

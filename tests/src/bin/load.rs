@@ -8,6 +8,7 @@ use mimi_e2e::{
     interrupt::unless_interrupted,
     load::{Costs, Load, Store, prosody},
 };
+use mimi_pseudonym::CipherSuite;
 
 const HELP: &str = "\
 Usage: load [options]
@@ -19,6 +20,7 @@ Options:
   --local         one provider, the hub, whose own all clients are
   --providers N   2 (without it) or 3 providers, each with as many clients as the others
   --sizes A,B     participants of each room: 2,10,100 without it
+  --suite 1|2     the MLS cipher suite of the rooms: 1 without it
   --rooms N       so many rooms: without it 50 of 2, 20 of 10, 4 of 100, and otherwise as many as have 200 clients
   --seconds N     measured for so long: 10 without it
   --octets N      of each text: 100 without it
@@ -65,6 +67,7 @@ fn parse(words: &[String]) -> Result<Arguments> {
         processes: 1,
         providers: 2,
         size: 2,
+        suite: CipherSuite::X25519Aes128Ed25519,
         rooms: 1,
         seconds: 10,
         octets: 100,
@@ -87,6 +90,11 @@ fn parse(words: &[String]) -> Result<Arguments> {
             "--providers" => match number(word)? {
                 count @ 2..=3 => load.providers = count,
                 _ => bail!("--providers is 2 or 3"),
+            },
+            "--suite" => match words.next() {
+                Some("1") => load.suite = CipherSuite::X25519Aes128Ed25519,
+                Some("2") => load.suite = CipherSuite::P256Aes128P256,
+                _ => bail!("--suite is 1 or 2"),
             },
             "--rooms" => arguments.rooms = Some(number(word)?),
             "--seconds" => load.seconds = number(word)?.try_into()?,
@@ -175,6 +183,7 @@ mod tests {
         let all = parsed("").unwrap();
         assert_eq!((all.sizes, all.rooms, all.load.providers), (vec![2, 10, 100], None, 2));
         assert_eq!(parsed("--local").unwrap().load.providers, 1);
+        assert_eq!(parsed("--suite 2").unwrap().load.suite, CipherSuite::P256Aes128P256);
         let many = parsed("--sizes 2,7 --store postgres --processes 2 --rooms 3 --seconds 4 --pause 5").unwrap();
         assert_eq!((many.sizes, many.rooms), (vec![2, 7], Some(3)));
         let Load { store, processes, seconds, pause, .. } = many.load;
@@ -196,6 +205,7 @@ mod tests {
             "--store mysql",
             "--rooms 0",
             "--against synapse",
+            "--suite 3",
             "--idle 0",
             "--idle 9 --store postgres",
             "load",

@@ -21,8 +21,6 @@ use mimi_wire::{
 
 use super::connection::Connection;
 
-/// The suite of all rooms.
-const SUITE: CipherSuite = CipherSuite::X25519Aes128Ed25519;
 const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 /// A device with its account.
@@ -36,6 +34,8 @@ pub(super) struct Person {
 
 /// What all know.
 pub(super) struct Common {
+    /// The suite of all rooms.
+    pub(super) suite: CipherSuite,
     pub(super) trust: TrustStore,
     pub(super) hub: ProviderInfo,
     pub(super) hub_domain: Domain,
@@ -55,10 +55,10 @@ impl Person {
         let given: PseudonymsResponse =
             connection.post(local::PSEUDONYMS_PATH, &PseudonymsRequest { count: 1 }).await?;
         let pseudonym = given.pseudonyms.first().context("no pseudonym was given")?.clone();
-        let key = SigningKey::generate(SUITE.signature_scheme(), &mut SystemEntropy::default())?;
+        let key = SigningKey::generate(common.suite.signature_scheme(), &mut SystemEntropy::default())?;
         let tbs = CredentialItemTbs {
             subject: pseudonym.clone(),
-            cipher_suite: SUITE,
+            cipher_suite: common.suite,
             public_key: key.public_key().clone(),
             disclose: Vec::new(),
             format: DisclosureFormat::X509,
@@ -67,7 +67,7 @@ impl Person {
         let issued: CredentialsResponse = connection.post(local::CREDENTIALS_PATH, &request).await?;
         let leaf = issued.items.into_iter().next().context("no credential was given")?.leaf;
         let chain = CertificateChain::try_from(leaf)?;
-        let identity = Identity::new(SUITE, key, chain, &common.trust, SystemClock.now())?;
+        let identity = Identity::new(common.suite, key, chain, &common.trust, SystemClock.now())?;
         Ok(Self { connection, pseudonym, identity, key_package: None })
     }
 
@@ -79,7 +79,7 @@ impl Person {
         let upload = UploadKeyPackages { owner: self.pseudonym.clone(), key_packages: vec![fresh.key_package.clone()] };
         self.connection.post::<UploadResponse>(local::KEY_PACKAGES_PATH, &upload).await?;
         let offered = UnverifiedKeyPackage::new(fresh.key_package.clone());
-        let verified = offered.verify(&self.pseudonym, SUITE, &common.trust, now)?;
+        let verified = offered.verify(&self.pseudonym, common.suite, &common.trust, now)?;
         self.key_package = Some(fresh);
         Ok(verified)
     }
@@ -91,8 +91,14 @@ impl Person {
         others: Vec<(UserUri, VerifiedKeyPackage)>,
     ) -> Result<(Room, Option<Welcome>)> {
         let now = SystemClock.now();
-        let hub = common.hub.hub_senders.iter().find(|hub| hub.cipher_suite == SUITE).context("no hub of the suite")?;
-        let agent = common.hub.franking_agents.iter().find(|agent| agent.cipher_suite == SUITE).context("no agent")?;
+        let hub = common
+            .hub
+            .hub_senders
+            .iter()
+            .find(|hub| hub.cipher_suite == common.suite)
+            .context("no hub of the suite")?;
+        let agent =
+            common.hub.franking_agents.iter().find(|agent| agent.cipher_suite == common.suite).context("no agent")?;
         let uri = RoomUri::pseudonym(&common.hub_domain, SystemEntropy::default().bits128());
         let state = RoomState::private(uri.clone(), self.pseudonym.clone())?;
         let state = with_franking_agent(state, &agent.agent)?;

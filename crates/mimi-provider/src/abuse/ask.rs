@@ -7,13 +7,15 @@ use mimi_abuse::{
     signal::Remedy,
 };
 use mimi_pseudonym::{CipherSuite, Domain, Entropy, Timestamp, UserUri, Wire};
-use mimi_wire::Endpoint;
+use mimi_wire::{Endpoint, Problem};
 
+use super::each::at_each;
 use crate::{
     clock::OsEntropy,
     fail::Fail,
     keys::HubKey,
     log::{During, Fault, Note},
+    peers::PeerError,
     provider::Inner,
     store::{Asked, Asks},
 };
@@ -71,27 +73,56 @@ fn next_tick(now: Timestamp) -> Timestamp {
 pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
     loop {
         let due = inner.blocking(|inner| Ok(inner.store.asked(inner.now())?)).await;
-        for asked in due.unwrap_or_default() {
-            if let Err(error) = send(inner, asked).await {
-                inner.log.fault(Fault::Work(During::Remedies, &error));
-            }
-        }
+        let due = due.unwrap_or_default().into_iter().map(|asked| (asked.peer.clone(), asked)).collect();
+        let act = |asked, answers| async move {
+            let sent = send(inner, asked, answers).await;
+            sent.inspect_err(|error| inner.log.fault(Fault::Work(During::Remedies, error))).unwrap_or(false)
+        };
+        at_each(due, act).await;
         tokio::time::sleep(TURN).await;
     }
 }
 
-async fn send(inner: &Arc<Inner>, asked: Asked) -> Result<(), Fail> {
+/// Sends a request, if its receiver answers; whether it does.
+async fn send(inner: &Arc<Inner>, asked: Asked, answers: bool) -> Result<bool, Fail> {
     let Asked { id, peer, body } = asked;
-    let sent = inner.peers.post(&peer, Endpoint::RequestRemedy, peer.as_str(), body, RemedyReceipt::MAX_LEN).await;
+    let sent = if answers {
+        inner.peers.post(&peer, Endpoint::RequestRemedy, peer.as_str(), body, RemedyReceipt::MAX_LEN).await
+    } else {
+        Err(PeerError::Unreachable)
+    };
+    let answers = !matches!(sent, Err(PeerError::Unreachable));
     let again = match sent {
         // That its peer says the same of every request is what this hub has to be content with.
         Ok(receipt) if RemedyReceipt::decode(&receipt) == Ok(RemedyReceipt { id }) => None,
-        Ok(_) => Some(inner.now().after(AGAIN)),
-        Err(error) if error.is_temporary() => Some(inner.now().after(AGAIN)),
-        Err(error) => {
+        Err(error) if is_of_the_request(error) => {
             inner.log.note(Note::RemedyRefused(&peer, error));
             None
         }
+        _ => Some(inner.now().after(AGAIN)),
     };
-    inner.blocking(move |inner| Ok(inner.store.asked_until(&id, again)?)).await
+    inner.blocking(move |inner| Ok(inner.store.asked_until(&id, again)?)).await?;
+    Ok(answers)
+}
+
+/// Whether the receiver says of a request itself that it will never take it, as it does in time of any that has become too old.
+fn is_of_the_request(error: PeerError) -> bool {
+    matches!(error, PeerError::Refused(_, Some(Problem::Malformed | Problem::ForeignUser | Problem::SignatureInvalid)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_given_up_for_what_it_says_alone() {
+        let of = |problem: Problem| is_of_the_request(PeerError::Refused(problem.status(), Some(problem)));
+        for problem in [Problem::Malformed, Problem::ForeignUser, Problem::SignatureInvalid] {
+            assert!(of(problem), "{problem:?}");
+        }
+        for problem in [Problem::Forbidden, Problem::FromMismatch, Problem::NotFound, Problem::Unavailable] {
+            assert!(!of(problem), "{problem:?}");
+        }
+        assert!(!is_of_the_request(PeerError::Unreachable) && !is_of_the_request(PeerError::Refused(403, None)));
+    }
 }

@@ -4,6 +4,7 @@
 mod act;
 mod appeal;
 mod ask;
+mod each;
 mod explain;
 mod home;
 mod leave;

@@ -7,7 +7,7 @@ use mimi_abuse::remedy::{RemedyReceipt, RemovalRefusal, RemovalRequest, RemovalR
 use mimi_pseudonym::{CipherSuite, Entropy, RoomUri, Timestamp, Wire};
 use mimi_wire::{Endpoint, Problem};
 
-use super::home::key_of;
+use super::{each::at_each, home::key_of};
 use crate::{
     clock::OsEntropy,
     fail::Fail,
@@ -64,11 +64,12 @@ fn problem(refusal: &RemovalRefusal) -> Problem {
 pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
     loop {
         let due = inner.blocking(|inner| Ok(inner.store.due_removals(inner.now(), || OsEntropy.bits128())?)).await;
-        for removal in due.unwrap_or_default() {
-            if let Err(error) = ask(inner, removal).await {
-                inner.log.fault(Fault::Work(During::Removals, &error));
-            }
-        }
+        let due = due.unwrap_or_default().into_iter().map(|removal| (removal.room.domain().clone(), removal)).collect();
+        let act = |removal, answers| async move {
+            let asked = ask(inner, removal, answers).await;
+            asked.inspect_err(|error| inner.log.fault(Fault::Work(During::Removals, error))).unwrap_or(true)
+        };
+        at_each(due, act).await;
         if let Err(error) = inner.blocking(end).await {
             inner.log.fault(Fault::Work(During::Removals, &error));
         }
@@ -85,23 +86,31 @@ fn end(inner: &Inner) -> Result<(), Fail> {
     Ok(())
 }
 
-async fn ask(inner: &Arc<Inner>, removal: Removal) -> Result<(), Fail> {
+/// Asks the hub of a room, if it answers; whether it does.
+async fn ask(inner: &Arc<Inner>, removal: Removal, answers: bool) -> Result<bool, Fail> {
     let Removal { id, subject, room } = removal;
+    let mut answered = true;
     let again = if room.domain() == inner.domain() {
         hub::remove_user(inner, room, subject).await?;
         PATIENCE
     } else {
         let hub = room.domain().clone();
         let name = room.to_string();
-        let (about, of) = (subject.clone(), room.clone());
-        let body = inner.blocking(move |inner| signed(inner, id, about, of, inner.now())).await?;
-        let sent = inner.peers.post(&hub, Endpoint::RequestRemoval, &name, body, RemedyReceipt::MAX_LEN).await;
+        let sent = if answers {
+            let (about, of) = (subject.clone(), room.clone());
+            let body = inner.blocking(move |inner| signed(inner, id, about, of, inner.now())).await?;
+            inner.peers.post(&hub, Endpoint::RequestRemoval, &name, body, RemedyReceipt::MAX_LEN).await
+        } else {
+            Err(PeerError::Unreachable)
+        };
+        answered = !matches!(sent, Err(PeerError::Unreachable));
         match sent {
             Ok(receipt) if RemedyReceipt::decode(&receipt) == Ok(RemedyReceipt { id }) => PATIENCE,
             Ok(_) => AGAIN,
             // It is out.
             Err(PeerError::Refused(_, Some(Problem::UnknownRoom))) => {
-                return inner.blocking(move |inner| Ok(inner.store.out_of_room(&subject, &room)?)).await;
+                inner.blocking(move |inner| Ok(inner.store.out_of_room(&subject, &room)?)).await?;
+                return Ok(true);
             }
             Err(error) if error.is_temporary() => AGAIN,
             Err(error) => {
@@ -110,7 +119,8 @@ async fn ask(inner: &Arc<Inner>, removal: Removal) -> Result<(), Fail> {
             }
         }
     };
-    inner.blocking(move |inner| Ok(inner.store.removal_asked(&id, inner.now().after(again))?)).await
+    inner.blocking(move |inner| Ok(inner.store.removal_asked(&id, inner.now().after(again))?)).await?;
+    Ok(answered)
 }
 
 fn signed(

@@ -29,6 +29,8 @@ pub(crate) struct Limits {
     body_seconds: u64,
     /// Seconds after which a connection is closed on which nothing is asked.
     idle_seconds: u64,
+    /// Seconds in which another provider is to answer.
+    answer_seconds: u64,
     /// Connections at the same time.
     pub(crate) connections: u16,
     /// Of one address; of a network of 64 bits with IPv6.
@@ -66,6 +68,7 @@ impl Default for Limits {
             header_seconds: 10,
             body_seconds: 60,
             idle_seconds: 600,
+            answer_seconds: 30,
             connections: 4096,
             address_connections: 1024,
             streams: 128,
@@ -83,7 +86,7 @@ impl Default for Limits {
 
 impl Limits {
     /// All of them with their names.
-    pub(super) fn all(&self) -> [(&'static str, u64); 21] {
+    pub(super) fn all(&self) -> [(&'static str, u64); 22] {
         [
             ("body", self.body as u64),
             ("memory", self.memory as u64),
@@ -95,6 +98,7 @@ impl Limits {
             ("header_seconds", self.header_seconds),
             ("body_seconds", self.body_seconds),
             ("idle_seconds", self.idle_seconds),
+            ("answer_seconds", self.answer_seconds),
             ("connections", self.connections.into()),
             ("address_connections", self.address_connections.into()),
             ("streams", self.streams.into()),
@@ -132,6 +136,11 @@ impl Limits {
 
     pub(crate) fn idle_timeout(&self) -> Duration {
         Duration::from_secs(self.idle_seconds)
+    }
+
+    /// In which another provider is to answer.
+    pub(crate) fn answer_timeout(&self) -> Duration {
+        Duration::from_secs(self.answer_seconds)
     }
 
     /// Of requests of any kind.

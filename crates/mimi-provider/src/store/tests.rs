@@ -117,6 +117,7 @@ contract! {
     a_pseudonym_with_its_own_device_draws_nothing,
     a_device_gets_what_comes_while_it_is_in_a_room,
     an_event_goes_when_all_have_taken_it,
+    whoever_gets_a_new_event_is_found_at_once,
     events_are_numbered_from_the_time_at_which_a_provider_starts,
 }
 
@@ -485,6 +486,30 @@ fn the_outbox_gives_the_oldest_room_first_within_bounds(place: &Place) {
     store.outbox_later(&one, later()).unwrap();
     assert_eq!(take(&store, 10, 1000).unwrap().room, room("two"), "a room that could not be brought is behind others");
     assert_eq!(store.outbox_take(&domain("c.example"), 10, 1000, NOW).unwrap(), None);
+    // One of the rooms has no courier, and then none.
+    assert_eq!(store.outbox_peers(NOW).unwrap(), [domain("b.example")].into());
+    assert!(take(&store, 10, 1000).is_some());
+    if store.is_shared() {
+        assert!(store.outbox_peers(NOW).unwrap().is_empty());
+        let over = NOW.after(std::time::Duration::from_secs(15));
+        assert_eq!(store.outbox_peers(over).unwrap(), [domain("b.example")].into(), "a courier that is not heard of");
+    }
+}
+
+fn whoever_gets_a_new_event_is_found_at_once(place: &Place) {
+    let store = place.open();
+    let (first, second) = (alice(&store), second(&store));
+    let (before, nobody) = store.devices_behind(None).unwrap();
+    assert!(nobody.is_empty());
+    assert!(create(&store, &first, "club"));
+    message(&store, "club", 0, 1).unwrap();
+    let (newest, devices) = store.devices_behind(Some(before)).unwrap();
+    assert!(newest > before && devices == [first.id].into(), "an event of a room: {devices:?}");
+    assert_eq!(store.devices_behind(Some(newest)).unwrap(), (newest, BTreeSet::new()));
+    store.write(|db| mail::put_in_inbox(db, second.id, None, b"for one")).unwrap();
+    let (last, devices) = store.devices_behind(Some(newest)).unwrap();
+    assert!(last > newest && devices == [second.id].into(), "an event for one: {devices:?}");
+    assert_eq!(store.devices_behind(Some(before)).unwrap().1, [first.id, second.id].into());
 }
 
 fn a_room_that_is_refused_rests_and_it_is_known_since_when(place: &Place) {

@@ -4,16 +4,19 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     path::Path,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::{
-    body::{Bytes, Incoming},
+    body::{Body, Bytes, Frame, Incoming},
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -21,8 +24,9 @@ use mimi_pseudonym::RoomUri;
 use mimi_wire::{Problem, directory::percent_encode};
 use rustls_pki_types::CertificateDer;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
+    time::{Sleep, sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -43,6 +47,12 @@ pub enum Mode {
     Overloaded,
     /// What comes back is nothing that a provider would say.
     Garbage,
+    /// They are answered a little later.
+    Late,
+    /// They are brought, but the answer comes just after a second, which is the time that a peer has in these tests.
+    TooLate,
+    /// They are brought, and the body of the answer comes octet by octet.
+    Drip,
     /// They are refused, in turn by every problem of [`REFUSALS`].
     Refuse,
 }
@@ -67,6 +77,9 @@ pub struct Proxy {
     pub address: SocketAddr,
     mode: watch::Sender<Mode>,
     shared: Arc<Shared>,
+    tls: TlsAcceptor,
+    /// Ends connections.
+    gone: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -106,8 +119,24 @@ impl Proxy {
             seen: AtomicUsize::new(0),
             spoilt: AtomicUsize::new(0),
         });
-        let task = tokio::spawn(accept(listener, tls, Arc::clone(&shared)));
-        Self { address, mode, shared, task }
+        let (gone, _) = watch::channel(false);
+        let task = tokio::spawn(accept(listener, tls.clone(), Arc::clone(&shared), gone.subscribe()));
+        Self { address, mode, shared, tls, gone, task }
+    }
+
+    /// Breaks all connections and takes none.
+    pub async fn vanish(&mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+        self.gone.send_replace(true);
+    }
+
+    /// Stands at its address again.
+    pub async fn come_back(&mut self) {
+        self.gone.send_replace(false);
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        let (tls, shared) = (self.tls.clone(), Arc::clone(&self.shared));
+        self.task = tokio::spawn(accept(listener, tls, shared, self.gone.subscribe()));
     }
 
     pub fn set(&self, mode: Mode) {
@@ -136,14 +165,44 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, tls: TlsAcceptor, shared: Arc<Shared>) {
-    loop {
-        let (tcp, _) = listener.accept().await.unwrap();
-        tokio::spawn(connection(tcp, tls.clone(), Arc::clone(&shared)));
+/// Something at an address that lets connections begin and says nothing, or does not even let them begin.
+pub struct Hole {
+    _listener: TcpListener,
+    _taken: Vec<TcpStream>,
+}
+
+impl Hole {
+    /// Takes connections and says nothing on them.
+    pub fn silent(address: SocketAddr) -> Self {
+        Self { _listener: listen(address, 1024), _taken: Vec::new() }
+    }
+
+    /// Has as many connections as it takes: the next one hears nothing at all.
+    pub async fn full(address: SocketAddr) -> Self {
+        let (listener, mut taken) = (listen(address, 1), Vec::new());
+        while let Ok(tcp) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+            taken.push(tcp.unwrap());
+            assert!(taken.len() < 100, "it is never full");
+        }
+        Self { _listener: listener, _taken: taken }
     }
 }
 
-async fn connection(tcp: TcpStream, tls: TlsAcceptor, shared: Arc<Shared>) {
+fn listen(address: SocketAddr, waiting: u32) -> TcpListener {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket.listen(waiting).unwrap()
+}
+
+async fn accept(listener: TcpListener, tls: TlsAcceptor, shared: Arc<Shared>, gone: watch::Receiver<bool>) {
+    loop {
+        let (tcp, _) = listener.accept().await.unwrap();
+        tokio::spawn(connection(tcp, tls.clone(), Arc::clone(&shared), gone.clone()));
+    }
+}
+
+async fn connection(tcp: TcpStream, tls: TlsAcceptor, shared: Arc<Shared>, mut gone: watch::Receiver<bool>) {
     let Ok(stream) = tls.accept(tcp).await else { return };
     let (breaks, mut broken) = watch::channel(false);
     let service = service_fn(move |request| {
@@ -163,11 +222,12 @@ async fn connection(tcp: TcpStream, tls: TlsAcceptor, shared: Arc<Shared>) {
     tokio::select! {
         _ = serving => {}
         _ = broken.wait_for(|broken| *broken) => {}
+        _ = gone.wait_for(|gone| *gone) => {}
     }
 }
 
 /// The answer to a request; none if the connection is to break.
-async fn answer(shared: &Shared, request: Request<Incoming>) -> Option<Response<Full<Bytes>>> {
+async fn answer(shared: &Shared, request: Request<Incoming>) -> Option<Response<Content>> {
     let is_notify = request.uri().path().contains("/notify/");
     if is_notify {
         shared.seen.fetch_add(1, Ordering::SeqCst);
@@ -188,11 +248,11 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Option<Response<
     if mode == Mode::Refuse && is_notify {
         let problem = REFUSALS[shared.spoilt.fetch_add(1, Ordering::SeqCst) % REFUSALS.len()];
         let response = Response::builder().status(problem.status()).header("content-type", "application/problem+json");
-        return response.body(Full::new(problem.document().to_json().into())).ok();
+        return response.body(whole(problem.document().to_json().into())).ok();
     }
     if mode == Mode::Overloaded && is_notify {
         shared.spoilt.fetch_add(1, Ordering::SeqCst);
-        return Response::builder().status(503).header("retry-after", "2").body(Full::default()).ok();
+        return Response::builder().status(503).header("retry-after", "2").body(whole(Bytes::new())).ok();
     }
     let path = parts.uri.path_and_query()?.as_str().to_owned();
     let media_type = parts.headers.get("content-type").map_or("", |value| value.to_str().unwrap()).to_owned();
@@ -211,20 +271,65 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Option<Response<
         shared.spoilt.fetch_add(1, Ordering::SeqCst);
         return None;
     }
+    if is_notify && matches!(mode, Mode::Late | Mode::TooLate) {
+        shared.spoilt.fetch_add(1, Ordering::SeqCst);
+        let millis = if mode == Mode::Late { 300 } else { 1_200 };
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+    if is_notify && mode == Mode::Drip {
+        shared.spoilt.fetch_add(1, Ordering::SeqCst);
+    }
     let (status, headers, body) = answer;
     let mut response = Response::builder().status(status);
     if let Some(value) = headers.get("content-type") {
         response = response.header("content-type", value);
     }
-    response.body(Full::new(body.into())).ok()
+    let content = if mode == Mode::Drip && is_notify { Either::Right(Drip::new()) } else { whole(body.into()) };
+    response.body(content).ok()
 }
 
-fn garbage(number: usize) -> Option<Response<Full<Bytes>>> {
+/// The body of an answer.
+type Content = Either<Full<Bytes>, Drip>;
+
+fn whole(body: Bytes) -> Content {
+    Either::Left(Full::new(body))
+}
+
+/// A body of which an octet comes every tenth of a second, for a minute.
+struct Drip {
+    left: usize,
+    next: Pin<Box<Sleep>>,
+}
+
+impl Drip {
+    const PAUSE: Duration = Duration::from_millis(100);
+
+    fn new() -> Self {
+        Self { left: 600, next: Box::pin(sleep(Self::PAUSE)) }
+    }
+}
+
+impl Body for Drip {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        ready!(self.next.as_mut().poll(cx));
+        self.left -= 1;
+        self.next = Box::pin(sleep(Self::PAUSE));
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b".")))))
+    }
+}
+
+fn garbage(number: usize) -> Option<Response<Content>> {
     let page = Bytes::from_static(b"<html><h1>It works!</h1></html>");
-    let of = |status: u16, body: Bytes| Response::builder().status(status).body(Full::new(body)).ok();
+    let of = |status: u16, body: Bytes| Response::builder().status(status).body(whole(body)).ok();
     match number {
         0 => of(200, page),
-        1 => Response::builder().status(302).header("location", "https://127.0.0.1:1/").body(Full::new(page)).ok(),
+        1 => Response::builder().status(302).header("location", "https://127.0.0.1:1/").body(whole(page)).ok(),
         2 => of(404, page),
         3 => of(403, Bytes::from_static(b"{\"type\":\"about:blank\",\"status\":403}")),
         4 => of(500, Bytes::from(vec![0xff; 100_000])),

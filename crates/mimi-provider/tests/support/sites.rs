@@ -34,6 +34,8 @@ struct Site {
     /// A PostgreSQL database instead of a file.
     database: Option<String>,
     running: Option<Child>,
+    /// More processes of the same, each with an address of its own.
+    others: Vec<(SocketAddr, Option<Child>)>,
 }
 
 fn program() -> Command {
@@ -55,7 +57,10 @@ impl Sites {
             init.args(["init", "--domain", site, "--listen", &address.to_string()]);
             init.arg("--folder").arg(folder.join(site)).arg("--authority").arg(folder.join("authority"));
             assert!(init.output().unwrap().status.success());
-            made.insert((*site).to_owned(), Site { address, database: database.clone(), running: None });
+            made.insert(
+                (*site).to_owned(),
+                Site { address, database: database.clone(), running: None, others: Vec::new() },
+            );
         }
         let root = CertificateDer::from_pem_file(folder.join("authority/root.pem")).unwrap();
         Self { folder, root, sites: made }
@@ -83,6 +88,42 @@ impl Sites {
         let mut command = self.command(site, &words);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// More lines for the configuration of a site, from its next start on.
+    pub fn configure(&self, site: &str, more: &str) {
+        let path = self.folder.join(site).join("provider.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, format!("{text}\n{more}\n")).unwrap();
+    }
+
+    /// One more process of a site on PostgreSQL, which does not run yet.
+    pub fn add_process(&mut self, site: &str) {
+        self.sites.get_mut(site).unwrap().others.push((free_address(), None));
+    }
+
+    /// Where the processes of a site listen.
+    pub fn addresses(&self, site: &str) -> Vec<SocketAddr> {
+        let site = &self.sites[site];
+        std::iter::once(site.address).chain(site.others.iter().map(|(address, _)| *address)).collect()
+    }
+
+    /// Starts one of the processes of a site; the first is what [`Sites::start`] starts.
+    pub fn start_process(&mut self, site: &str, at: usize) {
+        let Some(other) = at.checked_sub(1) else { return self.start(site, 0) };
+        let address = self.sites[site].others[other].0;
+        let mut run =
+            self.command(site, &["run", "--quiet", "--registration", "open", "--listen", &address.to_string()]);
+        let log = std::fs::File::options().create(true).append(true).open(self.folder.join(site).join("log")).unwrap();
+        let running = run.stderr(log).spawn().unwrap();
+        self.sites.get_mut(site).unwrap().others[other].1 = Some(running);
+        until_it_listens(address);
+    }
+
+    /// Kills one of the processes of a site without warning.
+    pub fn kill_process(&mut self, site: &str, at: usize) {
+        let Some(other) = at.checked_sub(1) else { return self.kill(site) };
+        end(self.sites.get_mut(site).unwrap().others[other].1.take());
     }
 
     /// From its next start on a site has another database.
@@ -114,11 +155,7 @@ impl Sites {
         let running = command.stderr(log).spawn().unwrap();
         let site = self.sites.get_mut(site).unwrap();
         site.running = Some(running);
-        let until = Instant::now() + PATIENCE;
-        while std::net::TcpStream::connect(site.address).is_err() {
-            assert!(Instant::now() < until, "it does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until_it_listens(site.address);
     }
 
     /// The number of a provider's process.
@@ -145,10 +182,7 @@ impl Sites {
 
     /// Kills a provider without warning.
     pub fn kill(&mut self, site: &str) {
-        if let Some(mut running) = self.sites.get_mut(site).unwrap().running.take() {
-            running.kill().unwrap();
-            running.wait().unwrap();
-        }
+        end(self.sites.get_mut(site).unwrap().running.take());
     }
 
     /// Messages that wait at a provider for another one.
@@ -211,8 +245,26 @@ impl Drop for Sites {
         let sites: Vec<_> = self.sites.keys().cloned().collect();
         for site in sites {
             self.kill(&site);
+            for at in 0..self.sites[&site].others.len() {
+                self.kill_process(&site, at + 1);
+            }
         }
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn until_it_listens(address: SocketAddr) {
+    let until = Instant::now() + PATIENCE;
+    while std::net::TcpStream::connect(address).is_err() {
+        assert!(Instant::now() < until, "it does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn end(running: Option<Child>) {
+    if let Some(mut running) = running {
+        running.kill().unwrap();
+        running.wait().unwrap();
     }
 }
 
