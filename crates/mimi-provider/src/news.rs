@@ -1,6 +1,7 @@
 //! Where several processes serve one domain, each tells the others who has something new.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -9,14 +10,17 @@ use std::{
 use tokio::{sync::Notify, time::sleep};
 
 use crate::{
+    log::{During, Fault},
     provider::Inner,
     store::{DeviceId, Told, Wake},
 };
 
 /// How long to wait after a connection broke.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often those who listen look into the database without having heard anything.
+/// How often it is looked for whom there is something of which nothing was heard.
 const LOOK: Duration = Duration::from_secs(5);
+/// How long whoever stores an event may take from choosing its number to the end: numbers are not stored in their order.
+const WINDOW: Duration = Duration::from_secs(60);
 /// How long to listen before looking whether the provider ends.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -69,14 +73,52 @@ pub(crate) async fn tell(inner: Arc<Inner>) -> Infallible {
     }
 }
 
+/// The numbers of the newest event at some moments, oldest first.
+#[derive(Default)]
+struct Newest(VecDeque<(Instant, i64)>);
+
+impl Newest {
+    /// A number behind which every event stands that may have been stored since the last look; none at the beginning.
+    fn floor(&mut self, now: Instant) -> Option<i64> {
+        let is_old = |at: Instant| now.saturating_duration_since(at) >= WINDOW;
+        while self.0.get(1).is_some_and(|(at, _)| is_old(*at)) {
+            self.0.pop_front();
+        }
+        self.0.front().filter(|(at, _)| is_old(*at)).map(|(_, number)| *number)
+    }
+
+    fn note(&mut self, now: Instant, newest: i64) {
+        self.0.push_back((now, newest));
+    }
+}
+
+/// Those who listen look into the database if there is something for them that they may not have heard of. To find out is
+/// one transaction, however many listen.
+async fn look(inner: &Arc<Inner>, newest: &mut Newest) {
+    let now = Instant::now();
+    let floor = newest.floor(now);
+    match (inner.blocking(move |inner| Ok(inner.store.devices_behind(floor)?)).await, floor) {
+        (Ok((number, devices)), Some(_)) => {
+            newest.note(now, number);
+            inner.store.live().look(&devices);
+        }
+        (Ok((number, _)), None) => {
+            newest.note(now, number);
+            inner.store.live().look_all();
+        }
+        // Others say so.
+        (Err(_), _) => {}
+    }
+}
+
 /// Hears what the other processes tell.
 pub(crate) async fn hear(inner: Arc<Inner>) -> Infallible {
     let Some(mut news) = inner.store.news() else { return std::future::pending().await };
-    let mut looked = Instant::now();
+    let (mut looked, mut newest) = (Instant::now(), Newest::default());
     loop {
         if looked.elapsed() >= LOOK {
-            inner.store.live().look_all();
             looked = Instant::now();
+            look(&inner, &mut newest).await;
         }
         let heard = tokio::task::spawn_blocking(move || {
             let heard = news.hear(PATIENCE);
@@ -95,9 +137,30 @@ pub(crate) async fn hear(inner: Arc<Inner>) -> Infallible {
                 inner.store.live().look_all();
             }
             Err(error) => {
-                inner.log.fault(format_args!("news: {error}"));
+                inner.log.fault(Fault::Work(During::News, &error.into()));
                 sleep(PAUSE).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_event_is_passed_over_that_was_stored_a_minute_after_its_number_was_chosen() {
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut newest = Newest::default();
+        for turn in 0..30 {
+            let now = at(turn * 5);
+            // One event each second: what was chosen a minute ago or later stands behind the floor.
+            let expected = (turn >= 12).then(|| i64::try_from((turn - 12) * 5).unwrap());
+            assert_eq!(newest.floor(now), expected, "turn {turn}");
+            newest.note(now, i64::try_from(turn * 5).unwrap());
+        }
+        assert!(newest.0.len() <= 14, "no more is kept than is needed");
+        assert_eq!(newest.floor(at(10_000)), Some(145), "the database was away for long");
     }
 }

@@ -1,11 +1,12 @@
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use mimi_pseudonym::{Domain, Timestamp, Wire};
 use mimi_wire::{Endpoint, FanoutMessage};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::{
     fail::Fail,
+    log::{During, Fault, Note},
     peers::PeerError,
     provider::Inner,
     store::{Parcel, Wake},
@@ -21,7 +22,7 @@ pub(crate) const LONGEST_REFUSED: Duration = Duration::from_secs(5);
 const LONGEST_REST: Duration = Duration::from_secs(10);
 /// How often a courier that is away says so.
 const BUSY: Duration = Duration::from_secs(5);
-/// How long to wait for news before looking without any, where other processes may have put something there.
+/// How often it is looked for what has no courier, where other processes may have put something there.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a message is brought again to a peer that refuses for a reason that is not the message: it may be set up wrongly,
 /// or it is not the peer that has answered.
@@ -29,21 +30,36 @@ const DOUBT: Duration = Duration::from_secs(3 * 86_400);
 /// Couriers for each peer.
 pub(crate) const COURIERS: usize = 8;
 
+/// Sends couriers on their way to whoever has something waiting that no news tell of: what was left by the last run, or by
+/// another process. It is one query, whomever it is for.
+pub(crate) async fn look_out(inner: Arc<Inner>) -> Infallible {
+    loop {
+        let looked = inner.blocking(|inner| Ok(inner.store.outbox_peers(inner.now())?)).await;
+        let found = looked.is_ok();
+        match looked {
+            Ok(peers) => inner.wakers.wake(&Wake { peers, ..Wake::default() }),
+            Err(error) => drop(fault(&inner, &error)),
+        }
+        if found && !inner.store.is_shared() {
+            // Whatever comes, comes with news.
+            return std::future::pending().await;
+        }
+        sleep(LOOK).await;
+    }
+}
+
 /// Brings a peer what waits for it as long as the provider runs: one of its couriers. Each peer has couriers of its own:
 /// one that is down holds up nobody else.
 pub(crate) async fn run(inner: Arc<Inner>, peer: Domain) {
     let Some(news) = inner.wakers.peer(&peer) else { return };
     let mut wait = FIRST_WAIT;
+    news.wait().await;
     loop {
         match step(&inner, &peer).await {
             Step::Empty => {
                 wait = FIRST_WAIT;
                 // News that came meanwhile are kept by the notifier.
-                if inner.store.is_shared() {
-                    let _ = timeout(LOOK, news.wait()).await;
-                } else {
-                    news.wait().await;
-                }
+                news.wait().await;
             }
             Step::Done => wait = FIRST_WAIT,
             Step::Later => {
@@ -187,12 +203,11 @@ async fn later(inner: &Arc<Inner>, parcel: &Arc<Parcel>) -> Step {
 
 async fn dropped(inner: &Arc<Inner>, parcel: &Arc<Parcel>, position: i64, error: PeerError) -> Step {
     inner.log.metrics().dropped(error.code());
-    let (code, peer) = (error.code(), &parcel.peer);
     // What nobody there waits for is nobody's loss.
     if error.is_of_the_message() {
-        inner.log.note(format_args!("{code} of {peer}: a message was dropped"));
+        inner.log.note(Note::Dropped(&parcel.peer, error));
     } else {
-        inner.log.fault(format_args!("{code} of {peer}: a message was dropped"));
+        inner.log.fault(Fault::Dropped(&parcel.peer, error));
     }
     let parcel = Arc::clone(parcel);
     match inner.blocking(move |inner| Ok(inner.store.outbox_drop(&parcel, position, inner.now())?)).await {
@@ -202,7 +217,7 @@ async fn dropped(inner: &Arc<Inner>, parcel: &Arc<Parcel>, position: i64, error:
 }
 
 fn fault(inner: &Inner, error: &Fail) -> Step {
-    inner.log.fault(format_args!("outbox: {error}"));
+    inner.log.fault(Fault::Work(During::Outbox, error));
     Step::Stuck
 }
 

@@ -79,11 +79,10 @@ impl Wakers {
         &self.others
     }
 
-    /// Wakes everybody.
+    /// Wakes everybody but the couriers of peers: one looks out for all of them.
     pub(crate) fn wake_all(&self) {
         let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
         devices.values().for_each(|notify| notify.notify_waiters());
-        self.peers.values().for_each(|bell| bell.ring());
         self.others.notify_one();
     }
 

@@ -48,6 +48,23 @@ impl Store {
         found.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
     }
 
+    /// The number of the newest event, and the devices that get one behind a number, if there is such a number.
+    pub(crate) fn devices_behind(&self, floor: Option<i64>) -> Result<(i64, BTreeSet<DeviceId>), StoreError> {
+        let newest = "SELECT COALESCE(MAX(id), 0) FROM events";
+        let devices = "SELECT device FROM events WHERE id > ?1 AND device IS NOT NULL UNION SELECT m.device FROM events e \
+                       JOIN mail_rooms m ON m.room = e.room AND m.begins < e.id AND m.ends >= e.id \
+                       WHERE e.id > ?1 AND e.device IS NULL";
+        self.read(|db| {
+            let newest = Statement::new(newest, [0_i64; 0]);
+            let Some(floor) = floor else {
+                let [newest] = db.last([newest])?;
+                return Ok((number(&newest)?, BTreeSet::new()));
+            };
+            let [newest, devices] = db.last([newest, Statement::new(devices, [floor])])?;
+            Ok((number(&newest)?, devices_of(&devices)?))
+        })
+    }
+
     #[cfg(test)]
     pub(crate) fn ack(&self, device: DeviceId, up_to: u64) -> Result<(), StoreError> {
         self.write_holding(|db| ack(db, device, up_to))?;
@@ -146,6 +163,10 @@ pub(super) fn all_within(rows: &[Row], octets: usize) -> Result<Option<Bodies>, 
         all.push((number, body));
     }
     Ok(Some(all))
+}
+
+fn number(answer: &Answer) -> Result<i64, StoreError> {
+    answer.row().ok_or_else(|| StoreError::damaged("a row is missing"))?.get(0)
 }
 
 fn positive(number: i64) -> Result<u64, StoreError> {

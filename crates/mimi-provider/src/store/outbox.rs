@@ -2,7 +2,7 @@
 //! different rooms independently of each other. Who brings a room's messages to a peer is its courier; a room has one at
 //! a time for each peer, in whatever process.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use mimi_pseudonym::{Domain, RoomUri, Timestamp};
 
@@ -69,6 +69,19 @@ impl Store {
             let [taken, other] = db.last([take, Statement::new(other, (peer, at, end))])?;
             taken.row().map(|row| Ok((row.get(0)?, other.row().is_some()))).transpose()
         })
+    }
+
+    /// The peers for which something waits that has no courier.
+    pub(crate) fn outbox_peers(&self, now: Timestamp) -> Result<BTreeSet<Domain>, StoreError> {
+        let peers: Vec<String> = self.look(|db| {
+            if !self.is_shared() {
+                return db.column("SELECT DISTINCT peer FROM outbox_rooms", [0_i64; 0]);
+            }
+            let free = "SELECT DISTINCT peer FROM outbox_rooms WHERE until <= ?1 OR until > ?2";
+            db.column(free, (millis(now), millis(now.after(TURN))))
+        })?;
+        // Nobody can be gone to whose name is none.
+        Ok(peers.iter().filter_map(|peer| peer.parse().ok()).collect())
     }
 
     fn messages(
@@ -178,4 +191,5 @@ impl Store {
 /// Puts a room behind others, without a courier.
 const BACK: &str = "UPDATE outbox_rooms SET since = ?3, until = 0 WHERE peer = ?1 AND room = ?2";
 /// The same, of which the peer takes something.
-const TAKEN: &str = "UPDATE outbox_rooms SET since = ?3, until = 0, refused = 0 WHERE peer = ?1 AND room = ?2";
+const TAKEN: &str =
+    "UPDATE outbox_rooms SET since = ?3, waits = ?3, until = 0, refused = 0 WHERE peer = ?1 AND room = ?2";

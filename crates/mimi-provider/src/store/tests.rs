@@ -117,6 +117,7 @@ contract! {
     a_pseudonym_with_its_own_device_draws_nothing,
     a_device_gets_what_comes_while_it_is_in_a_room,
     an_event_goes_when_all_have_taken_it,
+    whoever_gets_a_new_event_is_found_at_once,
     events_are_numbered_from_the_time_at_which_a_provider_starts,
 }
 
@@ -485,6 +486,30 @@ fn the_outbox_gives_the_oldest_room_first_within_bounds(place: &Place) {
     store.outbox_later(&one, later()).unwrap();
     assert_eq!(take(&store, 10, 1000).unwrap().room, room("two"), "a room that could not be brought is behind others");
     assert_eq!(store.outbox_take(&domain("c.example"), 10, 1000, NOW).unwrap(), None);
+    // One of the rooms has no courier, and then none.
+    assert_eq!(store.outbox_peers(NOW).unwrap(), [domain("b.example")].into());
+    assert!(take(&store, 10, 1000).is_some());
+    if store.is_shared() {
+        assert!(store.outbox_peers(NOW).unwrap().is_empty());
+        let over = NOW.after(std::time::Duration::from_secs(15));
+        assert_eq!(store.outbox_peers(over).unwrap(), [domain("b.example")].into(), "a courier that is not heard of");
+    }
+}
+
+fn whoever_gets_a_new_event_is_found_at_once(place: &Place) {
+    let store = place.open();
+    let (first, second) = (alice(&store), second(&store));
+    let (before, nobody) = store.devices_behind(None).unwrap();
+    assert!(nobody.is_empty());
+    assert!(create(&store, &first, "club"));
+    message(&store, "club", 0, 1).unwrap();
+    let (newest, devices) = store.devices_behind(Some(before)).unwrap();
+    assert!(newest > before && devices == [first.id].into(), "an event of a room: {devices:?}");
+    assert_eq!(store.devices_behind(Some(newest)).unwrap(), (newest, BTreeSet::new()));
+    store.write(|db| mail::put_in_inbox(db, second.id, None, b"for one")).unwrap();
+    let (last, devices) = store.devices_behind(Some(newest)).unwrap();
+    assert!(last > newest && devices == [second.id].into(), "an event for one: {devices:?}");
+    assert_eq!(store.devices_behind(Some(before)).unwrap().1, [first.id, second.id].into());
 }
 
 fn a_room_that_is_refused_rests_and_it_is_known_since_when(place: &Place) {
@@ -517,10 +542,22 @@ fn a_room_that_is_refused_rests_and_it_is_known_since_when(place: &Place) {
         NOW.before(Duration::from_secs(9))
     );
     commit(&store, "one", 3, false, &[]);
+    let waits = |since| [Waiting { peer: "b.example".to_owned(), rooms: 2, since }];
+    assert_eq!(store.outbox_waiting().unwrap(), waits(NOW), "since the first that is not taken");
     store.outbox_done(&again, again.messages[0].0, at(12)).unwrap();
     let again = take(13);
     assert_eq!(octets(&again), [b"commit 3"]);
     assert_eq!(store.outbox_refused(&again, at(80)).unwrap(), at(80), "something was taken meanwhile");
+    store.outbox_done(&again, again.messages[0].0, at(81)).unwrap();
+    let two = take(82);
+    store.outbox_done(&two, two.messages[0].0, at(83)).unwrap();
+    assert_eq!(store.outbox_waiting().unwrap(), []);
+    commit(&store, "one", 4, false, &[]);
+    let four = take(90);
+    commit(&store, "one", 5, false, &[]);
+    store.outbox_done(&four, four.messages[0].0, at(91)).unwrap();
+    let [waiting] = store.outbox_waiting().unwrap().try_into().unwrap();
+    assert_eq!((waiting.rooms, waiting.since), (1, at(91)), "the first of both was taken then");
 }
 
 fn events_are_numbered_from_the_time_at_which_a_provider_starts(place: &Place) {
