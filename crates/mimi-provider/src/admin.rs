@@ -16,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::provider::Inner;
+use crate::{metrics::Present, pace::Pace, provider::Inner};
 
 /// The most connections at the same time.
 const CONNECTIONS: usize = 16;
@@ -61,15 +61,27 @@ async fn answer(inner: &Arc<Inner>, request: &Request<Incoming>) -> Response<Ful
             Err(why) => response(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
         },
         "/metrics" => {
-            let used =
-                usize::from(inner.config.limits.connections).saturating_sub(inner.connections.available_permits());
-            let waiting = inner.blocking(|inner| Ok(inner.store.outbox_rooms()?));
+            let waiting = inner.blocking(|inner| Ok(inner.store.outbox_waiting()?));
             // Without the database there are the other numbers.
-            let waiting = timeout(ANSWER, waiting).await.map_or_else(|_| Vec::new(), Result::unwrap_or_default);
-            response(StatusCode::OK, inner.log.metrics().text(used, &waiting))
+            let outbox = timeout(ANSWER, waiting).await.ok().and_then(Result::ok);
+            let present = Present { outbox, refused: refused(inner), now: inner.now().as_millis() };
+            response(StatusCode::OK, inner.log.metrics().text(&present))
         }
         _ => response(StatusCode::NOT_FOUND, "live, ready or metrics\n".into()),
     }
+}
+
+/// How often something was refused, by the limit.
+fn refused(inner: &Inner) -> Vec<(&'static str, u64)> {
+    let of = |pace: &Pace, limits: [&'static str; 3]| limits.into_iter().zip(pace.refused()).collect::<Vec<_>>();
+    let mut all = inner.gate.refused.counts().to_vec();
+    all.push(("files", inner.assets.refused()));
+    all.extend(of(&inner.requests, ["device_requests", "peer_requests", "address_requests"]));
+    // Nobody asks for these who has not shown who it is.
+    all.extend(of(&inner.queries, ["device_queries", "peer_queries", ""]));
+    all.extend(of(&inner.consents, ["device_consents", "peer_consents", ""]));
+    all.retain(|(limit, _)| !limit.is_empty());
+    all
 }
 
 /// Whether it can serve: the database answers, and nobody has asked the process to end.

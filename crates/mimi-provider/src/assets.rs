@@ -35,6 +35,11 @@ impl Assets {
         let hosts = config.assets.iter().map(|entry| Host::new(entry, &config.tls.roots)).collect::<Result<_, _>>()?;
         Ok(Self { hosts, places: Places::new(config.limits.files) })
     }
+
+    /// How many files were refused because as many were on their way as may be.
+    pub(crate) fn refused(&self) -> u64 {
+        self.places.refused()
+    }
 }
 
 /// Fetches a file for another provider. The host has to be one that is known to belong to a provider this one talks with, or to

@@ -1,5 +1,7 @@
 mod assets;
 mod database;
+#[cfg(test)]
+mod documented;
 mod federation;
 mod limits;
 mod place;

@@ -13,6 +13,7 @@ use mimi_wire::local::event_frame;
 
 use crate::{
     fail::Fail,
+    log::{During, Fault},
     provider::Inner,
     record::Exchange,
     server::unsent::{Room, Waits},
@@ -107,7 +108,7 @@ impl Events {
                         self.found = frames.collect();
                     }
                     Err(error) => {
-                        self.inner.log.fault(format_args!("events: {error}"));
+                        self.inner.log.fault(Fault::Work(During::Events, &error));
                         return Poll::Ready(None);
                     }
                 }

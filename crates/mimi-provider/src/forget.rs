@@ -10,7 +10,11 @@ use std::{
 
 use tokio::time::sleep;
 
-use crate::{fail::Fail, provider::Inner};
+use crate::{
+    fail::Fail,
+    log::{During, Fault},
+    provider::Inner,
+};
 
 /// How long a deleted value may stay in the write-ahead log while nothing keeps the database busy.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -32,12 +36,12 @@ pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
             _ => {}
         }
         if let Err(error) = inner.blocking(|inner| Ok(inner.store.sweep()?)).await {
-            inner.log.fault(format_args!("events: {error}"));
+            inner.log.fault(Fault::Work(During::Events, &error));
         }
         if Instant::now() >= round {
             round = Instant::now() + ROUND;
             if let Err(error) = inner.blocking(|inner| Ok(inner.store.forget_notified(inner.now())?)).await {
-                inner.log.fault(format_args!("messages of other hubs: {error}"));
+                inner.log.fault(Fault::Work(During::Forgetting, &error));
             }
         }
         // Another process, such as the operator's, may have deleted an account.

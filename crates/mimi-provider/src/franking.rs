@@ -15,7 +15,13 @@ use mimi_wire::{
 };
 
 use crate::{
-    StartError, StoreError, clock::OsEntropy, fail::Fail, keys::KeyFileError, provider::Inner, stamper::Stamper,
+    StartError, StoreError,
+    clock::OsEntropy,
+    fail::Fail,
+    keys::KeyFileError,
+    log::{During, Fault},
+    provider::Inner,
+    stamper::Stamper,
     store::Store,
 };
 
@@ -119,7 +125,7 @@ pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
             inner.abuse.forget(&inner.store, inner.now())
         });
         if let Err(error) = turned.await {
-            inner.log.fault(format_args!("franking: {error}"));
+            inner.log.fault(Fault::Work(During::Franking, &error));
         }
     }
 }

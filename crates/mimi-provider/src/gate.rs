@@ -1,7 +1,13 @@
 //! Bounds of what all requesters together may cost: connections of one address, requests that are worked on, octets of
 //! bodies. What is above them waits or is refused; nothing is kept in memory without end.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use mimi_wire::Problem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -23,6 +29,29 @@ pub(crate) struct Gate {
     address_connections: u16,
     /// Answers that wait to be taken, on all connections.
     pub(crate) unsent: Unsent,
+    pub(crate) refused: Refused,
+}
+
+/// How often something was refused because of a limit.
+#[derive(Default)]
+pub(crate) struct Refused {
+    connections: AtomicU64,
+    requests: AtomicU64,
+    answers: AtomicU64,
+}
+
+impl Refused {
+    /// An answer for which there was no room.
+    pub(crate) fn answer(&self) {
+        self.answers.fetch_add(1, Relaxed);
+    }
+
+    /// Each limit with how often.
+    pub(crate) fn counts(&self) -> [(&'static str, u64); 3] {
+        let Self { connections, requests, answers } = self;
+        [("address_connections", connections), ("requests", requests), ("unsent", answers)]
+            .map(|(limit, count)| (limit, count.load(Relaxed)))
+    }
 }
 
 /// A connection that counts for its address as long as this exists.
@@ -44,12 +73,17 @@ impl Gate {
             unsent: Unsent::of_all(limits),
             addresses: Counts::new(),
             address_connections: limits.address_connections,
+            refused: Refused::default(),
         }
     }
 
     /// A connection from an address; none if it has as many as it may.
     pub(crate) fn connection(&self, from: IpAddr) -> Option<Place> {
-        self.addresses.take(network(from), self.address_connections)
+        let place = self.addresses.take(network(from), self.address_connections);
+        if place.is_none() {
+            self.refused.connections.fetch_add(1, Relaxed);
+        }
+        place
     }
 
     /// A request that is about to be worked on.
@@ -57,7 +91,10 @@ impl Gate {
     /// # Errors
     /// [`Problem::Unavailable`] if there are as many as there may be.
     pub(crate) fn request(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.requests).try_acquire_owned().map_err(|_| Problem::Unavailable)
+        Arc::clone(&self.requests).try_acquire_owned().map_err(|_| {
+            self.refused.requests.fetch_add(1, Relaxed);
+            Problem::Unavailable
+        })
     }
 
     /// Waits until so many octets more can be held.
@@ -89,6 +126,7 @@ mod tests {
         let (one, two) = (from("10.0.0.1"), from("::ffff:10.0.0.1"));
         assert!(one.is_some() && two.is_some() && from("10.0.0.1").is_none());
         assert!(from("10.0.0.2").is_some());
+        assert_eq!(gate.refused.counts(), [("address_connections", 1), ("requests", 0), ("unsent", 0)]);
         drop(one);
         assert!(from("10.0.0.1").is_some());
         drop(two);

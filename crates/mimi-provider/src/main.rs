@@ -122,6 +122,12 @@ fn operate(path: &Path, config: Config, task: Task, out: &mut impl Write) -> Res
 fn status(operator: &Operator, out: &mut impl Write) -> Result<(), Failure> {
     let schema = operator.schema()?;
     writeln!(out, "schema             {schema}")?;
+    let runs = match operator.runs() {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "not known: there is no [admin] to ask at",
+    };
+    writeln!(out, "runs               {runs}")?;
     if !schema.is_own() {
         // What stands in tables of another version, another version can say.
         return Ok(());
@@ -220,7 +226,7 @@ fn run(config: Config, clock_offset: i64, quiet: bool, record: Option<PathBuf>) 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         let provider = Provider::start(config, options).await?;
-        let _ = writeln!(std::io::stderr(), "listening at {}", provider.local_addr());
+        provider.announce();
         #[cfg(unix)]
         tokio::spawn(reload_when_told(provider.reloader()));
         Ok(provider.serve(stopped()).await.map_err(StartError::from)?)
@@ -235,10 +241,8 @@ fn run(config: Config, clock_offset: i64, quiet: bool, record: Option<PathBuf>) 
 async fn reload_when_told(reloader: mimi_provider::Reloader) {
     let Ok(mut told) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else { return };
     while told.recv().await.is_some() {
-        let _ = match reloader.reload() {
-            Ok(()) => writeln!(std::io::stderr(), "certificates were read again"),
-            Err(error) => writeln!(std::io::stderr(), "certificates stay as they were: {error}"),
-        };
+        // What came of it is in the log.
+        let _ = reloader.reload();
     }
 }
 

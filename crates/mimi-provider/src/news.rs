@@ -10,6 +10,7 @@ use std::{
 use tokio::{sync::Notify, time::sleep};
 
 use crate::{
+    log::{During, Fault},
     provider::Inner,
     store::{DeviceId, Told, Wake},
 };
@@ -136,7 +137,7 @@ pub(crate) async fn hear(inner: Arc<Inner>) -> Infallible {
                 inner.store.live().look_all();
             }
             Err(error) => {
-                inner.log.fault(format_args!("news: {error}"));
+                inner.log.fault(Fault::Work(During::News, &error.into()));
                 sleep(PAUSE).await;
             }
         }

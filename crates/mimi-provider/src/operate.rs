@@ -29,7 +29,7 @@ pub use remedy::AccountNote;
 pub use scores::{Asked, QuestionNote, blind_question, prove_question, read_proved_question, read_question};
 
 pub use crate::hub::Order;
-use crate::{Config, OsEntropy, StartError, hash, hex, store, ties::Ties};
+use crate::{Config, OsEntropy, StartError, hash, hex, lock::Lock, store, ties::Ties};
 
 /// A provider's database, for its operator. The provider may run meanwhile.
 pub struct Operator {
@@ -126,6 +126,11 @@ pub enum OperateError {
     /// The name of another account.
     #[error("{0}: there is such an account already")]
     Taken(String),
+    /// The name of an account that was deleted.
+    #[error(
+        "{0}: an account of this name was deleted. Its name is not given again, for others would take whoever had it for the one who is gone"
+    )]
+    Deleted(String),
     /// The name of no account.
     #[error("{0}: there is no such account")]
     Unknown(String),
@@ -174,6 +179,16 @@ impl Operator {
         Ok(Status { schema, accounts, devices, rooms, inbox, outbox: peers, octets })
     }
 
+    /// Whether a provider runs. With SQLite it is seen by its lock, with PostgreSQL by what answers at the address of `[admin]`;
+    /// none if there is no such address.
+    pub fn runs(&self) -> Option<bool> {
+        match (&self.config.admin, &self.config.database) {
+            (_, None) => Some(Lock::is_taken(&self.config)),
+            (Some(admin), Some(_)) => Some(ready::ask(admin.listen, "/live").is_ok()),
+            (None, Some(_)) => None,
+        }
+    }
+
     /// All accounts with the number of their devices, by name. Nobody is told their pseudonyms.
     ///
     /// # Errors
@@ -196,6 +211,7 @@ impl Operator {
         let code = hash(&[&OsEntropy.bits128(), &OsEntropy.bits128()]);
         match self.store.open_account(&profile, &hash(&[&code]))? {
             true => Ok(hex(&code)),
+            false if self.store.was_deleted(&profile.user)? => Err(OperateError::Deleted(name.to_owned())),
             false => Err(OperateError::Taken(name.to_owned())),
         }
     }

@@ -6,6 +6,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::{
     fail::Fail,
+    log::{During, Fault, Note},
     peers::PeerError,
     provider::Inner,
     store::{Parcel, Wake},
@@ -200,12 +201,11 @@ async fn later(inner: &Arc<Inner>, parcel: &Arc<Parcel>) -> Step {
 
 async fn dropped(inner: &Arc<Inner>, parcel: &Arc<Parcel>, position: i64, error: PeerError) -> Step {
     inner.log.metrics().dropped(error.code());
-    let (code, peer) = (error.code(), &parcel.peer);
     // What nobody there waits for is nobody's loss.
     if error.is_of_the_message() {
-        inner.log.note(format_args!("{code} of {peer}: a message was dropped"));
+        inner.log.note(Note::Dropped(&parcel.peer, error));
     } else {
-        inner.log.fault(format_args!("{code} of {peer}: a message was dropped"));
+        inner.log.fault(Fault::Dropped(&parcel.peer, error));
     }
     let parcel = Arc::clone(parcel);
     match inner.blocking(move |inner| Ok(inner.store.outbox_drop(&parcel, position, inner.now())?)).await {
@@ -215,7 +215,7 @@ async fn dropped(inner: &Arc<Inner>, parcel: &Arc<Parcel>, position: i64, error:
 }
 
 fn fault(inner: &Inner, error: &Fail) -> Step {
-    inner.log.fault(format_args!("outbox: {error}"));
+    inner.log.fault(Fault::Work(During::Outbox, error));
     Step::Later
 }
 

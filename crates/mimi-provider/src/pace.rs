@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -56,11 +59,18 @@ pub(crate) struct Pace {
     rate: Rate,
     /// For each, the microsecond at which all it has asked is made up for.
     until: Mutex<HashMap<Asker, u64>>,
+    /// How often a device, a provider and an address asked too often.
+    refused: [AtomicU64; 3],
 }
 
 impl Pace {
     pub(crate) fn new(rate: Rate) -> Self {
-        Self { rate, until: Mutex::default() }
+        Self { rate, until: Mutex::default(), refused: Default::default() }
+    }
+
+    /// How often a device, a provider and an address were refused.
+    pub(crate) fn refused(&self) -> [u64; 3] {
+        self.refused.each_ref().map(|count| count.load(Relaxed))
     }
 
     /// Counts a request.
@@ -68,6 +78,18 @@ impl Pace {
     /// # Errors
     /// [`TooMany`] if it is one too many; then it does not count.
     pub(crate) fn check(&self, asker: Asker, now: Timestamp) -> Result<(), TooMany> {
+        let [device, peer, address] = &self.refused;
+        let refused = match asker {
+            Asker::Device(_) => device,
+            Asker::Peer(_) => peer,
+            Asker::Address(_) => address,
+        };
+        self.count(asker, now).inspect_err(|_| {
+            refused.fetch_add(1, Relaxed);
+        })
+    }
+
+    fn count(&self, asker: Asker, now: Timestamp) -> Result<(), TooMany> {
         let (now, rate) = (
             now.as_millis().saturating_mul(1000),
             match asker {
@@ -115,6 +137,7 @@ mod tests {
         assert_eq!((0..5).filter(|_| pace.check(one(), at(500)).is_ok()).count(), 3);
         assert_eq!(pace.check(one(), at(0)), wait(20), "a clock that was set back");
         assert_eq!(pace.check(one(), at(30)), Ok(()));
+        assert_eq!(pace.refused(), [8, 40, 0]);
     }
     #[test]
     fn an_address_stands_for_all_that_one_may_have() {

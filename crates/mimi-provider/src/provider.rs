@@ -22,7 +22,7 @@ use crate::{
     abuse::{self, Abuse},
     admin,
     assets::Assets,
-    couriers,
+    chain, couriers,
     fail::Fail,
     forget,
     franking::{self, Franking},
@@ -31,7 +31,7 @@ use crate::{
     keys::{self, HubKey},
     limiter::Limiter,
     lock::Lock,
-    log::Logger,
+    log::{Fault, Logger, Note},
     news, outbox,
     pace::Pace,
     peers::Peers,
@@ -177,6 +177,7 @@ impl Provider {
         let Opened { store, senders, franking, abuse } = open_store(&config, options.clock.now()).await?;
         let tls = TlsAcceptor::from(Arc::new(keys::server_tls(&config)?));
         let log = Logger::new(Arc::clone(&options.clock), options.quiet, config.log.format);
+        log.metrics().certificate_ends(chain::end(&config));
         let (stop, stopping) = watch::channel(false);
         let inner = Inner {
             trust: keys::trust(&config)?,
@@ -224,6 +225,11 @@ impl Provider {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Says in the log where it listens.
+    pub fn announce(&self) {
+        self.inner.log.note(Note::Listening(self.address));
     }
 
     /// What reads the certificates again while the provider serves.
@@ -299,16 +305,18 @@ pub struct Reloader(Arc<Inner>);
 
 impl Reloader {
     /// Reads certificate, key and roots for TLS again. Connections that come from then on have them, toward peers too;
-    /// those that there are stay as they are.
+    /// those that there are stay as they are. What came of it is said in the log.
     ///
     /// # Errors
     /// [`KeyFileError`] if they cannot be used: everything stays as it was.
     pub fn reload(&self) -> Result<(), KeyFileError> {
         let inner = &self.0;
-        let server = keys::server_tls(&inner.config)?;
-        let client = keys::client_tls(&inner.config)?;
+        let read = || Ok((keys::server_tls(&inner.config)?, keys::client_tls(&inner.config)?));
+        let (server, client) = read().inspect_err(|error| inner.log.fault(Fault::Certificates(error)))?;
         *inner.tls.write().unwrap_or_else(PoisonError::into_inner) = TlsAcceptor::from(Arc::new(server));
         inner.peers.set_tls(client);
+        inner.log.metrics().certificate_ends(chain::end(&inner.config));
+        inner.log.note(Note::CertificatesRead);
         Ok(())
     }
 }

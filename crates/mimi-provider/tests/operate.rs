@@ -117,7 +117,11 @@ async fn the_page_leads_from_nothing_to_two_federated_providers() {
     assert_eq!(walk.printed("mimi-provider account list --config a/provider.toml"), "");
     let gone = walk.refused("mimi-provider account delete alice --config a/provider.toml");
     assert_eq!(gone, "mimi-provider: alice: there is no such account\n");
-    assert_eq!(walk.refused(&accounts[0]), "mimi-provider: alice: there is such an account already\n");
+    let again = walk.refused(&accounts[0]);
+    assert!(
+        again.starts_with("mimi-provider: alice: an account of this name was deleted. Its name is not given"),
+        "{again}"
+    );
     let pseudonym = format!("mimi-provider account delete p-{} --config a/provider.toml", "0".repeat(32));
     assert!(walk.refused(&pseudonym).contains("no"));
 
@@ -176,14 +180,25 @@ async fn tools_are_answered_and_certificates_read_again() {
     let config = walk.folder.join("a/provider.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, format!("{text}\n[admin]\nlisten = \"{admin}\"\n\n[log]\nformat = \"json\"\n")).unwrap();
-    walk.start("mimi-provider run --config a/provider.toml", address);
+    let file = std::fs::File::create(walk.folder.join("log")).unwrap();
+    walk.start_with("mimi-provider run --config a/provider.toml", address, file);
     assert!(asked(admin, "/live").starts_with("HTTP/1.1 200"));
     assert!(asked(admin, "/ready").starts_with("HTTP/1.1 200"));
     assert!(asked(admin, "/else").starts_with("HTTP/1.1 404"));
     let root = CertificateDer::from_pem_file(walk.folder.join("a/authority/root.pem")).unwrap();
     let info = || exchange(&root, address, "a.example", Shown::default(), Method::GET, local::INFO_PATH, vec![]);
     assert_eq!(info().await.0, 200);
+    let until = Instant::now() + Duration::from_secs(10);
+    while !asked(admin, "/metrics").contains("\nmimi_connections 0\n") {
+        assert!(Instant::now() < until, "nobody is connected");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let metrics = asked(admin, "/metrics");
+    for line in
+        ["mimi_database_up 1", "mimi_refused_total{limit=\"device_requests\"} 0", "mimi_certificate_expires_seconds 6"]
+    {
+        assert!(metrics.contains(&format!("\n{line}")), "{line} is not in {metrics}");
+    }
     assert!(metrics.contains("mimi_exchanges_total{direction=\"in\",endpoint=\"info\",status=\"200\"} 1"), "{metrics}");
 
     // Another authority: who believes the first one alone is not served any more.
@@ -213,9 +228,16 @@ async fn tools_are_answered_and_certificates_read_again() {
         assert!(Instant::now() < until, "the new certificate is not used");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let log = || std::fs::read_to_string(walk.folder.join("log")).unwrap();
+    assert!(log().lines().last().is_some_and(|line| line.starts_with('{')), "{}", log());
+    assert!(log().contains("\"note\":\"certificates-read\""), "{}", log());
     std::fs::write(walk.folder.join("a/tls.pem"), "nothing").unwrap();
     assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let until = Instant::now() + Duration::from_secs(10);
+    while !log().contains("\"fault\":\"certificates\"") {
+        assert!(Instant::now() < until, "nothing says that they cannot be used");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert!(ask().await.is_some(), "what cannot be used changes nothing");
 }
 
@@ -230,11 +252,14 @@ fn one_process_serves_from_a_sqlite_database() {
     assert!(second.contains("a/data/provider.lock: another mimi-provider serves from this folder"), "{second}");
     // What an operator asks goes on beside it.
     walk.printed("mimi-provider account add alice --config a/provider.toml");
-    assert!(walk.printed("mimi-provider status --config a/provider.toml").contains("accounts           1\n"));
+    let status = "mimi-provider status --config a/provider.toml";
+    let said = walk.printed(status);
+    assert!(said.contains("\nruns               yes\n") && said.contains("accounts           1\n"), "{said}");
     walk.printed("mimi-provider check --config a/provider.toml");
     // However the process ends, the next one may begin.
     walk.running[0].kill().unwrap();
     walk.running[0].wait().unwrap();
+    assert!(walk.printed(status).contains("\nruns               no\n"));
     walk.start(&format!("{run} --listen {other}"), other);
 }
 
@@ -282,7 +307,11 @@ async fn a_line_of_the_log_has_the_fields_it_may_have_and_says_of_nobody_who_it_
     assert_eq!(exchange(&root, address, "a.example", shown, Method::GET, &inbox, vec![]).await.0, 200);
 
     let written = std::fs::read_to_string(&log).unwrap();
-    let lines: Vec<_> = written.lines().filter(|line| !line.starts_with("listening at ")).collect();
+    let mut lines = written.lines();
+    let first: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+    assert_eq!((&first["note"], &first["address"]), (&"listening".into(), &address.to_string().into()));
+    assert_eq!(first.as_object().unwrap().len(), 3);
+    let lines: Vec<_> = lines.collect();
     assert_eq!(lines.len(), 6, "{written}");
     for line in lines {
         let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
@@ -328,9 +357,11 @@ fn a_provider_is_ready_as_long_as_its_database_answers() {
     std::fs::write(&config, format!("{text}\n{more}")).unwrap();
     walk.start("mimi-provider run --config a/provider.toml", address);
     walk.printed("mimi-provider ready --config a/provider.toml");
+    assert!(walk.printed("mimi-provider status --config a/provider.toml").contains("\nruns               yes\n"));
     server.kill();
     assert!(asked(admin, "/ready").starts_with("HTTP/1.1 503"));
     assert!(asked(admin, "/live").starts_with("HTTP/1.1 200"), "it is not the process that is ill");
+    assert!(asked(admin, "/metrics").contains("\nmimi_database_up 0\n"));
     let said = walk.refused("mimi-provider ready --config a/provider.toml");
     assert!(said.contains("not ready: the database does not answer"), "{said}");
     server.begin();

@@ -2,7 +2,13 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use crate::{fail::Fail, hub, provider::Inner, store::Decided};
+use crate::{
+    fail::Fail,
+    hub,
+    log::{During, Fault},
+    provider::Inner,
+    store::Decided,
+};
 
 /// How often is looked for what could not be carried out before.
 const TURN: Duration = Duration::from_secs(60);
@@ -13,7 +19,7 @@ pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
         let undone = inner.blocking(|inner| Ok(inner.store.undone_decisions()?)).await;
         for decided in undone.unwrap_or_default() {
             if let Err(error) = act(inner, decided).await {
-                inner.log.fault(format_args!("abuse: {error}"));
+                inner.log.fault(Fault::Work(During::Decisions, &error));
             }
         }
         // News that came meanwhile are kept by the notifier.

@@ -14,6 +14,7 @@ use crate::{
     clock::OsEntropy,
     fail::Fail,
     keys::HubKey,
+    log::{During, Fault, Note},
     peers::PeerError,
     provider::Inner,
     store::{Asked, Asks},
@@ -75,7 +76,7 @@ pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
         let due = due.unwrap_or_default().into_iter().map(|asked| (asked.peer.clone(), asked)).collect();
         let act = |asked, answers| async move {
             let sent = send(inner, asked, answers).await;
-            sent.inspect_err(|error| inner.log.fault(format_args!("remedies: {error}"))).unwrap_or(false)
+            sent.inspect_err(|error| inner.log.fault(Fault::Work(During::Remedies, error))).unwrap_or(false)
         };
         at_each(due, act).await;
         tokio::time::sleep(TURN).await;
@@ -95,7 +96,7 @@ async fn send(inner: &Arc<Inner>, asked: Asked, answers: bool) -> Result<bool, F
         // That its peer says the same of every request is what this hub has to be content with.
         Ok(receipt) if RemedyReceipt::decode(&receipt) == Ok(RemedyReceipt { id }) => None,
         Err(error) if is_of_the_request(error) => {
-            inner.log.note(format_args!("{} of {peer}: a request for a remedy was refused", error.code()));
+            inner.log.note(Note::RemedyRefused(&peer, error));
             None
         }
         _ => Some(inner.now().after(AGAIN)),

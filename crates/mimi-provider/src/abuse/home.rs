@@ -9,6 +9,7 @@ use mimi_wire::Problem;
 use crate::{
     clock::OsEntropy,
     fail::Fail,
+    log::{During, Fault},
     provider::Inner,
     server::{Peer, Reply},
     store::{AccountId, Cause, Decision, Taken},
@@ -66,7 +67,7 @@ pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
         if before > decided {
             match inner.blocking(move |inner| decide(inner, before)).await {
                 Ok(()) => decided = before,
-                Err(error) => inner.log.fault(format_args!("remedies: {error}")),
+                Err(error) => inner.log.fault(Fault::Work(During::Remedies, &error)),
             }
         }
         tokio::time::sleep(TURN).await;

@@ -12,6 +12,7 @@ use crate::{
     clock::OsEntropy,
     fail::Fail,
     hub, keys,
+    log::{During, Fault, Note},
     peers::PeerError,
     provider::Inner,
     server::{Peer, Reply},
@@ -66,11 +67,11 @@ pub(super) async fn run(inner: &Arc<Inner>) -> Infallible {
         let due = due.unwrap_or_default().into_iter().map(|removal| (removal.room.domain().clone(), removal)).collect();
         let act = |removal, answers| async move {
             let asked = ask(inner, removal, answers).await;
-            asked.inspect_err(|error| inner.log.fault(format_args!("removals: {error}"))).unwrap_or(true)
+            asked.inspect_err(|error| inner.log.fault(Fault::Work(During::Removals, error))).unwrap_or(true)
         };
         at_each(due, act).await;
         if let Err(error) = inner.blocking(end).await {
-            inner.log.fault(format_args!("removals: {error}"));
+            inner.log.fault(Fault::Work(During::Removals, &error));
         }
         tokio::time::sleep(TURN).await;
     }
@@ -113,7 +114,7 @@ async fn ask(inner: &Arc<Inner>, removal: Removal, answers: bool) -> Result<bool
             }
             Err(error) if error.is_temporary() => AGAIN,
             Err(error) => {
-                inner.log.note(format_args!("{} of {hub}: a request for a removal was refused", error.code()));
+                inner.log.note(Note::RemovalRefused(&hub, error));
                 PATIENCE
             }
         }

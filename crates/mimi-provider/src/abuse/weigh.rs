@@ -8,6 +8,7 @@ use super::ask::{What, asks, wanted};
 use crate::{
     fail::Fail,
     hash,
+    log::Note,
     provider::Inner,
     store::{AccountId, Evidence, Judge, Remedy, TooOften, Verdict},
 };
@@ -48,7 +49,7 @@ pub(crate) fn verdict(inner: &Inner, subject: &UserUri, facts: &[Fact], now: Tim
 pub(crate) fn told(inner: &Inner, decided: impl IntoIterator<Item = Step>) {
     for remedy in decided {
         inner.abuse.news.notify_one();
-        inner.log.note(format_args!("abuse: {} decided", remedy.name()));
+        inner.log.note(Note::Decided(remedy.name()));
     }
 }
 

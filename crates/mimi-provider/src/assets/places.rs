@@ -1,4 +1,7 @@
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use mimi_wire::Problem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,6 +15,7 @@ use crate::{
 pub(super) struct Places {
     all: Arc<Semaphore>,
     taken: Counts<Asker>,
+    refused: AtomicU64,
 }
 
 /// One of a requester's; given back when it is dropped.
@@ -19,7 +23,7 @@ pub(super) type Place = (OwnedSemaphorePermit, Counted<Asker>);
 
 impl Places {
     pub(super) fn new(all: u16) -> Self {
-        Self { all: Arc::new(Semaphore::new(all.into())), taken: Counts::new() }
+        Self { all: Arc::new(Semaphore::new(all.into())), taken: Counts::new(), refused: AtomicU64::default() }
     }
 
     /// A place for one more file.
@@ -27,6 +31,17 @@ impl Places {
     /// # Errors
     /// [`Problem::RateLimited`] if this requester has as many as it may have, [`Problem::Unavailable`] if all are taken.
     pub(super) fn take(&self, who: Asker, most: u16) -> Result<Place, Problem> {
+        self.place(who, most).inspect_err(|_| {
+            self.refused.fetch_add(1, Relaxed);
+        })
+    }
+
+    /// How many files had no place.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Relaxed)
+    }
+
+    fn place(&self, who: Asker, most: u16) -> Result<Place, Problem> {
         let permit = Arc::clone(&self.all).try_acquire_owned().map_err(|_| Problem::Unavailable)?;
         let own = self.taken.take(who, most).ok_or(Problem::RateLimited)?;
         Ok((permit, own))
@@ -51,7 +66,7 @@ mod tests {
         assert_eq!(places.take(at(4), 2).err(), Some(Problem::Unavailable));
         drop(first);
         let _fourth = places.take(at(4), 2).unwrap();
-        assert_eq!(places.taken.len(), 3);
+        assert_eq!((places.taken.len(), places.refused()), (3, 2));
     }
 
     #[test]

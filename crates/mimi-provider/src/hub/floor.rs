@@ -9,7 +9,11 @@ use std::{
 use mimi_pseudonym::RoomUri;
 
 use super::rooms;
-use crate::{fail::Fail, provider::Inner};
+use crate::{
+    fail::Fail,
+    log::{During, Fault},
+    provider::Inner,
+};
 
 /// Before this time has passed, nobody is refused.
 const LEAST: Duration = Duration::from_millis(250);
@@ -58,7 +62,7 @@ impl Floor {
 /// Reads the largest room of this hub, to know how long that takes.
 pub(crate) async fn measure(inner: Arc<Inner>) {
     if let Err(error) = read_largest(&inner).await {
-        inner.log.fault(format_args!("the largest room: {error}"));
+        inner.log.fault(Fault::Work(During::LargestRoom, &error));
     }
 }
 

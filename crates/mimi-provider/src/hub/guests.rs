@@ -6,7 +6,12 @@ use mimi_mls::HubRoom;
 use tokio::time::sleep;
 
 use super::{propose::by_hub, rooms};
-use crate::{fail::Fail, provider::Inner, store::Guest};
+use crate::{
+    fail::Fail,
+    log::{During, Fault},
+    provider::Inner,
+    store::Guest,
+};
 
 /// How often guests are looked after.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -29,7 +34,7 @@ pub(crate) async fn run(inner: Arc<Inner>) -> Infallible {
         sleep(PERIOD).await;
         // What fails is tried again at the next turn.
         if let Err(error) = look(&inner).await {
-            inner.log.fault(format_args!("guests: {error}"));
+            inner.log.fault(Fault::Work(During::Guests, &error));
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     audience::{audience, changes},
     for_inbox, for_peers, rooms,
 };
-use crate::{fail::Fail, limiter::Name, provider::Inner, store::RollbackRecord};
+use crate::{fail::Fail, limiter::Name, log::Note, provider::Inner, store::RollbackRecord};
 
 /// A member says that it cannot go along with a commit. If enough do, the room goes back behind it.
 pub(crate) async fn report(
@@ -105,6 +105,6 @@ fn go_back(inner: &Inner, hub: &HubRoom, past: PastRoom, hash: [u8; 32], last: i
         bodies: &bodies,
     };
     inner.wake(&inner.store.roll_back(&record)?);
-    inner.log.note(format_args!("a room has gone back from epoch {from} to {}", room.epoch()));
+    inner.log.note(Note::WentBack { from, to: room.epoch() });
     Ok(())
 }

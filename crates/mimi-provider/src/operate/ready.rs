@@ -1,6 +1,6 @@
 use std::{
     io::{ErrorKind, Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
@@ -18,24 +18,23 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub fn ready(config: &Config) -> Result<(), OperateError> {
     let refused = |why: &str| OperateError::NotReady(why.to_owned());
     let admin = config.admin.as_ref().ok_or_else(|| refused("there is no [admin] in the configuration"))?;
-    let answer = || -> std::io::Result<String> {
-        let mut tcp = TcpStream::connect_timeout(&admin.listen, PATIENCE)?;
-        tcp.set_read_timeout(Some(PATIENCE))?;
-        tcp.set_write_timeout(Some(PATIENCE))?;
-        tcp.write_all(b"GET /ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        tcp.take(4096).read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = answer().map_err(|error| match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-            refused(&format!("no answer from {} in {} seconds", admin.listen, PATIENCE.as_secs()))
+    match ask(admin.listen, "/ready") {
+        Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => Ok(()),
+        Ok(answer) => Err(refused(answer.split_once("\r\n\r\n").unwrap_or_default().1.trim())),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Err(refused(&format!("no answer from {} in {} seconds", admin.listen, PATIENCE.as_secs())))
         }
-        _ => refused(&format!("{}: {error}", admin.listen)),
-    })?;
-    if answer.starts_with("HTTP/1.1 200 ") {
-        return Ok(());
+        Err(error) => Err(refused(&format!("{}: {error}", admin.listen))),
     }
-    let (_, text) = answer.split_once("\r\n\r\n").unwrap_or_default();
-    Err(refused(text.trim()))
+}
+
+/// What is answered at an address for tools.
+pub(super) fn ask(at: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut tcp = TcpStream::connect_timeout(&at, PATIENCE)?;
+    tcp.set_read_timeout(Some(PATIENCE))?;
+    tcp.set_write_timeout(Some(PATIENCE))?;
+    tcp.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes())?;
+    let mut answer = String::new();
+    tcp.take(4096).read_to_string(&mut answer)?;
+    Ok(answer)
 }

@@ -15,7 +15,14 @@ use super::{
     unsent::Unsent,
 };
 use crate::{
-    events, fail::Fail, hash, hex, log::Direction, pace::Asker, provider::Inner, record::Exchange, store::Device,
+    events,
+    fail::Fail,
+    hash, hex,
+    log::{Direction, During, Fault},
+    pace::Asker,
+    provider::Inner,
+    record::Exchange,
+    store::Device,
     unhex32,
 };
 
@@ -68,16 +75,22 @@ pub(super) async fn answer(inner: &Arc<Inner>, remote: &Remote, request: Request
         events.name(format!("{}{}", seen.who, seen.device));
         match remote.unsent.endless(events::OCTETS) {
             Ok(waits) => events.counts(waits),
-            Err(problem) => result = Err(problem.into()),
+            Err(problem) => {
+                inner.gate.refused.answer();
+                result = Err(problem.into());
+            }
         }
     }
     if let Err(error @ (Fail::Store(_) | Fail::Fault(_))) = &result {
-        inner.log.fault(format_args!("{}: {error}", seen.endpoint));
+        inner.log.fault(Fault::Work(During::Request(seen.endpoint), error));
     }
     let (mut response, mut body) = reply::response(result);
     match remote.unsent.waits(&inner.gate.unsent, reply::waiting(&response)) {
         Ok(waits) => reply::count(&mut response, waits),
-        Err(problem) => (response, body) = reply::response(Err(problem.into())),
+        Err(problem) => {
+            inner.gate.refused.answer();
+            (response, body) = reply::response(Err(problem.into()));
+        }
     }
     let status = if seen.broken_off { 0 } else { response.status().as_u16() };
     inner.log.exchange(Direction::In, seen.endpoint, &seen.who, status, begun.elapsed());

@@ -32,7 +32,7 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) use peer::Peer;
 pub(crate) use reply::Reply;
 
-use crate::{gate::Place, provider::Inner};
+use crate::{gate::Place, metrics::Open, provider::Inner};
 use exchange::Remote;
 use idle::Activity;
 use unsent::Unsent;
@@ -55,7 +55,8 @@ pub(crate) async fn accept(listener: TcpListener, inner: Arc<Inner>) -> Infallib
                 // Who has too many gets no answer at all: it would cost more than its request.
                 let Some(place) = inner.gate.connection(from.ip()) else { continue };
                 let tls = inner.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
-                tokio::spawn(connection(tcp, from.ip(), tls, Arc::clone(&inner), (permit, place)));
+                let open = inner.log.metrics().connection();
+                tokio::spawn(connection(tcp, from.ip(), tls, Arc::clone(&inner), (permit, place, open)));
             }
             // For example no file descriptor left: it passes when other connections end.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -71,7 +72,7 @@ pub(crate) async fn drained(inner: &Inner) {
 }
 
 /// What a connection counts for, as long as there is one.
-type Counted = (OwnedSemaphorePermit, Place);
+type Counted = (OwnedSemaphorePermit, Place, Open);
 
 async fn connection(tcp: TcpStream, from: IpAddr, tls: TlsAcceptor, inner: Arc<Inner>, counted: Counted) {
     let limits = &inner.config.limits;

@@ -121,6 +121,11 @@ impl Store {
         Ok(deleted)
     }
 
+    /// Whether there was such a user, whom somebody has deleted.
+    pub(crate) fn was_deleted(&self, user: &UserUri) -> Result<bool, StoreError> {
+        self.look(|db| self::was_deleted(db, user))
+    }
+
     /// How many accounts were deleted, by whatever process.
     pub(crate) fn deletions(&self) -> Result<i64, StoreError> {
         self.look(|db| db.one("SELECT newest FROM numbers WHERE kind = 'deleted'", [0_i64; 0])?.get(0))

@@ -236,7 +236,7 @@ fn welcomed(db: Db<'_>, room: &RoomUri, references: &[KeyPackageRef]) -> Result<
 
 /// Something of a room waits for a peer. Holds the row also if there is one: whoever finds the outbox of a room empty does not
 /// delete it meanwhile.
-pub(super) const WAITS: &str = "INSERT INTO outbox_rooms (peer, room, since) VALUES (?1, ?2, ?3) \
+pub(super) const WAITS: &str = "INSERT INTO outbox_rooms (peer, room, since, waits) VALUES (?1, ?2, ?3, ?3) \
                                 ON CONFLICT (peer, room) DO UPDATE SET since = outbox_rooms.since";
 
 /// Puts messages of a room into the outbox, the first of them at this position.

@@ -62,7 +62,7 @@ pub(crate) use links::{JoinLink, Visitor};
 pub(crate) use lists::Listed;
 pub(crate) use live::{Ear, Heard, Live};
 pub(crate) use messages::{MessageRecord, Submitted, TooOften};
-pub(crate) use operation::Counts;
+pub(crate) use operation::{Counts, Waiting};
 pub(crate) use outbox::Parcel;
 pub(crate) use postgres::{Address, News, Told};
 pub(crate) use questions::{About, Answered, Asking};

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use mimi_pseudonym::UserUri;
+use mimi_pseudonym::{Timestamp, UserUri};
 
-use super::{AccountId, AccountProfile, Hash, Store, StoreError, accounts::insert_unless_taken, parsed};
+use super::{
+    AccountId, AccountProfile, Hash, Store, StoreError, accounts::insert_unless_taken, database::Row, parsed, timestamp,
+};
 
 /// An account, as an operator sees it: nothing of its pseudonyms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,15 @@ pub(crate) struct Counts {
     pub(crate) peers: Vec<(String, u64, u64)>,
     /// Octets on disk.
     pub(crate) octets: u64,
+}
+
+/// What waits for a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) peer: String,
+    pub(crate) rooms: u64,
+    /// Since when it has taken nothing of the room that waits longest.
+    pub(crate) since: Timestamp,
 }
 
 impl Store {
@@ -63,6 +74,14 @@ impl Store {
         let question = "SELECT peer, COUNT(*) FROM outbox_rooms GROUP BY peer ORDER BY peer";
         let rows = self.look(|db| db.rows(question, [0_i64; 0]))?;
         rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    }
+
+    /// What waits for each peer.
+    pub(crate) fn outbox_waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        let question = "SELECT peer, COUNT(*), MIN(waits) FROM outbox_rooms GROUP BY peer ORDER BY peer";
+        let rows = self.look(|db| db.rows(question, [0_i64; 0]))?;
+        let waiting = |row: &Row| Ok(Waiting { peer: row.get(0)?, rooms: row.get(1)?, since: timestamp(row.get(2)?) });
+        rows.iter().map(waiting).collect()
     }
 
     /// All accounts, by name.

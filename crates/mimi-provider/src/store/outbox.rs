@@ -191,4 +191,5 @@ impl Store {
 /// Puts a room behind others, without a courier.
 const BACK: &str = "UPDATE outbox_rooms SET since = ?3, until = 0 WHERE peer = ?1 AND room = ?2";
 /// The same, of which the peer takes something.
-const TAKEN: &str = "UPDATE outbox_rooms SET since = ?3, until = 0, refused = 0 WHERE peer = ?1 AND room = ?2";
+const TAKEN: &str =
+    "UPDATE outbox_rooms SET since = ?3, waits = ?3, until = 0, refused = 0 WHERE peer = ?1 AND room = ?2";

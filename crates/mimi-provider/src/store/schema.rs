@@ -59,7 +59,7 @@ fn version(db: Db<'_>) -> Result<Option<i64>, StoreError> {
 }
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are only ever added.
-pub(super) const MIGRATIONS: [&str; 15] = [
+pub(super) const MIGRATIONS: [&str; 16] = [
     include_str!("schema_1.sql"),
     include_str!("schema_abuse.sql"),
     include_str!("schema_rooms.sql"),
@@ -75,6 +75,7 @@ pub(super) const MIGRATIONS: [&str; 15] = [
     include_str!("schema_memory.sql"),
     include_str!("schema_checkpoints.sql"),
     include_str!("schema_refused.sql"),
+    include_str!("schema_waits.sql"),
 ];
 
 /// Brings the database to the newest version. Where databases have no locks for it, several processes may do so at once:

@@ -542,10 +542,22 @@ fn a_room_that_is_refused_rests_and_it_is_known_since_when(place: &Place) {
         NOW.before(Duration::from_secs(9))
     );
     commit(&store, "one", 3, false, &[]);
+    let waits = |since| [Waiting { peer: "b.example".to_owned(), rooms: 2, since }];
+    assert_eq!(store.outbox_waiting().unwrap(), waits(NOW), "since the first that is not taken");
     store.outbox_done(&again, again.messages[0].0, at(12)).unwrap();
     let again = take(13);
     assert_eq!(octets(&again), [b"commit 3"]);
     assert_eq!(store.outbox_refused(&again, at(80)).unwrap(), at(80), "something was taken meanwhile");
+    store.outbox_done(&again, again.messages[0].0, at(81)).unwrap();
+    let two = take(82);
+    store.outbox_done(&two, two.messages[0].0, at(83)).unwrap();
+    assert_eq!(store.outbox_waiting().unwrap(), []);
+    commit(&store, "one", 4, false, &[]);
+    let four = take(90);
+    commit(&store, "one", 5, false, &[]);
+    store.outbox_done(&four, four.messages[0].0, at(91)).unwrap();
+    let [waiting] = store.outbox_waiting().unwrap().try_into().unwrap();
+    assert_eq!((waiting.rooms, waiting.since), (1, at(91)), "the first of both was taken then");
 }
 
 fn events_are_numbered_from_the_time_at_which_a_provider_starts(place: &Place) {

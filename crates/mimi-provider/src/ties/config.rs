@@ -72,9 +72,11 @@ impl TiesConfig {
         if self.more == 0 {
             return Some(("more", "it must not be 0"));
         }
-        let none = self.pseudonyms.is_some() && self.quota().is_none();
-        let key = if self.pseudonyms == Some(0) { "pseudonyms" } else { "period_days" };
-        none.then_some((key, "with a quota it must not be 0"))
+        match (self.pseudonyms, self.quota()) {
+            (Some(0), _) => Some(("pseudonyms", "it must not be 0")),
+            (Some(_), None) => Some(("period_days", "with a quota it is from 1 to 3,652")),
+            (None, _) | (Some(_), Some(_)) => None,
+        }
     }
 
     pub(crate) fn way(&self) -> Way {
@@ -92,6 +94,17 @@ impl TiesConfig {
 
     pub(super) fn cohort(&self) -> Option<CohortSize> {
         CohortSize::new(self.cohort).ok()
+    }
+}
+
+#[cfg(test)]
+impl TiesConfig {
+    pub(crate) fn period_days(&self) -> u32 {
+        self.period_days
+    }
+
+    pub(crate) fn cohort_size(&self) -> u16 {
+        self.cohort
     }
 }
 
@@ -118,8 +131,8 @@ mod tests {
             ("way = 'blind'".into(), "way", "this way needs a key"),
             ("cohort = 1".into(), "cohort", "it is from 2 to 256"),
             ("way = 'blind'\nkey = 'k'\nlists = 'l'".into(), "lists", "it is for the way score"),
-            ("pseudonyms = 0".into(), "pseudonyms", "with a quota it must not be 0"),
-            ("pseudonyms = 1\nperiod_days = 0".into(), "period_days", "with a quota it must not be 0"),
+            ("pseudonyms = 0".into(), "pseudonyms", "it must not be 0"),
+            ("pseudonyms = 1\nperiod_days = 0".into(), "period_days", "with a quota it is from 1 to 3,652"),
             (
                 "way = 'act-only'\nkey = 'k'\npseudonyms = 1\nreputation = 3".into(),
                 "reputation",
