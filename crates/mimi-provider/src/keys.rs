@@ -50,8 +50,13 @@ pub enum KeyFileError {
         error: AnchorError,
     },
     /// The authority for users' certificates cannot be used.
-    #[error("issuer: {0}")]
-    Issuer(#[from] IssueError),
+    #[error("{}: {error}", .path.display())]
+    Issuer {
+        /// The file of its certificate.
+        path: PathBuf,
+        /// What is wrong with it, or with its key.
+        error: IssueError,
+    },
     /// The key of the way of tying pseudonyms to accounts.
     #[error("{}: not the key that this way of tying needs", .0.display())]
     Tie(PathBuf),
@@ -142,7 +147,8 @@ impl Signer for FileKey {
 pub(crate) fn issuer(config: &Config) -> Result<Issuer, KeyFileError> {
     let signer = FileKey::read(&config.issuer.key)?;
     let chain = certificates(&config.issuer.certificate)?.into_iter().map(|one| one.to_vec()).collect();
-    Ok(Issuer::load(config.domain.clone(), Arc::new(signer), chain)?)
+    Issuer::load(config.domain.clone(), Arc::new(signer), chain)
+        .map_err(|error| KeyFileError::Issuer { path: config.issuer.certificate.clone(), error })
 }
 
 /// Whose certificates of users are believed.

@@ -10,7 +10,9 @@ use environment::EnvironmentError;
 use mimi_abuse::remedy::HomeRemedy;
 use mimi_provider::{
     Config, ConfigError, OffsetClock, Options, Provider, Setting, StartError,
-    operate::{self, AccountNote, Finding, InitError, OperateError, Operator, OrderError, ReachError, Verdict},
+    operate::{
+        self, AccountNote, Finding, InitError, NewPeer, OperateError, Operator, OrderError, ReachError, Verdict,
+    },
 };
 use mimi_pseudonym::Clock;
 
@@ -99,7 +101,13 @@ fn operate(path: &Path, config: Config, task: Task, out: &mut impl Write) -> Res
             if wrong { Err(Failure::Check) } else { Ok(()) }
         }
         Task::Ready => Ok(operate::ready(&config)?),
-        Task::AddPeer(peer) => Ok(peer.add_to(path)?),
+        Task::AddPeer(peer) => {
+            peer.add_to(path)?;
+            let NewPeer { domain, .. } = peer;
+            let then =
+                format!("a provider that runs knows it after it was started again; then see peer check {domain}");
+            Ok(writeln!(out, "{domain}: added to {}; {then}", path.display())?)
+        }
         Task::CheckPeer(domain) => {
             let reached = operate::reach(&config, &domain, OffsetClock::default().now())?;
             writeln!(out, "good   {reached}").map_err(Into::into)
@@ -219,7 +227,8 @@ fn run(config: Config, clock_offset: i64, quiet: bool, record: Option<PathBuf>) 
     }
     #[cfg(feature = "record")]
     if let Some(folder) = record {
-        options = options.recorded(&folder)?;
+        let failed = |error| OperateError::File { path: folder.clone(), error };
+        options = options.recorded(&folder).map_err(failed)?;
     }
     #[cfg(not(feature = "record"))]
     drop(record);

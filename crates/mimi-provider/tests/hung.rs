@@ -7,15 +7,18 @@ mod support;
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-    sync::Arc,
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use http::Method;
 use mimi_wire::{
     Wire,
-    local::{self, RegisterAccountRequest, RegisterResponse},
+    local::{self, PseudonymsRequest, PseudonymsResponse, RegisterAccountRequest, RegisterResponse},
 };
 use support::{
     Shown, free_address,
@@ -142,10 +145,90 @@ async fn whoever_is_told_to_end_ends_while_the_database_hangs() {
     assert!(is_known(&sites, &person).await);
 }
 
+/// A way to a server on which an answer is lost: once it is told of a table, the first connection that writes to it hears
+/// nothing more from the moment at which it ends its transaction. The server hears everything.
+struct Way {
+    address: SocketAddr,
+    table: Arc<OnceLock<&'static str>>,
+    lost: Arc<AtomicBool>,
+}
+
+impl Way {
+    fn new(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let way = Self { address, table: Arc::default(), lost: Arc::default() };
+        let (table, lost) = (Arc::clone(&way.table), Arc::clone(&way.lost));
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, server) = (client.unwrap(), TcpStream::connect(server).unwrap());
+                let (mut asks, mut hears) = (client.try_clone().unwrap(), client);
+                let (mut told, mut answers) = (server.try_clone().unwrap(), server);
+                let (table, lost) = (Arc::clone(&table), Arc::clone(&lost));
+                let deaf = Arc::<AtomicBool>::default();
+                let is_deaf = Arc::clone(&deaf);
+                std::thread::spawn(move || {
+                    let (mut octets, mut writes) = ([0; 65_536], false);
+                    while let Ok(length @ 1..) = asks.read(&mut octets) {
+                        let text = String::from_utf8_lossy(&octets[..length]);
+                        writes |= table.get().is_some_and(|table| text.contains(&format!("INSERT INTO {table} ")));
+                        if writes && text.contains("COMMIT") && !lost.swap(true, Ordering::SeqCst) {
+                            deaf.store(true, Ordering::SeqCst);
+                        }
+                        if told.write_all(&octets[..length]).is_err() {
+                            break;
+                        }
+                    }
+                    let _ = told.shutdown(Shutdown::Both);
+                });
+                std::thread::spawn(move || {
+                    let mut octets = [0; 65_536];
+                    while let Ok(length @ 1..) = answers.read(&mut octets) {
+                        if !is_deaf.load(Ordering::SeqCst) && hears.write_all(&octets[..length]).is_err() {
+                            break;
+                        }
+                    }
+                    let _ = hears.shutdown(Shutdown::Both);
+                });
+            }
+        });
+        way
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_without_an_answer_is_not_acknowledged_and_is_done_once() {
+    let port = free_address().port();
+    let start = move || {
+        let port = format!("port={port}");
+        Postgres::start_with(false, false, &[], &[], &["-c", "listen_addresses=127.0.0.1", "-c", &port])
+    };
+    let Some(server) = tokio::task::spawn_blocking(start).await.unwrap() else { return };
+    server.create("lost");
+    let way = Way::new(SocketAddr::from(([127, 0, 0, 1], port)));
+    let database = format!("host=127.0.0.1 port={} user=mimi dbname=lost", way.address.port());
+    let mut sites = Sites::new("lost-answer", &[(SITE, Some(database))]);
+    sites.start(SITE, 0);
+    let alice = register(&sites, "alice".into()).await.1.unwrap();
+    way.table.set("pseudonyms").unwrap();
+    let stored = || server.psql("lost", "SELECT count(*) FROM pseudonyms").unwrap();
+    assert_eq!(stored(), "0");
+    let body = PseudonymsRequest { count: 8 }.encode();
+    let shown = Shown { key: Some("\"7\""), ..alice.shown() };
+    let ask = || sites.try_ask(SITE, shown, Method::POST, local::PSEUDONYMS_PATH, body.clone());
+    let (status, _) = ask().await.unwrap();
+    assert_eq!(status, 503, "nobody knows what has become of it");
+    assert!(way.lost.load(Ordering::SeqCst));
+    assert_eq!(stored(), "8", "and it was stored");
+    let (status, given) = ask().await.unwrap();
+    assert_eq!((status, stored().as_str()), (200, "8"), "the same once more is done once");
+    assert_eq!(PseudonymsResponse::decode(&given).unwrap().pseudonyms.len(), 8);
+}
+
 #[test]
 fn who_asks_whether_a_provider_is_ready_hears_that_no_answer_came() {
     let sites = Sites::new("no-answer", &[(SITE, None)]);
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let config = sites.folder.join(SITE).join("provider.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     let admin = silent.local_addr().unwrap();

@@ -84,6 +84,24 @@ fn what_run_refuses_check_says() {
     fs::write(&config, format!("{text}\n[ties]\nway = \"act-only\"\nkey = \"ties.key\"\n")).unwrap();
     walk.printed(CHECK);
     assert!(!walk.folder.join("a/ties.key").exists());
+    // Files that are there, and are not what they should be.
+    fs::write(&config, format!("{text}\n[abuse]\nsignals = \"signals.toml\"\nremedies = \"remedies.toml\"\n")).unwrap();
+    for (file, content, why) in [
+        ("operator.token", "sesame", "operator's token: a/operator.token: not 64 hexadecimal digits"),
+        ("issuer.key", "", "issuer of users' certificates: a/issuer.key: not the PEM file it should be"),
+        ("issuer.key", &KeyPair::generate().unwrap().serialize_pem(), "issuer of users' certificates: a/issuer.pem: "),
+        ("issuer.pem", "", "anchors: a/issuer.pem: not the PEM file it should be"),
+        ("signals.toml", "weights = 1", "signals of abuse: a/signals.toml: "),
+        ("remedies.toml", "policy = 1", "policy for remedies: a/remedies.toml: "),
+    ] {
+        let path = walk.folder.join("a").join(file);
+        let before = fs::read(&path).unwrap_or_default();
+        fs::write(&path, content).unwrap();
+        let said = lines(&walk, "WRONG");
+        assert!(said.iter().any(|line| line.starts_with(&format!("WRONG  {why}"))), "{why}: {said:?}");
+        assert!(!said.iter().any(|line| line.contains("sesame")), "{said:?}");
+        fs::write(&path, before).unwrap();
+    }
     // A key that is not the certificate's.
     fs::write(&config, &text).unwrap();
     fs::write(walk.folder.join("a/tls.key"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
@@ -168,7 +186,8 @@ fn a_configuration_keeps_mode_owner_and_links_when_a_peer_is_added() {
         "{said}"
     );
 
-    walk.printed(&format!("{add} ../b/issuer.pem"));
+    let said = walk.printed(&format!("{add} ../b/issuer.pem"));
+    assert!(said.starts_with("b.example: added to a/provider.toml; a provider that runs knows it after"), "{said}");
     assert!(fs::read_to_string(&real).unwrap().starts_with(before.trim_end()));
     assert_eq!(fs::read_link(&link).unwrap(), Path::new("real.toml"), "it is a link still");
     let is = fs::metadata(&real).unwrap();

@@ -92,6 +92,12 @@ fn nothing_but_run_makes_a_database() {
     let no_folder = sites.folder.join(SITE).join("provider.toml").join("data");
     let said = refused(&sites, &format!("run --data {}", no_folder.display()));
     assert!(said.contains(&format!("{}: ", no_folder.display())), "an error names the path: {said}");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(&file, [b'x'; 4096]).unwrap();
+    for line in ["status", "account list", "check", "run"] {
+        let said = refused(&sites, &there(line));
+        assert!(said.contains(&format!("{}: file is not a database", file.display())), "{line}: {said}");
+    }
 }
 
 #[test]

@@ -117,7 +117,9 @@ impl Init {
         let (certificate, key) = (self.authority.join("root.pem"), self.authority.join("root.key"));
         if certificate.exists() {
             let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| InitError::file(path, error));
-            return Ok((read(&certificate)?, KeyPair::from_pem(&read(&key)?)?));
+            let pem = read(&key)?;
+            let unusable = |error| InitError::Certificate(format!("{}: {error}", key.display()));
+            return Ok((read(&certificate)?, KeyPair::from_pem(&pem).map_err(unusable)?));
         }
         let params = authority(AUTHORITY)?;
         let root = CertifiedIssuer::self_signed(params, KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)?;
