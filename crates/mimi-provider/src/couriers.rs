@@ -82,7 +82,7 @@ async fn bring(inner: Arc<Inner>, peer: Domain) -> (Domain, Option<Duration>) {
             // The room rests, and others may be taken.
             Step::Refused => refusals += 1,
             Step::Empty if refusals == 0 => return (peer, None),
-            Step::Empty => break,
+            Step::Empty | Step::Stuck => break,
             Step::Later => return (peer, Some(LONGEST_WAIT)),
         }
     }

@@ -16,7 +16,7 @@ const BATCH_ROWS: usize = 64;
 const BATCH_OCTETS: usize = 4 << 20;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// As [`LONGEST_WAIT`], if the peer is there and refuses: perhaps one room alone.
+/// As [`LONGEST_WAIT`], if it is not that the peer is away: it refuses, perhaps one room alone, or the database does not answer.
 pub(crate) const LONGEST_REFUSED: Duration = Duration::from_secs(5);
 /// The longest that a room rests of which something was refused.
 const LONGEST_REST: Duration = Duration::from_secs(10);
@@ -66,7 +66,7 @@ pub(crate) async fn run(inner: Arc<Inner>, peer: Domain) {
                 sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
-            Step::Refused => {
+            Step::Refused | Step::Stuck => {
                 sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_REFUSED);
             }
@@ -83,6 +83,8 @@ pub(crate) enum Step {
     Later,
     /// The peer has refused something of this room, which rests.
     Refused,
+    /// Something here does not work at the moment.
+    Stuck,
 }
 
 pub(crate) async fn step(inner: &Arc<Inner>, peer: &Domain) -> Step {
@@ -216,7 +218,7 @@ async fn dropped(inner: &Arc<Inner>, parcel: &Arc<Parcel>, position: i64, error:
 
 fn fault(inner: &Inner, error: &Fail) -> Step {
     inner.log.fault(Fault::Work(During::Outbox, error));
-    Step::Later
+    Step::Stuck
 }
 
 #[cfg(test)]

@@ -292,7 +292,7 @@ pub fn help(words: &[String]) -> String {
     let found: Vec<_> = about(&words).collect();
     match found.as_slice() {
         [page] => page.whole(),
-        _ => list(if found.is_empty() { PAGES.iter().collect() } else { found }),
+        _ => list(&found),
     }
 }
 
@@ -335,18 +335,20 @@ impl Page {
     }
 }
 
-fn list(pages: Vec<&Page>) -> String {
+/// Some commands; all of them, and those of `tie`, if they are none.
+fn list(some: &[&Page]) -> String {
     let mut text = String::from(
         "A MIMI provider: hub of rooms and local provider of clients.\n\nUsage: mimi-provider COMMAND [options]\n\n",
     );
-    for Page { usage, says, .. } in pages {
+    let all: Vec<&Page> = PAGES.iter().collect();
+    for Page { usage, says, .. } in if some.is_empty() { &all } else { some } {
         let _ = writeln!(text, "  {usage}\n      {says}");
     }
-    let _ = writeln!(
-        text,
-        "  tie ...\n      keys that operators share, openings of sealed accounts, questions about scores: see tie --help\n\n\
-         mimi-provider COMMAND --help says more about a command.\n\n{COMMON}\n  --help, --version"
-    );
+    if some.is_empty() {
+        text += "  tie ...\n      keys that operators share, openings of sealed accounts, questions about scores: see tie --help\n";
+    }
+    let _ =
+        writeln!(text, "\nmimi-provider COMMAND --help says more about a command.\n\n{COMMON}\n  --help, --version");
     text
 }
 
@@ -369,7 +371,10 @@ mod tests {
         assert!(of("run").contains("--clock-offset") && !of("check").contains("--clock-offset"));
         assert!(!of("init").contains("--config") && of("check").contains("--config"));
         let accounts = of("account");
-        assert!(accounts.contains("account delete NAME") && !accounts.contains("room list"), "{accounts}");
+        assert!(
+            accounts.contains("account delete NAME") && !accounts.contains("room list") && !accounts.contains("tie"),
+            "{accounts}"
+        );
         assert!(of("walk").contains("room list"));
         assert!(of("account add alice").starts_with("mimi-provider account add: "));
     }

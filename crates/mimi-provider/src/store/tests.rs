@@ -780,6 +780,11 @@ fn what_a_courier_left_behind_waits_for_another(place: &Place) {
         assert_eq!(at(14), None, "it may still be on its way");
         store.outbox_busy(&parcel, Timestamp::from_secs(1_000_010)).unwrap();
         assert_eq!(at(24), None, "it has said so");
+    } else {
+        // Nobody else can have been on the way: whoever starts begins with all of it.
+        let parcel = at(0).unwrap();
+        assert_eq!(octets(&parcel), [b"message 1", b"message 2"]);
+        other.outbox_later(&parcel, NOW).unwrap();
     }
     let again = at(25).unwrap();
     assert_eq!(octets(&again), [b"message 1", b"message 2"]);
