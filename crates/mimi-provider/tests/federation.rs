@@ -137,8 +137,8 @@ async fn bob_is_found_added_and_written_to_while_his_provider_comes_and_goes() {
     // And back, through his provider to the hub.
     let message = joined.seal(&content).unwrap().try_into().unwrap();
     let submit = SubmitMessageRequest { message, sending_user: bob.user.clone() };
-    let known = inbox(&world, shown, 0).await.last().unwrap().sequence;
-    let waiting = inbox(&world, shown, known);
+    let before = inbox(&world, shown, 0).await;
+    let waiting = inbox(&world, shown, before.last().unwrap().sequence);
     let (answer, arrived) = tokio::join!(world.post::<SubmitMessageResponse>(bob_shown, &at, &submit), waiting);
     assert!(matches!(answer, Ok(SubmitMessageResponse::Accepted { .. })));
     assert_eq!(arrived.len(), 1, "a long poll ends when something arrives");

@@ -120,6 +120,8 @@ impl Postgres {
     /// Makes every process of the server stand still until what is returned is dropped: it takes connections, and says
     /// nothing on any.
     pub fn halt(&self) -> Halted {
+        // The first of them starts no others meanwhile.
+        signal("-STOP", &self.processes()[..1]);
         let processes = self.processes();
         signal("-STOP", &processes);
         Halted(processes)
@@ -127,9 +129,9 @@ impl Postgres {
 
     /// Kills every process of the server, without warning.
     pub fn kill(&mut self) {
-        for process in self.processes() {
-            let _ = Command::new("kill").args(["-KILL", &process]).stderr(Stdio::null()).status();
-        }
+        // The first of them starts no others any more: one that outlives it keeps the next server from starting.
+        signal("-STOP", &self.processes()[..1]);
+        signal("-KILL", &self.processes());
         if let Some(mut shell) = self.shell.take() {
             drop(shell.stdin.take());
             let _ = shell.wait();
