@@ -33,6 +33,7 @@ mod outbox;
 mod pace;
 mod page;
 mod peers;
+mod private;
 mod provider;
 mod record;
 mod server;

@@ -35,6 +35,7 @@ use crate::{
     news, outbox,
     pace::Pace,
     peers::Peers,
+    private,
     record::Recorder,
     server,
     store::{Opening, Store, Wake},
@@ -172,7 +173,8 @@ impl Provider {
     /// [`StartError`] names what is missing.
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         config.admin_is_apart()?;
-        make_private_folder(&config.data).map_err(|error| StartError::data(&config.data, error))?;
+        let made = private::folders().recursive(true).create(&config.data);
+        made.map_err(|error| StartError::data(&config.data, error))?;
         let lock = Lock::take(&config)?;
         let Opened { store, senders, franking, abuse } = open_store(&config, options.clock.now()).await?;
         let tls = TlsAcceptor::from(Arc::new(keys::server_tls(&config)?));
@@ -349,15 +351,6 @@ async fn open_store(config: &Config, now: Timestamp) -> Result<Opened, StartErro
     });
     let not_opened = || StartError::data(&folder, std::io::Error::other("the database was not opened"));
     opened.await.unwrap_or_else(|_| Err(not_opened()))
-}
-
-/// Makes a folder that nobody else can read, unless it is there already.
-pub(crate) fn make_private_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", folder.display())))
 }
 
 impl std::fmt::Debug for Provider {

@@ -308,6 +308,14 @@ fn an_address_that_is_taken_is_named() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_made_is_named_once() {
+    let walk = set_up("folder");
+    let data = walk.folder.join("a/tls.pem/data");
+    let said = walk.refused(&format!("mimi-provider run --config a/provider.toml --data {}", data.display()));
+    assert_eq!(said, format!("mimi-provider: {}: Not a directory (os error 20)\n", data.display()));
+}
+
+#[test]
 fn why_a_database_cannot_be_used_is_told_without_its_secrets() {
     let hba = "local all hush scram-sha-256\nlocal all all trust\n";
     let Some(server) = support::postgres::Postgres::start_with(false, false, &[], &[("pg_hba.conf", hba)], &[]) else {

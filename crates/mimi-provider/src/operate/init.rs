@@ -10,7 +10,7 @@ use rcgen::{
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
 };
 
-use crate::{OsEntropy, hex};
+use crate::{OsEntropy, hex, private};
 
 /// The name of the authority for TLS.
 const AUTHORITY: &str = "development authority for TLS";
@@ -186,10 +186,7 @@ impl Made {
         let above = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
         let missing: Vec<_> = above.map(Path::to_owned).collect();
         for folder in missing.into_iter().rev() {
-            let mut builder = std::fs::DirBuilder::new();
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder.create(&folder).map_err(|error| InitError::file(&folder, error))?;
+            private::folders().create(&folder).map_err(|error| InitError::file(&folder, error))?;
             self.folders.push(folder);
         }
         Ok(())
@@ -197,11 +194,7 @@ impl Made {
 
     /// A new file that nobody else can read.
     fn file(&mut self, path: &Path, text: &str) -> Result<(), InitError> {
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(|error| InitError::file(path, error))?;
+        let mut file = private::new_file(path).map_err(|error| InitError::file(path, error))?;
         self.files.push(path.to_owned());
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| InitError::file(path, error))
     }

@@ -1,5 +1,5 @@
 use std::{
-    fs::{File, Metadata, OpenOptions},
+    fs::{File, Metadata},
     io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -9,7 +9,7 @@ use mimi_credential::TrustStore;
 use mimi_pseudonym::Domain;
 
 use super::OperateError;
-use crate::{Config, StartError, keys};
+use crate::{Config, StartError, keys, private};
 
 /// A provider to talk with, as it is added to a configuration.
 #[derive(Debug, Clone)]
@@ -60,11 +60,7 @@ fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let fresh = path.with_file_name(name);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&fresh)?;
+    let mut file = private::new_file(&fresh)?;
     let written = file
         .write_all(text)
         .and_then(|()| belong(&file, &was))

@@ -1,7 +1,7 @@
 //! A copy of a file-based database is there whole and on disk, or not at all.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
@@ -9,16 +9,7 @@ use std::{
 use mimi_pseudonym::Entropy;
 
 use super::StoreError;
-use crate::{clock::OsEntropy, hex};
-
-/// Makes a new file that nobody else can read.
-pub(super) fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
+use crate::{clock::OsEntropy, hex, private};
 
 /// A file that is not whole yet, and goes if it never is.
 struct Part(PathBuf);
@@ -44,7 +35,7 @@ pub(super) fn write<E: std::fmt::Display>(
     };
     let name = format!(".{}.{}.part", name.to_string_lossy(), hex(&OsEntropy.bits128()));
     let part = Part(folder.join(name));
-    let file = private_file(&part.0).map_err(failed)?;
+    let file = private::new_file(&part.0).map_err(failed)?;
     fill(&part.0).map_err(|error| StoreError::file(to, &error))?;
     file.sync_all().map_err(failed)?;
     rename(&part.0, to).map_err(failed)?;

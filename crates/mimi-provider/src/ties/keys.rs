@@ -8,7 +8,7 @@ use mimi_tie::{
 };
 
 use super::{Ties, TiesConfig};
-use crate::{KeyFileError, clock::OsEntropy, hex};
+use crate::{KeyFileError, clock::OsEntropy, hex, private};
 
 impl Ties {
     /// As [`Ties::load`], and makes nothing: a key that this provider would make may be missing.
@@ -99,11 +99,7 @@ pub(crate) fn rewrite(path: &Path, octets: &[u8]) -> std::io::Result<()> {
 
 /// Octets as hexadecimal digits, into a file that there is not yet, and that nobody else can read.
 pub(crate) fn write_new(path: &Path, octets: &[u8]) -> std::io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = private::new_file(path)?;
     file.write_all(format!("{}\n", hex(octets)).as_bytes())?;
     file.sync_all()
 }
