@@ -95,36 +95,24 @@ contract! {
     a_name_is_given_once_and_a_code_lets_one_device_in,
     pseudonyms_are_the_accounts_and_other_devices_hear_of_them,
     a_client_is_the_same_for_the_same_subject_and_key,
-    eight_threads_claim_each_key_package_once,
-    the_same_request_gets_the_same_key_package_until_it_is_used,
-    only_what_fits_is_handed_out,
     a_commit_is_stored_whole_and_survives_a_restart,
-    the_outbox_gives_the_oldest_room_first_within_bounds,
-    a_room_that_is_refused_rests_and_it_is_known_since_when,
-    notifications_are_taken_once_and_all_or_none,
     a_destroyed_room_leaves_no_trace_in_the_files,
     a_database_of_a_newer_version_is_refused,
     a_hub_key_is_made_once,
     a_room_goes_on_once_from_each_epoch,
-    couriers_never_get_the_same_room,
-    what_a_courier_left_behind_waits_for_another,
     the_same_message_is_accepted_once_by_two_processes,
     what_fails_changes_nothing,
     a_text_with_nul_is_refused_and_changes_nothing,
-    a_quota_is_exact_when_fifty_draw_at_once,
-    a_quota_is_for_a_period_and_a_request_for_tokens_counts_once,
-    a_token_is_spent_once_whoever_asks,
-    a_pseudonym_with_its_own_device_draws_nothing,
-    a_device_gets_what_comes_while_it_is_in_a_room,
-    an_event_goes_when_all_have_taken_it,
-    whoever_gets_a_new_event_is_found_at_once,
-    events_are_numbered_from_the_time_at_which_a_provider_starts,
 }
 
 mod abuse;
 mod deletion;
+mod draws;
+mod inboxes;
+mod key_packages;
 mod memory;
 mod openings;
+mod outbox;
 mod questions;
 mod remedies;
 
@@ -254,77 +242,6 @@ fn a_client_is_the_same_for_the_same_subject_and_key(place: &Place) {
     assert_eq!(client(&second, &pseudonym, &one), None, "a key is on one device");
     assert_eq!(client(&first, &user("alice"), &one), Some(first.client.clone()));
     assert_eq!(client(&first, &user("bob"), &one), None);
-}
-
-fn eight_threads_claim_each_key_package_once(place: &Place) {
-    let store = place.open();
-    let device = alice(&store);
-    let offered: Vec<_> = (0..64).map(|number| key_package(&device, number, later())).collect();
-    assert!(store.upload(&device, &offered, NOW).unwrap());
-    let threads: Vec<_> = (0..8)
-        .map(|_| {
-            let store = place.other(&store);
-            std::thread::spawn(move || -> Vec<ClaimedClient> {
-                (0..10).flat_map(|_| store.claim(&claim(), NOW).unwrap()).collect()
-            })
-        })
-        .collect();
-    let mut given = Vec::new();
-    let mut exhausted = 0;
-    for claimed in threads.into_iter().flat_map(|thread| thread.join().unwrap()) {
-        match claimed {
-            ClaimedClient::KeyPackage(_, octets) => given.push(octets),
-            ClaimedClient::Exhausted(_) => exhausted += 1,
-            ClaimedClient::Incompatible(_) => panic!("all are compatible"),
-        }
-    }
-    given.sort();
-    assert_eq!(given, offered.into_iter().map(|one| one.octets).collect::<Vec<_>>());
-    assert_eq!(exhausted, 16);
-}
-
-fn the_same_request_gets_the_same_key_package_until_it_is_used(place: &Place) {
-    let store = place.open();
-    let device = alice(&store);
-    let stock: Vec<_> = [3, 4, 5].map(|number| key_package(&device, number, later())).into();
-    assert!(store.upload(&device, &stock, NOW).unwrap());
-    let ask = |request: u8| store.claim(&Claim { request: Some([request; 32]), ..claim() }, NOW).unwrap();
-    let given = |number: u8| [ClaimedClient::KeyPackage(device.client.clone(), vec![number; 9])];
-    assert_eq!(ask(1), given(3));
-    assert_eq!(ask(2), given(4));
-    assert_eq!(ask(1), given(3), "its answer may have been lost");
-    let welcome = Notification {
-        hash: [9; 32],
-        sent: NOW,
-        body: vec![1],
-        kind: NotificationKind::Welcome(vec![KeyPackageRef::new(&[3; 32])]),
-    };
-    let room = RoomUri::new(&domain("b.example"), "club").unwrap();
-    assert!(matches!(store.notify(&room, &[welcome]).unwrap(), NotifyOutcome::Taken(_)));
-    assert_eq!(ask(1), given(5), "it has been used");
-    assert_eq!(ask(2), given(4));
-    assert_eq!(ask(3), [ClaimedClient::Exhausted(device.client.clone())]);
-    assert!(store.claim(&claim(), later()).unwrap().iter().all(|one| matches!(one, ClaimedClient::Exhausted(_))));
-    assert_eq!(store.claim(&Claim { request: Some([2; 32]), ..claim() }, later()).unwrap(), ask(3), "it has ended");
-}
-
-fn only_what_fits_is_handed_out(place: &Place) {
-    let store = place.open();
-    let (first, second) = (alice(&store), second(&store));
-    assert!(store.claim(&claim(), NOW).unwrap().is_empty());
-    let expired = key_package(&first, 1, NOW);
-    let other_suite = StoredKeyPackage { suite: 2, ..key_package(&second, 2, later()) };
-    let ordinary = StoredKeyPackage { initial_only: false, ..key_package(&second, 3, later()) };
-    assert!(store.upload(&first, &[expired], NOW).unwrap());
-    assert!(!store.upload(&first, std::slice::from_ref(&ordinary), NOW).unwrap(), "another device's client");
-    assert!(store.upload(&second, &[other_suite, ordinary], NOW).unwrap());
-    let (one, two) = (first.client.clone(), second.client.clone());
-    let expected = [ClaimedClient::Exhausted(one.clone()), ClaimedClient::Incompatible(two.clone())];
-    assert_eq!(store.claim(&claim(), NOW).unwrap(), expected);
-    let own = Claim { kind: Kind::Ordinary, except: Some(one), ..claim() };
-    assert_eq!(store.claim(&own, NOW).unwrap(), [ClaimedClient::KeyPackage(two.clone(), vec![3; 9])]);
-    let except = Claim { kind: Kind::Ordinary, except: Some(two), ..claim() };
-    assert!(store.claim(&except, NOW).unwrap().is_empty());
 }
 
 fn create(store: &Store, device: &Device, name: &str) -> bool {
@@ -467,151 +384,10 @@ fn a_commit_is_stored_whole_and_survives_a_restart(place: &Place) {
     assert_eq!(take(&store, 10, 1000), None);
 }
 
-fn the_outbox_gives_the_oldest_room_first_within_bounds(place: &Place) {
-    let store = place.open();
-    let first = alice(&store);
-    assert!(create(&store, &first, "one") && create(&store, &first, "two"));
-    for (name, epoch) in [("one", 1), ("two", 1), ("one", 2), ("one", 3)] {
-        commit(&store, name, epoch, false, &[]);
-    }
-    for (count, octets, expected) in [(10, 1000, 3), (2, 1000, 2), (10, 1, 1)] {
-        let parcel = take(&store, count, octets).unwrap();
-        assert_eq!((&parcel.room, parcel.messages.len()), (&room("one"), expected), "one is always given");
-        assert!(parcel.more);
-        assert_eq!(super::tests::octets(&parcel), [b"commit 1", b"commit 2", b"commit 3"][..expected]);
-        // Without a second room in between, it would be behind it.
-        store.outbox_later(&parcel, NOW).unwrap();
-    }
-    let one = take(&store, 10, 1000).unwrap();
-    store.outbox_later(&one, later()).unwrap();
-    assert_eq!(take(&store, 10, 1000).unwrap().room, room("two"), "a room that could not be brought is behind others");
-    assert_eq!(store.outbox_take(&domain("c.example"), 10, 1000, NOW).unwrap(), None);
-    // One of the rooms has no courier, and then none.
-    assert_eq!(store.outbox_peers(NOW).unwrap(), [domain("b.example")].into());
-    assert!(take(&store, 10, 1000).is_some());
-    if store.is_shared() {
-        assert!(store.outbox_peers(NOW).unwrap().is_empty());
-        let over = NOW.after(std::time::Duration::from_secs(15));
-        assert_eq!(store.outbox_peers(over).unwrap(), [domain("b.example")].into(), "a courier that is not heard of");
-    }
-}
-
-fn whoever_gets_a_new_event_is_found_at_once(place: &Place) {
-    let store = place.open();
-    let (first, second) = (alice(&store), second(&store));
-    let (before, nobody) = store.devices_behind(None).unwrap();
-    assert!(nobody.is_empty());
-    assert!(create(&store, &first, "club"));
-    message(&store, "club", 0, 1).unwrap();
-    let (newest, devices) = store.devices_behind(Some(before)).unwrap();
-    assert!(newest > before && devices == [first.id].into(), "an event of a room: {devices:?}");
-    assert_eq!(store.devices_behind(Some(newest)).unwrap(), (newest, BTreeSet::new()));
-    store.write(|db| mail::put_in_inbox(db, second.id, None, b"for one")).unwrap();
-    let (last, devices) = store.devices_behind(Some(newest)).unwrap();
-    assert!(last > newest && devices == [second.id].into(), "an event for one: {devices:?}");
-    assert_eq!(store.devices_behind(Some(before)).unwrap().1, [first.id, second.id].into());
-}
-
-fn a_room_that_is_refused_rests_and_it_is_known_since_when(place: &Place) {
-    let store = place.open();
-    let first = alice(&store);
-    let at = |seconds: u64| NOW.after(Duration::from_secs(seconds));
-    assert!(create(&store, &first, "one") && create(&store, &first, "two"));
-    commit(&store, "one", 1, false, &[]);
-    commit(&store, "one", 2, false, &[]);
-    let one = take(&store, 1, 1000).unwrap();
-    assert_eq!(store.outbox_refused(&one, at(0)).unwrap(), at(0));
-    assert_eq!(take(&place.other(&store), 1, 1000), None, "its courier is away");
-    store.outbox_rest(&one, at(0), Duration::from_secs(10)).unwrap();
-    commit(&store, "two", 1, false, &[]);
-    let peer = domain("b.example");
-    let two = place.other(&store).outbox_take(&peer, 1, 1000, at(9)).unwrap().unwrap();
-    assert_eq!((&two.room, two.more), (&room("two"), false), "the one rests");
-    place.other(&store).outbox_later(&two, at(30)).unwrap();
-    store.outbox_rested(&one);
-    let take = |seconds| store.outbox_take(&peer, 1, 1000, at(seconds)).unwrap().unwrap();
-    let again = take(10);
-    assert_eq!(again, Parcel { more: true, ..one.clone() });
-    assert_eq!(store.outbox_refused(&again, at(60)).unwrap(), at(0), "and the time is that of the first refusal");
-    store.outbox_drop(&again, again.messages[0].0, at(10)).unwrap();
-    let again = take(11);
-    assert_eq!(octets(&again), [b"commit 2"]);
-    assert_eq!(store.outbox_refused(&again, at(70)).unwrap(), at(0), "nothing was taken");
-    assert_eq!(
-        store.outbox_refused(&again, NOW.before(Duration::from_secs(9))).unwrap(),
-        NOW.before(Duration::from_secs(9))
-    );
-    commit(&store, "one", 3, false, &[]);
-    let waits = |since| [Waiting { peer: "b.example".to_owned(), rooms: 2, since }];
-    assert_eq!(store.outbox_waiting().unwrap(), waits(NOW), "since the first that is not taken");
-    store.outbox_done(&again, again.messages[0].0, at(12)).unwrap();
-    let again = take(13);
-    assert_eq!(octets(&again), [b"commit 3"]);
-    assert_eq!(store.outbox_refused(&again, at(80)).unwrap(), at(80), "something was taken meanwhile");
-    store.outbox_done(&again, again.messages[0].0, at(81)).unwrap();
-    let two = take(82);
-    store.outbox_done(&two, two.messages[0].0, at(83)).unwrap();
-    assert_eq!(store.outbox_waiting().unwrap(), []);
-    commit(&store, "one", 4, false, &[]);
-    let four = take(90);
-    commit(&store, "one", 5, false, &[]);
-    store.outbox_done(&four, four.messages[0].0, at(91)).unwrap();
-    let [waiting] = store.outbox_waiting().unwrap().try_into().unwrap();
-    assert_eq!((waiting.rooms, waiting.since), (1, at(91)), "the first of both was taken then");
-}
-
-fn events_are_numbered_from_the_time_at_which_a_provider_starts(place: &Place) {
-    let store = place.open();
-    let device = alice(&store).id;
-    let next = || {
-        store.write(|db| mail::put_in_inbox(db, device, None, b"event")).unwrap();
-        store.inbox(device, 0, 100, 10_000).unwrap().last().unwrap().0
-    };
-    let number = |time: Timestamp| time.as_millis() << 16;
-    let first = next();
-    assert!(first < number(NOW));
-    let start = |time| place.other(&store).number_from(time).unwrap();
-    start(NOW);
-    assert_eq!(next(), number(NOW) + 1);
-    start(NOW.before(Duration::from_secs(86_400)));
-    assert_eq!(next(), number(NOW) + 2, "a clock that was set back");
-    let later = NOW.after(Duration::from_millis(1));
-    start(later);
-    assert_eq!(next(), number(later) + 1);
-    // However wrong a clock is, there are numbers left.
-    start(Timestamp::from_secs(u64::MAX / 1000));
-    assert!(next() < 1 << 62);
-    assert!(next() < 1 << 62);
-    store.ack(device, first).unwrap();
-    assert_eq!(store.inbox(device, first, 100, 10_000).unwrap().len(), 5);
-}
-
 fn notification(number: u8, welcome: Option<u8>) -> Notification {
     let references = |reference| vec![KeyPackageRef::new(&[99]), KeyPackageRef::new(&[reference; 32])];
     let kind = welcome.map_or(NotificationKind::Handshake, |one| NotificationKind::Welcome(references(one)));
     Notification { hash: [number; 32], sent: NOW, body: vec![number], kind }
-}
-
-fn notifications_are_taken_once_and_all_or_none(place: &Place) {
-    let store = place.open();
-    let device = alice(&store);
-    assert!(store.upload(&device, &[key_package(&device, 5, later())], NOW).unwrap());
-    let other: RoomUri = "mimi://b.example/r/club".parse().unwrap();
-    let notify = |messages: &[Notification]| store.notify(&other, messages).unwrap();
-    let inbox = || store.inbox(device.id, 0, 10, 1000).unwrap();
-    assert_eq!(notify(&[notification(1, None)]), NotifyOutcome::UnknownRoom);
-    let unknown = [notification(2, Some(5)), notification(3, Some(6))];
-    assert_eq!(notify(&unknown), NotifyOutcome::UnknownKeyPackageRef);
-    assert!(inbox().is_empty() && !store.is_in_room(&device, &other).unwrap(), "nothing was taken");
-    let wake = Wake { devices: [device.id].into(), ..Wake::default() };
-    assert_eq!(notify(&[notification(2, Some(5)), notification(1, None)]), NotifyOutcome::Taken(wake));
-    assert_eq!(notify(&[notification(1, None)]), NotifyOutcome::Taken(Wake::default()), "a repetition");
-    let again = notify(&[notification(7, Some(5))]);
-    assert_eq!(again, NotifyOutcome::UnknownKeyPackageRef, "another Welcome for a KeyPackage that was used");
-    let bodies: Vec<_> = inbox().into_iter().map(|(_, body)| body).collect();
-    assert_eq!(bodies, [[2], [1]]);
-    assert!(store.leave_room(&device, &other).unwrap() && !store.leave_room(&device, &other).unwrap());
-    assert_eq!(notify(&[notification(4, None)]), NotifyOutcome::UnknownRoom);
 }
 
 fn a_destroyed_room_leaves_no_trace_in_the_files(place: &Place) {
@@ -728,74 +504,6 @@ fn the_same_message_is_accepted_once_by_two_processes(place: &Place) {
     assert_eq!(positions, (1..=50).collect::<Vec<_>>());
 }
 
-fn couriers_never_get_the_same_room(place: &Place) {
-    let store = place.open();
-    let first = alice(&store);
-    let names: Vec<_> = (0..6).map(|number| format!("room-{number}")).collect();
-    for name in &names {
-        assert!(create(&store, &first, name));
-        for number in 0..20 {
-            message(&store, name, 0, number).unwrap();
-        }
-    }
-    let busy = Arc::new(Mutex::new(BTreeSet::new()));
-    let couriers: Vec<_> = (0..4)
-        .map(|_| {
-            let (store, busy) = (place.other(&store), Arc::clone(&busy));
-            std::thread::spawn(move || {
-                let mut brought = Vec::new();
-                while let Some(parcel) = take(&store, 3, 1 << 20) {
-                    assert!(busy.lock().unwrap().insert(parcel.room.clone()), "a room has two couriers");
-                    brought.extend(parcel.messages.iter().map(|(position, _)| (parcel.room.clone(), *position)));
-                    busy.lock().unwrap().remove(&parcel.room);
-                    deliver(&store, &parcel);
-                }
-                brought
-            })
-        })
-        .collect();
-    let mut brought: Vec<_> = couriers.into_iter().flat_map(|courier| courier.join().unwrap()).collect();
-    brought.sort();
-    let expected = names.iter().flat_map(|name| (1..=20).map(|position| (room(name), position)));
-    assert_eq!(brought, expected.collect::<Vec<_>>(), "each message once");
-    assert_eq!(take(&store, 3, 1 << 20), None);
-}
-
-fn what_a_courier_left_behind_waits_for_another(place: &Place) {
-    let store = place.open();
-    let first = alice(&store);
-    assert!(create(&store, &first, "club"));
-    message(&store, "club", 0, 1).unwrap();
-    let parcel = take(&store, 10, 1000).unwrap();
-    assert!(!parcel.more || store.is_shared());
-    assert_eq!(take(&store, 10, 1000), None, "its courier is away");
-    message(&store, "club", 0, 2).unwrap();
-    assert_eq!(take(&place.other(&store), 10, 1000), None);
-    // The process of the courier is killed.
-    let other = place.open();
-    let at = |seconds: u64| {
-        other.outbox_take(&domain("b.example"), 10, 1000, Timestamp::from_secs(1_000_000 + seconds)).unwrap()
-    };
-    if store.is_shared() {
-        assert_eq!(at(14), None, "it may still be on its way");
-        store.outbox_busy(&parcel, Timestamp::from_secs(1_000_010)).unwrap();
-        assert_eq!(at(24), None, "it has said so");
-    } else {
-        // Nobody else can have been on the way: whoever starts begins with all of it.
-        let parcel = at(0).unwrap();
-        assert_eq!(octets(&parcel), [b"message 1", b"message 2"]);
-        other.outbox_later(&parcel, NOW).unwrap();
-    }
-    let again = at(25).unwrap();
-    assert_eq!(octets(&again), [b"message 1", b"message 2"]);
-    // A clock that goes back by days does not make a room wait for days.
-    other.outbox_busy(&again, Timestamp::from_secs(2_000_000)).unwrap();
-    let back = place.open().outbox_take(&domain("b.example"), 10, 1000, NOW).unwrap();
-    assert_eq!(back.map(|parcel| octets(&parcel)), Some(octets(&again)));
-    deliver(&other, &again);
-    assert_eq!(take(&place.open(), 10, 1000), None);
-}
-
 fn what_fails_changes_nothing(place: &Place) {
     let store = place.open();
     let failed: Result<(), StoreError> = store.write(|db| {
@@ -835,80 +543,6 @@ fn refused<T>(outcome: Result<T, Fail>) -> Option<Problem> {
     }
 }
 
-fn a_quota_is_exact_when_fifty_draw_at_once(place: &Place) {
-    let store = place.open();
-    let alice = alice(&store);
-    let draw = Draw { period: 3, allowed: Some(7) };
-    let drawn: Vec<_> = std::thread::scope(|scope| {
-        let draws: Vec<_> = (0..50_u8)
-            .map(|number| {
-                let (store, alice) = (&store, &alice);
-                scope.spawn(move || refused(store.assign_pseudonyms(alice, &[pseudonym(number)], None, draw)))
-            })
-            .collect();
-        draws.into_iter().map(|draw| draw.join().unwrap()).collect()
-    });
-    assert_eq!(drawn.iter().filter(|refusal| refusal.is_none()).count(), 7);
-    assert_eq!(drawn.iter().filter(|refusal| **refusal == Some(Problem::OverQuota)).count(), 43);
-    let owned = (0..50_u8).filter(|number| store.owns(alice.account, &pseudonym(*number)).unwrap());
-    assert_eq!(owned.count(), 7);
-}
-
-fn a_quota_is_for_a_period_and_a_request_for_tokens_counts_once(place: &Place) {
-    let store = place.open();
-    let alice = alice(&store);
-    let draw = |period: i64| Draw { period, allowed: Some(5) };
-    assert_eq!(refused(store.draw_tokens(&alice, 3, &[1; 32], draw(1))), None);
-    assert_eq!(refused(store.draw_tokens(&alice, 3, &[1; 32], draw(1))), None, "the same request");
-    assert_eq!(refused(store.draw_tokens(&alice, 3, &[2; 32], draw(1))), Some(Problem::OverQuota));
-    assert_eq!(refused(store.draw_tokens(&alice, 3, &[2; 32], draw(1))), Some(Problem::OverQuota), "not as known");
-    assert_eq!(refused(store.draw_tokens(&alice, 2, &[3; 32], draw(1))), None);
-    assert_eq!(refused(store.assign_pseudonyms(&alice, &[pseudonym(1)], None, draw(1))), Some(Problem::OverQuota));
-    assert_eq!(refused(store.draw_tokens(&alice, 6, &[4; 32], draw(2))), Some(Problem::OverQuota), "more than all");
-    assert_eq!(refused(store.draw_tokens(&alice, 5, &[4; 32], draw(2))), None, "a new period");
-    assert_eq!(refused(store.draw_tokens(&alice, 100, &[5; 32], ANY)), None, "no quota");
-}
-
-fn a_token_is_spent_once_whoever_asks(place: &Place) {
-    let store = place.open();
-    let redeemed: Vec<bool> = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..50_u8)
-            .map(|number| {
-                let store = &store;
-                scope.spawn(move || store.redeem(&[9; 32], &pseudonym(number), &new_device(number)).unwrap())
-            })
-            .collect();
-        all.into_iter().map(|one| one.join().unwrap()).collect()
-    });
-    assert_eq!(redeemed.iter().filter(|won| **won).count(), 1);
-    drop(store);
-    let store = place.open();
-    assert!(!store.redeem(&[9; 32], &pseudonym(60), &new_device(60)).unwrap(), "not after a restart either");
-    assert!(store.redeem(&[8; 32], &pseudonym(61), &new_device(61)).unwrap());
-}
-
-fn a_pseudonym_with_its_own_device_draws_nothing(place: &Place) {
-    let store = place.open();
-    let alice = alice(&store);
-    let entry = TieEntry { found_by: vec![1; 32], tie: vec![2; 9], listed: None };
-    let draw = Draw { period: 1, allowed: Some(1) };
-    assert_eq!(refused(store.detach(alice.account, &pseudonym(2), &new_device(2), &entry, draw)), None);
-    assert_eq!(store.tie(&[1; 32]).unwrap(), Some(vec![2; 9]));
-    assert_eq!(store.tie(&[2; 32]).unwrap(), None);
-    let detached = store.device_by_token(&[2; 32]).unwrap().unwrap();
-    assert!(detached.account != alice.account);
-    assert!(store.owns(detached.account, &pseudonym(2)).unwrap());
-    assert!(!store.owns(alice.account, &pseudonym(2)).unwrap());
-    assert_eq!(refused(store.draw_tokens(&detached, 1, &[1; 32], ANY)), Some(Problem::Forbidden));
-    assert_eq!(refused(store.assign_pseudonyms(&detached, &[pseudonym(3)], None, ANY)), Some(Problem::Forbidden));
-    let other = TieEntry { found_by: vec![3; 32], tie: vec![], listed: None };
-    let over = store.detach(alice.account, &pseudonym(4), &new_device(4), &other, draw);
-    assert_eq!(refused(over), Some(Problem::OverQuota));
-    assert!(store.device_by_token(&[4; 32]).unwrap().is_none(), "nothing of it was stored");
-    assert_eq!(store.seat(alice.account).unwrap(), 0);
-    assert_eq!((store.seat(detached.account).unwrap(), store.seat(alice.account).unwrap()), (1, 0));
-}
-
 fn expect(store: &Store, device: &Device, name: &str) {
     assert!(store.expect_in_room(device, &room(name), &device.client).unwrap());
 }
@@ -921,63 +555,6 @@ fn mail(store: &Store, device: &Device) -> Vec<u64> {
 fn events(store: &Store) -> u64 {
     store.sweep().unwrap();
     store.counts().unwrap().inbox
-}
-
-fn a_device_gets_what_comes_while_it_is_in_a_room(place: &Place) {
-    let store = place.open();
-    let (first, second) = (alice(&store), second(&store));
-    assert!(create(&store, &first, "club"));
-    message(&store, "club", 0, 1).unwrap();
-    expect(&store, &second, "club");
-    assert!(!store.expect_in_room(&second, &room("club"), &second.client).unwrap(), "it is in there already");
-    message(&store, "club", 0, 2).unwrap();
-    assert!(store.leave_room(&second, &room("club")).unwrap());
-    message(&store, "club", 0, 3).unwrap();
-    let all = mail(&store, &first);
-    assert_eq!(all.len(), 3);
-    assert_eq!(mail(&store, &second), [all[1]], "what has come before it left still waits");
-    expect(&store, &second, "club");
-    message(&store, "club", 0, 4).unwrap();
-    let all = mail(&store, &first);
-    assert_eq!(mail(&store, &second), [all[1], all[3]]);
-    store.not_in_room(&room("club"), &second.client).unwrap();
-    message(&store, "club", 0, 5).unwrap();
-    assert_eq!(mail(&store, &second), [all[1], all[3]]);
-    store.ack(second.id, all[1]).unwrap();
-    assert_eq!(mail(&store, &second), [all[3]]);
-    store.ack(second.id, all[0]).unwrap();
-    assert_eq!(mail(&store, &second), [all[3]], "what was acknowledged stays so");
-}
-
-fn an_event_goes_when_all_have_taken_it(place: &Place) {
-    let store = place.open();
-    let (first, second) = (alice(&store), second(&store));
-    assert!(create(&store, &first, "club") && create(&store, &first, "other"));
-    expect(&store, &second, "club");
-    for number in 1..=3 {
-        message(&store, "club", 0, number).unwrap();
-    }
-    message(&store, "other", 0, 9).unwrap();
-    let all = mail(&store, &first);
-    assert_eq!((all.len(), events(&store)), (4, 4));
-    store.ack(first.id, all[1]).unwrap();
-    assert_eq!(events(&store), 4, "the other one has taken nothing");
-    store.ack(second.id, all[0]).unwrap();
-    assert_eq!(events(&store), 3);
-    assert!(store.leave_room(&second, &room("club")).unwrap());
-    assert_eq!(events(&store), 3, "what it was to get before it left is kept for it");
-    // Also by a provider that was started again in between.
-    let store = place.open();
-    store.ack(second.id, u64::MAX).unwrap();
-    assert_eq!(events(&store), 2);
-    store.ack(first.id, u64::MAX).unwrap();
-    assert_eq!(events(&store), 0);
-    let left = "SELECT COUNT(*) FROM mail_rooms WHERE device = ?1";
-    let left: i64 = store.look(|db| db.one(left, [second.id.0])?.get(0)).unwrap();
-    assert_eq!(left, 0, "of a room that a device has left nothing is kept");
-    message(&store, "club", 0, 5).unwrap();
-    let (new, last) = (mail(&store, &first), all.last().unwrap());
-    assert!(new.len() == 1 && new[0] > *last, "no number is given twice");
 }
 
 /// What a version before this one has left waits in its order, and under numbers that nobody has seen.
