@@ -75,12 +75,12 @@ pub async fn prepare(client: &mut Client) -> Result<()> {
     until(&mut [client], |_, event| matches!(event, Event::Ready { .. }).then_some(())).await
 }
 
-/// Makes a room for pseudonyms, in which anything may be disclosed and others come in by links.
+/// A room for pseudonyms, in which anything may be disclosed and others come in by links.
 ///
 /// # Errors
-/// As [`until`].
-pub async fn found(founder: &mut Client, name: &str) -> Result<RoomUri> {
-    let room = NewRoom {
+/// If the claims do not make a policy.
+pub fn new_room(name: &str) -> Result<NewRoom> {
+    Ok(NewRoom {
         name: name.into(),
         description: String::new(),
         identity: IdentityPolicy {
@@ -89,8 +89,15 @@ pub async fn found(founder: &mut Client, name: &str) -> Result<RoomUri> {
         },
         links: JoinLinkPolicy { multiuser: true, ..JoinLinkPolicy::default() },
         discoverable: true,
-    };
-    founder.command(Command::CreateRoom { room })?;
+    })
+}
+
+/// Makes such a room.
+///
+/// # Errors
+/// As [`until`].
+pub async fn found(founder: &mut Client, name: &str) -> Result<RoomUri> {
+    founder.command(Command::CreateRoom { room: new_room(name)? })?;
     let made = |_: usize, event: &Event| match event {
         Event::RoomCreated { room, .. } => Some(room.clone()),
         _ => None,

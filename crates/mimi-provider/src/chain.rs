@@ -7,6 +7,7 @@ use std::{
 };
 
 use mimi_pseudonym::Timestamp;
+use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage};
 
@@ -60,25 +61,25 @@ impl Role {
 /// Verifies the provider's certificate as others do: its name, and the way to one of the authorities that peers'
 /// certificates may come from, as a server and as a client.
 pub(crate) fn verify(config: &Config, now: Timestamp) -> Result<(), ChainError> {
-    let path = &config.tls.certificate;
+    let shown = Shown::read(config)?;
     for role in [Role::Server, Role::Client] {
-        way(config, role, now.as_secs())?.map_err(|error| refused(config, role, error))?;
+        shown.way(role, now.as_secs()).map_err(|error| refused(config, role, error))?;
     }
     let domain = config.domain().to_string();
-    let chain = keys::tls_chain(config)?;
-    let fits = chain.first().and_then(|first| EndEntityCert::try_from(first).ok()).is_some_and(|first| {
+    let fits = EndEntityCert::try_from(&shown.first).is_ok_and(|first| {
         let name = ServerName::try_from(domain.as_str());
         name.is_ok_and(|name| first.verify_is_valid_for_subject_name(&name).is_ok())
     });
-    if fits { Ok(()) } else { Err(ChainError::Name { path: path.clone(), domain }) }
+    if fits { Ok(()) } else { Err(ChainError::Name { path: config.tls.certificate.clone(), domain }) }
 }
 
 /// When the certificate, or one that it stands on, ends: in seconds since 1970. `None` if it is not valid in any other way.
 pub(crate) fn end(config: &Config) -> Option<u64> {
+    let shown = Shown::read(config).ok()?;
     let mut end = LATEST_SECS;
     // Of several that have ended by then, one is named: before its end, another one may have ended.
     loop {
-        match way(config, Role::Server, end).ok()? {
+        match shown.way(Role::Server, end) {
             Ok(()) => return Some(end),
             Err(Error::CertExpired { not_after, .. }) if not_after.as_secs() < end => end = not_after.as_secs(),
             Err(_) => return None,
@@ -93,19 +94,27 @@ pub(crate) fn ends_soon(config: &Config, now: Timestamp, soon: Duration) -> Opti
     (end < now.after(soon).as_secs()).then(|| format!("{}: ends on {}", path.display(), date(end)))
 }
 
-fn way(config: &Config, role: Role, secs: u64) -> Result<Result<(), Error>, KeyFileError> {
-    let chain = keys::tls_chain(config)?;
-    let roots = keys::roots(&config.tls.roots)?;
-    let Some((first, above)) = chain.split_first() else {
-        return Err(KeyFileError::Pem(config.tls.certificate.clone()));
-    };
-    let time = UnixTime::since_unix_epoch(Duration::from_secs(secs));
-    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms.all;
-    let verified = |first: &CertificateDer<'_>| {
-        let first = EndEntityCert::try_from(first)?;
-        first.verify_for_usage(algorithms, &roots.roots, above, time, role.usage(), None, None).map(drop)
-    };
-    Ok(verified(first))
+/// The provider's certificate, what it shows with it, and what others know.
+struct Shown {
+    first: CertificateDer<'static>,
+    above: Vec<CertificateDer<'static>>,
+    roots: RootCertStore,
+}
+
+impl Shown {
+    fn read(config: &Config) -> Result<Self, KeyFileError> {
+        let mut chain = keys::tls_chain(config)?.into_iter();
+        let first = chain.next().ok_or_else(|| KeyFileError::Pem(config.tls.certificate.clone()))?;
+        Ok(Self { first, above: chain.collect(), roots: keys::roots(&config.tls.roots)? })
+    }
+
+    /// Whether there is a way to one of the roots at a time.
+    fn way(&self, role: Role, secs: u64) -> Result<(), Error> {
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(secs));
+        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms.all;
+        let first = EndEntityCert::try_from(&self.first)?;
+        first.verify_for_usage(algorithms, &self.roots.roots, &self.above, time, role.usage(), None, None).map(drop)
+    }
 }
 
 fn refused(config: &Config, role: Role, error: Error) -> ChainError {

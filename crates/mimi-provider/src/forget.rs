@@ -1,6 +1,7 @@
-//! What has to be done every few seconds. What was deleted leaves the files. SQLite overwrites deleted rows, but copies of them stay in its write-ahead log
-//! until that is emptied: this is done soon after a change, and not left to chance. After a room was destroyed the
-//! database is written anew; that takes its time, so it may use a twentieth of the time and no more.
+//! What has to be done every few seconds: above all, what was deleted leaves the files. SQLite overwrites deleted rows, but
+//! copies of them stay in its write-ahead log until that is emptied: this is done soon after a change, and not left to
+//! chance. After a room was destroyed the database is written anew; that takes its time, so it may use a twentieth of the
+//! time and no more.
 
 use std::{
     convert::Infallible,

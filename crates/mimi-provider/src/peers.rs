@@ -96,6 +96,11 @@ impl Peer {
     }
 }
 
+/// A host as it stands in a URL: with its port, unless that is the one of HTTPS.
+pub(crate) fn authority(host: &Domain, port: u16) -> String {
+    if port == 443 { host.to_string() } else { format!("{host}:{port}") }
+}
+
 impl Peers {
     pub(crate) fn new(
         config: &Config,
@@ -312,7 +317,7 @@ impl Peers {
         let mut fresh = false;
         loop {
             let mut connection = self.connection(peer, port, &mut fresh).await?;
-            let authority = if port == 443 { peer.domain.to_string() } else { format!("{}:{port}", peer.domain) };
+            let authority = authority(&peer.domain, port);
             let request = Request::builder()
                 .method(method)
                 .uri(format!("https://{authority}{path}"))

@@ -140,6 +140,15 @@ impl Club {
         }
     }
 
+    /// Waits until what stands before the nearer follower has spoilt so many answers or requests.
+    async fn until_spoilt(&self, count: usize, otherwise: &str) {
+        let until = Instant::now() + PATIENCE;
+        while self.to_near.spoilt() < count {
+            assert!(Instant::now() < until, "{otherwise}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Everything has come to both, once, in order.
     async fn settled(&mut self, what: &str) {
         let all = self.said().len();
@@ -248,11 +257,7 @@ async fn garbage(on_postgres: bool) {
     let Some(mut club) = Club::open("garbage", on_postgres).await else { return };
     club.to_near.set(Mode::Garbage);
     club.say(MESSAGES).await;
-    let until = Instant::now() + PATIENCE;
-    while club.to_near.spoilt() < GARBAGE {
-        assert!(Instant::now() < until, "it has not been tried with everything");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    club.until_spoilt(GARBAGE, "it has not been tried with everything").await;
     club.cathy.until(&club.sites, MESSAGES + 1).await;
     assert_eq!(club.sites.waiting(HUB, NEAR), MESSAGES, "nonsense is no acknowledgement, and no refusal");
     club.to_near.set(Mode::Pass);
@@ -287,11 +292,7 @@ async fn late(on_postgres: bool) {
             club.until_brought(NEAR).await;
         } else {
             // It is brought again, since the hub does not know that it has come.
-            let until = Instant::now() + PATIENCE;
-            while club.to_near.spoilt() < before + 3 {
-                assert!(Instant::now() < until, "it is not tried again");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            club.until_spoilt(before + 3, "it is not tried again").await;
             assert!(club.sites.waiting(HUB, NEAR) > 0, "the hub knows of no answer");
         }
         spoilt.push(club.to_near.spoilt() - before);
@@ -351,11 +352,7 @@ async fn refusing(on_postgres: bool) {
     club.to_near.set(Mode::Refuse);
     club.say(MESSAGES).await;
     club.cathy.until(&club.sites, MESSAGES + 1).await;
-    let until = Instant::now() + PATIENCE;
-    while club.to_near.spoilt() < 2 * REFUSALS.len() {
-        assert!(Instant::now() < until, "it has not been tried with every problem");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    club.until_spoilt(2 * REFUSALS.len(), "it has not been tried with every problem").await;
     club.sites.kill(HUB);
     club.sites.start(HUB, 0);
     club.say(5).await;
@@ -424,9 +421,7 @@ async fn given_up(on_postgres: bool) {
     let Some(mut club) = Club::open("given-up", on_postgres).await else { return };
     club.to_near.set(Mode::Refuse);
     club.say(5).await;
-    while club.to_near.spoilt() == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    club.until_spoilt(1, "nothing was refused").await;
     club.sites.kill(HUB);
     club.sites.start(HUB, THREE_DAYS);
     club.until_brought(NEAR).await;

@@ -14,7 +14,7 @@ use crate::{
     config::AssetEntry,
     fail::Fail,
     keys,
-    peers::{PeerError, Peers},
+    peers::{PeerError, Peers, authority},
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ impl Host {
             hyper::client::conn::http1::handshake(TokioIo::new(connected?)).await.map_err(unreachable)?;
         // It ends with the file, or when nobody wants that any more.
         tokio::spawn(connection);
-        let host = if self.port == 443 { self.name.to_string() } else { format!("{}:{}", self.name, self.port) };
+        let host = authority(&self.name, self.port);
         let request = Request::get(path).header(header::HOST, host).body(Empty::<Bytes>::new());
         let request = request.map_err(|_| Problem::Malformed)?;
         let answer = timeout(ANSWER_TIMEOUT, sender.send_request(request)).await.map_err(|_| PeerError::Unreachable)?;

@@ -11,6 +11,9 @@ struct Page {
     example: &'static str,
 }
 
+/// Of commands that are asked of the provider that runs.
+const ADDRESS: &str = "--address ADDRESS  where the provider listens, if not where the configuration says";
+
 const PAGES: [Page; 33] = [
     Page {
         words: "init",
@@ -96,51 +99,42 @@ const PAGES: [Page; 33] = [
         words: "room mute",
         usage: "room mute ROOM USER [--seconds N]",
         says: "the user may read there but not send",
-        options: &[
-            "--seconds N        after which it is over: never if absent",
-            "--address ADDRESS  where the provider listens, if not where the configuration says",
-        ],
+        options: &["--seconds N        after which it is over: never if absent", ADDRESS],
         example: "room mute mimi://a.example/r/club mimi://b.example/u/bob --seconds 3600 --config a/provider.toml",
     },
     Page {
         words: "room unmute",
         usage: "room unmute ROOM USER",
         says: "the user may send again",
-        options: &["--address ADDRESS  where the provider listens, if not where the configuration says"],
+        options: &[ADDRESS],
         example: "room unmute mimi://a.example/r/club mimi://b.example/u/bob --config a/provider.toml",
     },
     Page {
         words: "room kick",
         usage: "room kick ROOM USER",
         says: "the user's clients are removed, and may come back",
-        options: &["--address ADDRESS  where the provider listens, if not where the configuration says"],
+        options: &[ADDRESS],
         example: "room kick mimi://a.example/r/club mimi://b.example/u/bob --config a/provider.toml",
     },
     Page {
         words: "room ban",
         usage: "room ban ROOM USER [--seconds N]",
         says: "they are removed, and do not come back",
-        options: &[
-            "--seconds N        after which it is over: never if absent",
-            "--address ADDRESS  where the provider listens, if not where the configuration says",
-        ],
+        options: &["--seconds N        after which it is over: never if absent", ADDRESS],
         example: "room ban mimi://a.example/r/club mimi://b.example/u/bob --config a/provider.toml",
     },
     Page {
         words: "room unban",
         usage: "room unban ROOM USER",
         says: "they may come back",
-        options: &["--address ADDRESS  where the provider listens, if not where the configuration says"],
+        options: &[ADDRESS],
         example: "room unban mimi://a.example/r/club mimi://b.example/u/bob --config a/provider.toml",
     },
     Page {
         words: "room destroy",
         usage: "room destroy ROOM --yes",
         says: "ends a room for everybody; as the five before it, asked of the provider that runs",
-        options: &[
-            "--yes              it is meant",
-            "--address ADDRESS  where the provider listens, if not where the configuration says",
-        ],
+        options: &["--yes              it is meant", ADDRESS],
         example: "room destroy mimi://a.example/r/club --yes --config a/provider.toml",
     },
     Page {

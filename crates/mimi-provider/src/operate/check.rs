@@ -102,12 +102,14 @@ fn private(config: &Config) -> Vec<&Path> {
 /// Says whether others than the owner can read something.
 #[cfg(unix)]
 fn exposed(path: &Path) -> Option<String> {
-    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(path).ok()?);
-    let (whom, right) = match (mode & 0o077, mode & 0o007) {
+    let is = std::fs::metadata(path).ok()?;
+    let mode = std::os::unix::fs::MetadataExt::mode(&is);
+    let whom = match (mode & 0o077, mode & 0o007) {
         (0, _) => return None,
-        (_, 0) => ("its group", if path.is_dir() { 0o700 } else { 0o600 }),
-        _ => ("everybody", if path.is_dir() { 0o700 } else { 0o600 }),
+        (_, 0) => "its group",
+        _ => "everybody",
     };
+    let right = if is.is_dir() { 0o700 } else { 0o600 };
     Some(format!("{}: open to {whom} (mode {:o}, not {right:o})", path.display(), mode & 0o777))
 }
 

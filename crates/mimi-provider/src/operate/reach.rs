@@ -20,7 +20,7 @@ use crate::{
     Config, KeyFileError,
     chain::{self, ChainError},
     keys,
-    peers::{PeerError, Peers},
+    peers::{PeerError, Peers, authority},
 };
 
 /// How long the peer may take for each step.
@@ -137,15 +137,11 @@ pub fn reach(config: &Config, domain: &Domain, now: Timestamp) -> Result<Reached
     chain::verify(config, now)?;
     let tls = TlsConnector::from(Arc::new(keys::client_tls(config)?));
     let port = peer.map_or(config.federation.port, |peer| peer.port);
-    let address = peer.and_then(|peer| peer.address);
+    let listed = peer.and_then(|peer| peer.address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let addresses = match address {
-            Some(address) => vec![address],
-            None => Peers::addresses(config, domain, port).await.map_err(|error| name(domain, error))?,
-        };
-        let mut asked = Asked { config, domain, port, tls, address: ([0, 0, 0, 0], port).into() };
-        let mut sender = asked.connect(&addresses).await?;
+        let mut asked = Asked { config, domain, port, listed, tls, address: ([0, 0, 0, 0], port).into() };
+        let mut sender = asked.connect().await?;
         let endpoints = asked.directory(&mut sender).await?;
         let usable = Endpoint::ALL.iter().filter(|endpoint| endpoints.template(**endpoint).is_some()).count();
         asked.query(sender, &endpoints).await?;
@@ -168,6 +164,8 @@ struct Asked<'a> {
     config: &'a Config,
     domain: &'a Domain,
     port: u16,
+    /// The address that the operator has given it.
+    listed: Option<SocketAddr>,
     tls: TlsConnector,
     address: SocketAddr,
 }
@@ -175,11 +173,18 @@ struct Asked<'a> {
 type Sender = SendRequest<Full<Bytes>>;
 
 impl Asked<'_> {
-    async fn connect(&mut self, addresses: &[SocketAddr]) -> Result<Sender, ReachError> {
+    async fn connect(&mut self) -> Result<Sender, ReachError> {
         let domain = self.domain.clone();
+        let addresses = match self.listed {
+            Some(address) => vec![address],
+            None => {
+                let found = Peers::addresses(self.config, self.domain, self.port).await;
+                found.map_err(|error| name(self.domain, error))?
+            }
+        };
         let mut connected = Err(std::io::Error::from(std::io::ErrorKind::TimedOut));
         for address in addresses {
-            self.address = *address;
+            self.address = address;
             connected = timeout(PATIENCE, TcpStream::connect(address)).await.unwrap_or_else(|late| Err(late.into()));
             if connected.is_ok() {
                 break;
@@ -227,8 +232,7 @@ impl Asked<'_> {
         body: Vec<u8>,
         max: usize,
     ) -> Result<(StatusCode, Bytes), ReachError> {
-        let authority =
-            if self.port == 443 { self.domain.to_string() } else { format!("{}:{}", self.domain, self.port) };
+        let authority = authority(self.domain, self.port);
         let request = Request::builder()
             .method(method)
             .uri(format!("https://{authority}{path}"))
@@ -267,12 +271,7 @@ impl Asked<'_> {
         let port = url.port_u16().unwrap_or(443);
         if port != self.port {
             self.port = port;
-            let listed = self.config.peers.iter().find(|peer| peer.domain == domain).and_then(|peer| peer.address);
-            let addresses = match listed {
-                Some(address) => vec![address],
-                None => Peers::addresses(self.config, &domain, port).await.map_err(|error| name(&domain, error))?,
-            };
-            sender = self.connect(&addresses).await?;
+            sender = self.connect().await?;
         }
         let path = url.path_and_query().map_or("/", |path| path.as_str());
         let element = QueryElement { field: SearchField::Handle, value: format!("{HANDLE}{domain}") };

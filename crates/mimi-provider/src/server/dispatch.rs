@@ -15,6 +15,7 @@ use crate::{
     hash,
     hub::{self, Order, Requester},
     identifier, inbox, key_material, local,
+    peers::authority,
     provider::Inner,
     store::{Device, Hash},
     ties,
@@ -154,10 +155,7 @@ async fn for_device(
 
 /// The directory document: the endpoints that there are (draft-ietf-mimi-protocol-06, section 5.1).
 fn directory(inner: &Inner) -> String {
-    let base = match inner.config.port {
-        443 => format!("https://{}{PEER_BASE}", inner.domain()),
-        port => format!("https://{}:{port}{PEER_BASE}", inner.domain()),
-    };
+    let base = format!("https://{}{PEER_BASE}", authority(inner.domain(), inner.config.port));
     let template = |endpoint: mimi_wire::Endpoint| {
         let template = format!("{base}/{}/{{{}}}", endpoint.name(), endpoint.placeholder());
         (endpoint.name().to_owned(), serde_json::Value::from(template))

@@ -231,6 +231,11 @@ impl Answer {
         self.rows.first()
     }
 
+    /// The first row, which has to be there.
+    pub(crate) fn one(&self) -> Result<&Row, StoreError> {
+        self.row().ok_or_else(|| StoreError::damaged("a row is missing"))
+    }
+
     /// The first column of every row.
     pub(crate) fn column<T: FromValue>(&self) -> Result<Vec<T>, StoreError> {
         self.rows.iter().map(|row| row.get(0)).collect()

@@ -58,10 +58,10 @@ impl Store {
             let newest = Statement::new(newest, [0_i64; 0]);
             let Some(floor) = floor else {
                 let [newest] = db.last([newest])?;
-                return Ok((number(&newest)?, BTreeSet::new()));
+                return Ok((newest.one()?.get(0)?, BTreeSet::new()));
             };
             let [newest, devices] = db.last([newest, Statement::new(devices, [floor])])?;
-            Ok((number(&newest)?, devices_of(&devices)?))
+            Ok((newest.one()?.get(0)?, devices_of(&devices)?))
         })
     }
 
@@ -163,10 +163,6 @@ pub(super) fn all_within(rows: &[Row], octets: usize) -> Result<Option<Bodies>, 
         all.push((number, body));
     }
     Ok(Some(all))
-}
-
-fn number(answer: &Answer) -> Result<i64, StoreError> {
-    answer.row().ok_or_else(|| StoreError::damaged("a row is missing"))?.get(0)
 }
 
 fn positive(number: i64) -> Result<u64, StoreError> {

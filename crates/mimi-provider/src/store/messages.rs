@@ -149,7 +149,7 @@ fn submit(db: Db<'_>, record: &MessageRecord, judge: &Judge<'_>) -> Result<Submi
     {
         return Ok(refused);
     }
-    let row = row.row().ok_or_else(|| StoreError::damaged("a row is missing"))?;
+    let row = row.one()?;
     if let Some(before) = row.get::<Option<i64>>(0)? {
         return Ok(Submitted::Before(timestamp(before)));
     }

@@ -7,13 +7,15 @@ use anyhow::{Context, Result, bail, ensure};
 use mimi_client::{Client, ClientError, ProviderAddress, PseudonymToken, StoreKey, Surroundings};
 use mimi_credential::TrustStore;
 use mimi_flow::{Command, Event};
-use mimi_pseudonym::{CipherSuite, ClaimName, Content, DisclosurePolicy, IdentityPolicy, PseudonymUse};
-use mimi_room::JoinLinkPolicy;
+use mimi_pseudonym::{CipherSuite, ClaimName, Content, DisclosurePolicy};
 use mimi_wire::local::EnrolmentCode;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::steps::{Kill, Steps, Watched};
-use crate::people::{MovedClock, People, bob, cathy};
+use crate::{
+    alone::new_room,
+    people::{MovedClock, People, bob, cathy},
+};
 
 /// How long it finds nothing to do before it says so.
 const IDLE: Duration = Duration::from_millis(150);
@@ -181,18 +183,7 @@ fn read(verb: &str, arguments: &[String]) -> Result<Command> {
         "publish" => Command::Publish { key_packages: one()?.parse()? },
         "connect" => People::connecting("")?,
         "accept" => Command::Accept { request: flow()?, greeting: text(bob::GREETING) },
-        "create-room" => Command::CreateRoom {
-            room: mimi_flow::NewRoom {
-                name: super::super::rooms::NAME.to_owned(),
-                description: String::new(),
-                identity: IdentityPolicy {
-                    pseudonyms: PseudonymUse::Required,
-                    disclosure: DisclosurePolicy::new([], ClaimName::ALL, [])?,
-                },
-                links: JoinLinkPolicy { multiuser: true, ..JoinLinkPolicy::default() },
-                discoverable: true,
-            },
-        },
+        "create-room" => Command::CreateRoom { room: new_room(super::super::rooms::NAME)? },
         "create-link" => Command::CreateLink { room: room()?, role: None, uses: Some(1), lifetime: None },
         "create-knock-room" => Command::CreateKnockRoom {
             target: room()?,
