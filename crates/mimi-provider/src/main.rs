@@ -15,6 +15,8 @@ use mimi_provider::{
     },
 };
 use mimi_pseudonym::Clock;
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long threads may take to end after the provider has.
 const LAST: Duration = Duration::from_secs(1);
@@ -234,11 +236,18 @@ fn run(config: Config, clock_offset: i64, quiet: bool, record: Option<PathBuf>) 
     drop(record);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {
-        let provider = Provider::start(config, options).await?;
+        // Before anything else: a signal that nobody listens to ends the process at once.
+        let mut stopped = Box::pin(stopped()?);
+        #[cfg(unix)]
+        let hangups = signal(SignalKind::hangup())?;
+        let provider = tokio::select! {
+            provider = Provider::start(config, options) => provider?,
+            () = &mut stopped => return Ok(()),
+        };
         provider.announce();
         #[cfg(unix)]
-        tokio::spawn(reload_when_told(provider.reloader()));
-        Ok(provider.serve(stopped()).await.map_err(StartError::from)?)
+        tokio::spawn(reload_when_told(provider.reloader(), hangups));
+        Ok(provider.serve(stopped).await.map_err(StartError::from)?)
     });
     // Threads may wait for a database that does not answer. What they do was acknowledged to nobody.
     runtime.shutdown_timeout(LAST);
@@ -247,30 +256,29 @@ fn run(config: Config, clock_offset: i64, quiet: bool, record: Option<PathBuf>) 
 
 /// Reads the certificates again whenever the process gets SIGHUP.
 #[cfg(unix)]
-async fn reload_when_told(reloader: mimi_provider::Reloader) {
-    let Ok(mut told) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else { return };
-    while told.recv().await.is_some() {
+async fn reload_when_told(reloader: mimi_provider::Reloader, mut hangups: Signal) {
+    while hangups.recv().await.is_some() {
         // What came of it is in the log.
         let _ = reloader.reload();
     }
 }
 
-/// Ready when the process is asked to end.
-async fn stopped() {
-    let interrupted = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-            let _ = interrupted.await;
-            return;
-        };
+/// Ready when the process is asked to end, from the call on.
+#[cfg(unix)]
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
         tokio::select! {
-            _ = interrupted => {}
+            _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = interrupted.await;
-    }
+    })
+}
+
+/// Ready when the process is asked to end.
+#[cfg(not(unix))]
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }

@@ -8,6 +8,7 @@ mod support;
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    process::Command,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -239,4 +240,20 @@ fn who_asks_whether_a_provider_is_ready_hears_that_no_answer_came() {
         !ready.status.success() && said.contains(&format!("not ready: no answer from {admin} in 4 seconds")),
         "{said}"
     );
+}
+
+#[test]
+fn whoever_is_told_to_end_while_it_starts_ends_well() {
+    // A database that takes connections and never says anything: this start would not come to its end by itself.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let database = format!("host=127.0.0.1 port={} user=x dbname=x", silent.local_addr().unwrap().port());
+    let sites = Sites::new("starting", &[(SITE, Some(database))]);
+    let mut provider = sites.command(SITE, &["run", "--quiet"]).spawn().unwrap();
+    let connected = silent.accept().unwrap();
+    for signal in ["-HUP", "-TERM"] {
+        assert!(Command::new("kill").arg(signal).arg(provider.id().to_string()).status().unwrap().success());
+    }
+    let ended = provider.wait().unwrap();
+    assert!(ended.success(), "{ended}");
+    drop(connected);
 }
