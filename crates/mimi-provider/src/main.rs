@@ -18,6 +18,11 @@ use mimi_pseudonym::Clock;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long a thread that is there to wait for the database has nothing to do before it ends.
+const IDLE: Duration = Duration::from_secs(1);
 /// How long threads may take to end after the provider has.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -234,7 +239,7 @@ fn run(config: Config, clock_offset: i64, quiet: bool, record: Option<PathBuf>) 
     }
     #[cfg(not(feature = "record"))]
     drop(record);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_keep_alive(IDLE).enable_all().build()?;
     let served = runtime.block_on(async {
         // Before anything else: a signal that nobody listens to ends the process at once.
         let mut stopped = Box::pin(stopped()?);
