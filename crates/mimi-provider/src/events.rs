@@ -17,7 +17,7 @@ use crate::{
     provider::Inner,
     record::Exchange,
     server::unsent::{Room, Waits},
-    store::{Device, DeviceId, Ear, Heard},
+    store::{Device, DeviceId, Ear, Heard, Inbox},
 };
 
 /// Events that are read from the database at once.
@@ -25,7 +25,7 @@ const COUNT: usize = 256;
 /// Octets of them.
 pub(crate) const OCTETS: usize = 1 << 18;
 
-type Looking = Pin<Box<dyn Future<Output = Result<(Vec<(u64, Vec<u8>)>, Room), Fail>> + Send>>;
+type Looking = Pin<Box<dyn Future<Output = Result<(Inbox, Room), Fail>> + Send>>;
 
 /// The body of an answer that goes on as long as somebody reads it. It holds no more than one read from the database and what
 /// [`Ear`] keeps.
@@ -81,7 +81,7 @@ impl Events {
         Box::pin(async move {
             let room = inner.gate.unsent.room(OCTETS).await;
             let found = inner.blocking(move |inner| Ok(inner.store.inbox(device, after, COUNT, OCTETS)?)).await?;
-            let octets = found.iter().map(|(_, body)| body.len()).sum();
+            let octets = found.events.iter().map(|(_, body)| body.len()).sum();
             Ok((found, room.shrink(octets)))
         })
     }
@@ -98,13 +98,13 @@ impl Events {
                 let Poll::Ready(found) = looking.as_mut().poll(cx) else { return Poll::Pending };
                 self.looking = None;
                 match found {
-                    Ok((found, room)) => {
+                    Ok((Inbox { events, more }, room)) => {
                         self.room = Some(room);
-                        if !found.is_empty() {
+                        if more {
                             self.ear.look_again();
                         }
                         let frames =
-                            found.into_iter().map(|(number, body)| (number, event_frame(number, &body).into()));
+                            events.into_iter().map(|(number, body)| (number, event_frame(number, &body).into()));
                         self.found = frames.collect();
                     }
                     Err(error) => {

@@ -36,7 +36,8 @@ pub(crate) async fn read(inner: &Arc<Inner>, device: Device, after: u64, wait_mi
         let mut arrived = pin!(news.notified());
         arrived.as_mut().enable();
         let id = device.id;
-        let events = inner.blocking(move |inner| Ok(inner.store.inbox(id, after, EVENTS_MAX, OCTETS_MAX)?)).await?;
+        let events =
+            inner.blocking(move |inner| Ok(inner.store.inbox(id, after, EVENTS_MAX, OCTETS_MAX)?.events)).await?;
         let rest = until.saturating_duration_since(Instant::now());
         if !events.is_empty() || rest.is_zero() || *stopping.borrow() {
             return Ok(Reply::Body(response(&events)));

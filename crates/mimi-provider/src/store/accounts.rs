@@ -5,7 +5,7 @@ use mimi_wire::local::InboxBody;
 
 use super::{
     AccountId, Device, DeviceId, Draw, Hash, Store, StoreError, Wake,
-    database::{Db, Row, Statement},
+    database::{Db, Row},
     deletion::was_deleted,
     mail::put_in_inbox,
     next_number, parsed,
@@ -209,18 +209,12 @@ pub(super) fn profile(db: Db<'_>, account: AccountId) -> Result<AccountProfile, 
 }
 
 pub(super) fn owns(db: Db<'_>, account: AccountId, user: &UserUri) -> Result<bool, StoreError> {
-    let Statement { sql, params, .. } = owner(user);
-    Ok(db.value(sql, params.as_slice())?.map(AccountId) == Some(account))
-}
-
-/// Has a row with the number of the account whose name a user is, if there is one.
-pub(super) fn owner(user: &UserUri) -> Statement<'_> {
     let question = if user.is_pseudonym() {
         "SELECT account FROM pseudonyms WHERE pseudonym = ?1"
     } else {
         "SELECT id FROM accounts WHERE user_uri = ?1"
     };
-    Statement::new(question, [user.as_str()])
+    Ok(db.value(question, [user.as_str()])?.map(AccountId) == Some(account))
 }
 
 /// The device behind a client URI.

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Instead of a last event: there is none yet.
-const OPEN: i64 = 1 << 62;
+pub(super) const OPEN: i64 = 1 << 62;
 /// Numbers of events for each millisecond.
 const PER_MILLI: i64 = 1 << 16;
 /// Rooms that are looked at in one transaction.
@@ -26,26 +26,30 @@ pub(super) struct Dirty {
     rooms: BTreeSet<String>,
 }
 
+/// What waits for a device, or the beginning of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Inbox {
+    /// Each with its number, oldest first.
+    pub(crate) events: Vec<(u64, Vec<u8>)>,
+    /// Whether others may have stood behind them.
+    pub(crate) more: bool,
+}
+
 impl Store {
-    /// The events of a device behind a number, oldest first: at most `count`, and no more than `octets` unless the first
-    /// alone is longer.
-    pub(crate) fn inbox(
-        &self,
-        device: DeviceId,
-        after: u64,
-        count: usize,
-        octets: usize,
-    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    /// The events of a device behind a number: at most `count`, and no more than `octets` unless the first alone is longer.
+    pub(crate) fn inbox(&self, device: DeviceId, after: u64, count: usize, octets: usize) -> Result<Inbox, StoreError> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let (limit, share) = (i64::try_from(count).unwrap_or(i64::MAX), share(count, octets));
         let first = waiting("LENGTH(e.body), CASE WHEN LENGTH(e.body) <= ?4 THEN e.body END");
         let found = self.look(|db| db.rows(&first, (device.0, after, limit, share)))?;
-        if let Some(all) = all_within(&found, octets)? {
-            return all.into_iter().map(|(number, body)| Ok((positive(number)?, body))).collect();
-        }
-        let Some(last) = within(&found, octets)? else { return Ok(Vec::new()) };
-        let found = self.look(|db| db.rows(&waiting("e.body"), (device.0, after, found_up_to(&found, last)?)))?;
-        found.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+        let events: Vec<_> = if let Some(all) = all_within(&found, octets)? {
+            all.into_iter().map(|(number, body)| Ok((positive(number)?, body))).collect::<Result<_, StoreError>>()?
+        } else {
+            let Some(last) = within(&found, octets)? else { return Ok(Inbox::default()) };
+            let rows = self.look(|db| db.rows(&waiting("e.body"), (device.0, after, found_up_to(&found, last)?)))?;
+            rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, StoreError>>()?
+        };
+        Ok(Inbox { more: found.len() == count || events.len() < found.len(), events })
     }
 
     /// The number of the newest event, and the devices that get one behind a number, if there is such a number.
@@ -284,14 +288,8 @@ pub(super) fn devices_in_room(db: Db<'_>, room: &RoomUri) -> Result<BTreeSet<Dev
 
 /// Whether a device has a client in a room.
 pub(super) fn is_in_room(db: Db<'_>, room: &RoomUri, device: DeviceId) -> Result<bool, StoreError> {
-    let Statement { sql, params, .. } = in_room(room, device);
-    Ok(db.row(sql, params.as_slice())?.is_some())
-}
-
-/// Has a row if a device has a client in a room.
-pub(super) fn in_room(room: &RoomUri, device: DeviceId) -> Statement<'_> {
     let question = "SELECT device FROM mail_rooms WHERE room = ?1 AND device = ?2 AND ends = ?3";
-    Statement::new(question, (room.as_str(), device.0, OPEN))
+    Ok(db.row(question, (room.as_str(), device.0, OPEN))?.is_some())
 }
 
 /// The devices that have not taken everything that came from a room.

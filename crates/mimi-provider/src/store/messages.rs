@@ -9,12 +9,12 @@ use mimi_pseudonym::{ClientUri, Domain, RoomUri, Timestamp, UserUri};
 use super::{
     AccountId, Device, Hash, Store, StoreError, Wake,
     abuse::{Judge, decided_about, facts, note, note_and_decide},
-    accounts::{owner, profile},
-    database::{Answer, Db, Isolation, Statement},
+    accounts::profile,
+    database::{Db, Isolation, Row, Statement},
     delivery::WAITS,
     live::Mail,
-    mail::{append, devices_of, hold_room, in_room, put_in_inboxes_of},
-    remedies::{is_silenced, silenced},
+    mail::{OPEN, append, devices_of, hold_room, put_in_inboxes_of},
+    remedies::is_silenced,
     timestamp,
     waiting::{count_message, sent_by_guest},
 };
@@ -96,7 +96,8 @@ impl Store {
         sender: &UserUri,
         now: Timestamp,
     ) -> Result<Option<Submitted>, StoreError> {
-        self.read(|db| against(device, &db.all(standing(device, room, sender, now))?))
+        let Statement { sql, params, .. } = standing(device, room, sender, now);
+        self.look(|db| against(device, &db.one(sql, params.as_slice())?))
     }
 
     /// Whether the moment has come from which on nothing is sent under a name.
@@ -117,20 +118,34 @@ impl Store {
     }
 }
 
-/// What is asked about a device that sends something under a name.
-fn standing<'a>(device: &Device, room: &'a RoomUri, sender: &'a UserUri, now: Timestamp) -> [Statement<'a>; 3] {
-    [in_room(room, device.id), owner(sender), silenced(sender, now)]
+/// What is asked about a device that sends something under a name, in one question.
+fn standing<'a>(device: &Device, room: &'a RoomUri, sender: &'a UserUri, now: Timestamp) -> Statement<'a> {
+    macro_rules! question {
+        ($owner:literal) => {
+            concat!(
+                "SELECT (SELECT COUNT(*) FROM mail_rooms WHERE room = ?1 AND device = ?2 AND ends = ?3), (",
+                $owner,
+                "), (SELECT COUNT(*) FROM silenced_users WHERE subject = ?4 AND due_at <= ?5)"
+            )
+        };
+    }
+    let question = if sender.is_pseudonym() {
+        question!("SELECT account FROM pseudonyms WHERE pseudonym = ?4")
+    } else {
+        question!("SELECT id FROM accounts WHERE user_uri = ?4")
+    };
+    Statement::new(question, (room.as_str(), device.id.0, OPEN, sender.as_str(), now))
 }
 
-/// What stands against it, from the answers to [`standing`].
-fn against(device: &Device, answers: &[Answer]) -> Result<Option<Submitted>, StoreError> {
-    let [inside, owner, silenced] = answers else { return Err(StoreError::damaged("an answer is missing")) };
-    let owner = owner.row().map(|row| row.get(0)).transpose()?.map(AccountId);
-    Ok(match (inside.row(), owner, silenced.row()) {
-        (None, ..) => Some(Submitted::UnknownRoom),
+/// What stands against it, from the answer to [`standing`].
+fn against(device: &Device, answer: &Row) -> Result<Option<Submitted>, StoreError> {
+    let (inside, silenced) = (answer.get::<bool>(0)?, answer.get::<bool>(2)?);
+    let owner = answer.get::<Option<i64>>(1)?.map(AccountId);
+    Ok(match (inside, owner, silenced) {
+        (false, ..) => Some(Submitted::UnknownRoom),
         (_, owner, _) if owner != Some(device.account) => Some(Submitted::ForeignUser),
-        (.., Some(_)) => Some(Submitted::Silenced),
-        (.., None) => None,
+        (.., true) => Some(Submitted::Silenced),
+        (.., false) => None,
     })
 }
 
@@ -141,11 +156,11 @@ fn submit(db: Db<'_>, record: &MessageRecord, judge: &Judge<'_>) -> Result<Submi
                     (SELECT COUNT(*) FROM hub_remedies WHERE room = ?1 AND name = ?3 AND until_at > ?4), \
                     (SELECT COUNT(*) FROM abuse_decisions WHERE subject = ?3 AND room = ?1)";
     let mut asked = vec![Statement::new(question, (room.as_str(), &record.hash, sender.as_str(), *accepted))];
-    asked.extend(record.device.iter().flat_map(|device| standing(device, room, sender, *accepted)));
+    asked.extend(record.device.iter().map(|device| standing(device, room, sender, *accepted)));
     let answers = db.list(&asked, false)?;
     let (row, answers) = answers.split_first().ok_or_else(|| StoreError::damaged("an answer is missing"))?;
-    if let Some(device) = &record.device
-        && let Some(refused) = against(device, answers)?
+    if let (Some(device), Some(answer)) = (&record.device, answers.first())
+        && let Some(refused) = against(device, answer.one()?)?
     {
         return Ok(refused);
     }

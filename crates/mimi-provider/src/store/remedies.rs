@@ -7,7 +7,7 @@ use mimi_pseudonym::{Domain, Timestamp, UserUri};
 
 use super::{
     AccountId, Store, StoreError,
-    database::{Db, Row, Statement},
+    database::{Db, Row},
     parsed, timestamp,
 };
 
@@ -145,13 +145,8 @@ pub(super) fn requested(db: Db<'_>, request: &RemedyRequest, budget: u32, now: T
 
 /// Whether the moment of a name has come from which on nothing is sent under it.
 pub(super) fn is_silenced(db: Db<'_>, user: &UserUri, now: Timestamp) -> Result<bool, StoreError> {
-    let Statement { sql, params, .. } = silenced(user, now);
-    Ok(db.row(sql, params.as_slice())?.is_some())
-}
-
-/// Has a row if the moment of a name has come from which on nothing is sent under it.
-pub(super) fn silenced(user: &UserUri, now: Timestamp) -> Statement<'_> {
-    Statement::new("SELECT 1 FROM silenced_users WHERE subject = ?1 AND due_at <= ?2", (user.as_str(), now))
+    let question = "SELECT 1 FROM silenced_users WHERE subject = ?1 AND due_at <= ?2";
+    Ok(db.row(question, (user.as_str(), now))?.is_some())
 }
 
 /// The names of an account: its own, and its pseudonyms.

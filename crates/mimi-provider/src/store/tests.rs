@@ -212,12 +212,12 @@ fn pseudonyms_are_the_accounts_and_other_devices_hear_of_them(place: &Place) {
     assert!(store.owns(first.account, &pseudonym).unwrap() && store.owns(first.account, &user("alice")).unwrap());
     assert!(!store.owns(first.account, &UserUri::pseudonym(&domain("a.example"), [8; 16])).unwrap());
     let body = InboxBody::PseudonymsAssigned { pseudonyms: vec![pseudonym.clone()] }.encode();
-    let told = store.inbox(second.id, 0, 10, 1000).unwrap();
+    let told = store.inbox(second.id, 0, 10, 1000).unwrap().events;
     assert!(told.len() == 1 && told[0].1 == body);
-    assert!(store.inbox(first.id, 0, 10, 1000).unwrap().is_empty());
+    assert!(store.inbox(first.id, 0, 10, 1000).unwrap().events.is_empty());
     store.ack(second.id, told[0].0).unwrap();
     store.assign_pseudonyms(&first, &[UserUri::pseudonym(&domain("a.example"), [9; 16])], None, ANY).unwrap();
-    let after_ack = store.inbox(second.id, 0, 10, 1000).unwrap();
+    let after_ack = store.inbox(second.id, 0, 10, 1000).unwrap().events;
     assert!(after_ack.len() == 1 && after_ack[0].0 > told[0].0, "numbers go on after they were deleted");
 }
 
@@ -373,7 +373,7 @@ fn a_commit_is_stored_whole_and_survives_a_restart(place: &Place) {
     assert_eq!(store.accepted_at(&room("club"), &[101; 32]).unwrap(), Some(NOW));
     assert_eq!(store.accepted_at(&room("club"), &[102; 32]).unwrap(), None);
     for device in &wake.devices {
-        assert_eq!(store.inbox(*device, 0, 10, 1000).unwrap().len(), 1);
+        assert_eq!(store.inbox(*device, 0, 10, 1000).unwrap().events.len(), 1);
     }
     commit(&store, "club", 2, true, &[]);
     let stored = store.room(&room("club")).unwrap().unwrap();
@@ -411,7 +411,7 @@ fn a_destroyed_room_leaves_no_trace_in_the_files(place: &Place) {
     let wake = store.destroy_room(&room("secret-club"), now).unwrap();
     assert_eq!(wake.devices, [first.id, second.id].into());
     for device in wake.devices {
-        let events = store.inbox(device, 0, 1000, 1 << 20).unwrap();
+        let events = store.inbox(device, 0, 1000, 1 << 20).unwrap().events;
         let destroyed = InboxBody::RoomDestroyed { room: room("secret-club") }.encode();
         assert_eq!(events.last().unwrap().1, destroyed);
         assert!(!store.forget_destroyed(now).unwrap(), "someone has not been told yet");
@@ -466,7 +466,7 @@ fn a_room_goes_on_once_from_each_epoch(place: &Place) {
     let reached = store.room_epoch(&room("club")).unwrap().unwrap();
     assert_eq!(accepted, (1..=reached).collect::<Vec<_>>(), "each epoch once, and none without the one before");
     assert!(reached >= 1);
-    let delivered = store.inbox(first.id, 0, 1000, 1 << 20).unwrap();
+    let delivered = store.inbox(first.id, 0, 1000, 1 << 20).unwrap().events;
     assert_eq!(delivered.len() as u64, reached, "what was refused left nothing behind");
     let reference = KeyPackageRef::new(&[5; 32]);
     commit(&store, "club", reached + 1, false, &[(reference.clone(), first.client.clone())]);
@@ -497,7 +497,8 @@ fn the_same_message_is_accepted_once_by_two_processes(place: &Place) {
         .collect();
     let accepted: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
     assert_eq!(accepted, 50);
-    let numbers: Vec<_> = store.inbox(first.id, 0, 1000, 1 << 20).unwrap().iter().map(|(number, _)| *number).collect();
+    let numbers: Vec<_> =
+        store.inbox(first.id, 0, 1000, 1 << 20).unwrap().events.iter().map(|(number, _)| *number).collect();
     assert!(numbers.len() == 50 && numbers.is_sorted_by(|one, next| one < next), "each once and in order: {numbers:?}");
     let parcel = take(&store, 1000, 1 << 20).unwrap();
     let positions: Vec<_> = parcel.messages.iter().map(|(position, _)| *position).collect();
@@ -549,7 +550,7 @@ fn expect(store: &Store, device: &Device, name: &str) {
 
 /// The numbers of the messages that wait for a device.
 fn mail(store: &Store, device: &Device) -> Vec<u64> {
-    store.inbox(device.id, 0, 1000, 1 << 20).unwrap().into_iter().map(|(number, _)| number).collect()
+    store.inbox(device.id, 0, 1000, 1 << 20).unwrap().events.into_iter().map(|(number, _)| number).collect()
 }
 
 fn events(store: &Store) -> u64 {
@@ -581,7 +582,7 @@ fn what_waited_before_the_tables_were_changed_still_waits() {
     drop(database);
     let store = place.open();
     message(&store, "club", 0, 1).unwrap();
-    let found = store.inbox(DeviceId(1), 40, 10, 1000).unwrap();
+    let found = store.inbox(DeviceId(1), 40, 10, 1000).unwrap().events;
     assert_eq!(found.iter().take(2).map(|(_, body)| body.as_slice()).collect::<Vec<_>>(), [[7], [8]]);
     assert_eq!(found.len(), 3, "and what comes to a room reaches who was in it: {found:?}");
 }

@@ -5,6 +5,7 @@ use super::*;
 contract! {
     notifications_are_taken_once_and_all_or_none,
     a_device_gets_what_comes_while_it_is_in_a_room,
+    who_has_got_a_part_hears_that_there_may_be_more,
     an_event_goes_when_all_have_taken_it,
     whoever_gets_a_new_event_is_found_at_once,
     events_are_numbered_from_the_time_at_which_a_provider_starts,
@@ -16,7 +17,7 @@ fn notifications_are_taken_once_and_all_or_none(place: &Place) {
     assert!(store.upload(&device, &[key_package(&device, 5, later())], NOW).unwrap());
     let other: RoomUri = "mimi://b.example/r/club".parse().unwrap();
     let notify = |messages: &[Notification]| store.notify(&other, messages).unwrap();
-    let inbox = || store.inbox(device.id, 0, 10, 1000).unwrap();
+    let inbox = || store.inbox(device.id, 0, 10, 1000).unwrap().events;
     assert_eq!(notify(&[notification(1, None)]), NotifyOutcome::UnknownRoom);
     let unknown = [notification(2, Some(5)), notification(3, Some(6))];
     assert_eq!(notify(&unknown), NotifyOutcome::UnknownKeyPackageRef);
@@ -56,6 +57,29 @@ fn a_device_gets_what_comes_while_it_is_in_a_room(place: &Place) {
     assert_eq!(mail(&store, &second), [all[3]]);
     store.ack(second.id, all[0]).unwrap();
     assert_eq!(mail(&store, &second), [all[3]], "what was acknowledged stays so");
+}
+
+fn who_has_got_a_part_hears_that_there_may_be_more(place: &Place) {
+    let store = place.open();
+    let device = alice(&store);
+    assert!(create(&store, &device, "club"));
+    let inbox = |after, count, octets| {
+        let Inbox { events, more } = store.inbox(device.id, after, count, octets).unwrap();
+        (events.len(), more)
+    };
+    assert_eq!(inbox(0, 10, 1000), (0, false));
+    for number in 1..=5 {
+        message(&store, "club", 0, number).unwrap();
+    }
+    let stored = store.inbox(device.id, 0, 10, 1000).unwrap().events;
+    let octets: usize = stored.iter().take(3).map(|(_, body)| body.len()).sum();
+    assert_eq!(inbox(0, 10, 1000), (5, false));
+    assert_eq!(inbox(0, 5, 1000), (5, true), "as many as were asked for: whether there are others was not looked at");
+    assert_eq!(inbox(0, 4, 1000), (4, true));
+    assert_eq!(inbox(0, 10, octets), (3, true));
+    assert_eq!(inbox(0, 10, 0), (1, true), "one is always given");
+    assert_eq!(inbox(stored[2].0, 10, octets), (2, false));
+    assert_eq!(inbox(stored[4].0, 10, octets), (0, false));
 }
 
 fn an_event_goes_when_all_have_taken_it(place: &Place) {
@@ -110,7 +134,7 @@ fn events_are_numbered_from_the_time_at_which_a_provider_starts(place: &Place) {
     let device = alice(&store).id;
     let next = || {
         store.write(|db| mail::put_in_inbox(db, device, None, b"event")).unwrap();
-        store.inbox(device, 0, 100, 10_000).unwrap().last().unwrap().0
+        store.inbox(device, 0, 100, 10_000).unwrap().events.last().unwrap().0
     };
     let number = |time: Timestamp| time.as_millis() << 16;
     let first = next();
@@ -128,5 +152,5 @@ fn events_are_numbered_from_the_time_at_which_a_provider_starts(place: &Place) {
     assert!(next() < 1 << 62);
     assert!(next() < 1 << 62);
     store.ack(device, first).unwrap();
-    assert_eq!(store.inbox(device, first, 100, 10_000).unwrap().len(), 5);
+    assert_eq!(store.inbox(device, first, 100, 10_000).unwrap().events.len(), 5);
 }
