@@ -1,13 +1,16 @@
 //! Where several processes serve one domain, each tells the others who has something new.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, HashMap, VecDeque},
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use crate::{
     log::{During, Fault},
@@ -21,6 +24,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(5);
 /// How long whoever stores an event may take from choosing its number to the end: numbers are not stored in their order.
 const WINDOW: Duration = Duration::from_secs(60);
+/// How often a process says that it is there, if it tells nothing else.
+const HERE: Duration = Duration::from_secs(5);
+/// For how long a process counts that says nothing.
+const GONE: Duration = Duration::from_secs(15);
 /// How long to listen before looking whether the provider ends.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -32,14 +39,12 @@ pub(crate) struct Untold {
 }
 
 impl Untold {
-    /// Somebody has something new.
-    pub(crate) fn add(&self, wake: &Wake) {
-        if wake.devices.is_empty() && wake.peers.is_empty() {
+    /// There is something new for devices that do not listen here.
+    pub(crate) fn add(&self, devices: &BTreeSet<DeviceId>) {
+        if devices.is_empty() {
             return;
         }
-        let mut news = self.news();
-        news.wake.devices.extend(&wake.devices);
-        news.wake.peers.extend(wake.peers.iter().cloned());
+        self.news().devices.extend(devices);
         self.some.notify_one();
     }
 
@@ -54,11 +59,27 @@ impl Untold {
     }
 }
 
+/// The other processes, each with when it was heard last.
+#[derive(Default)]
+pub(crate) struct Others(Mutex<HashMap<i64, Instant>>);
+
+impl Others {
+    fn heard(&self, processes: impl IntoIterator<Item = i64>, now: Instant) {
+        let mut others = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        others.extend(processes.into_iter().map(|process| (process, now)));
+        others.retain(|_, heard| now.saturating_duration_since(*heard) < GONE);
+    }
+
+    /// How many there are, as far as was heard.
+    pub(crate) fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
 /// Tells the other processes, as much at once as has come together meanwhile.
 pub(crate) async fn tell(inner: Arc<Inner>) -> Infallible {
     let Some(mut news) = inner.store.news() else { return std::future::pending().await };
     loop {
-        inner.untold.some.notified().await;
         let untold = std::mem::take(&mut *inner.untold.news());
         let told = tokio::task::spawn_blocking(move || {
             let told = news.tell(&untold);
@@ -70,6 +91,7 @@ pub(crate) async fn tell(inner: Arc<Inner>) -> Infallible {
             // The others look by themselves.
             sleep(PAUSE).await;
         }
+        let _ = timeout(HERE, inner.untold.some.notified()).await;
     }
 }
 
@@ -127,9 +149,10 @@ pub(crate) async fn hear(inner: Arc<Inner>) -> Infallible {
         let Ok((back, heard)) = heard.await else { return std::future::pending().await };
         news = back;
         match heard {
-            Ok(Some(Told { wake, listening })) => {
-                inner.wakers.wake(&wake);
-                inner.store.live().look(&wake.devices);
+            Ok(Some(Told { devices, listening, by })) => {
+                inner.others.heard(by, Instant::now());
+                inner.store.live().look(&devices);
+                inner.wakers.wake(&Wake { devices, ..Wake::default() });
                 inner.store.live().end(&listening);
             }
             Ok(None) => {
@@ -147,6 +170,18 @@ pub(crate) async fn hear(inner: Arc<Inner>) -> Infallible {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_counts_until_it_has_said_nothing_for_long() {
+        let (others, begin) = (Others::default(), Instant::now());
+        others.heard([1, 2], begin);
+        others.heard([2], begin + GONE / 2);
+        assert_eq!(others.count(), 2);
+        others.heard([], begin + GONE);
+        assert_eq!(others.count(), 1);
+        others.heard([], begin + GONE * 2);
+        assert_eq!(others.count(), 0);
+    }
 
     #[test]
     fn no_event_is_passed_over_that_was_stored_a_minute_after_its_number_was_chosen() {

@@ -51,15 +51,18 @@ pub(crate) async fn look_out(inner: Arc<Inner>) -> Infallible {
 /// Brings a peer what waits for it as long as the provider runs: one of its couriers. Each peer has couriers of its own:
 /// one that is down holds up nobody else.
 pub(crate) async fn run(inner: Arc<Inner>, peer: Domain) {
-    let Some(news) = inner.wakers.peer(&peer) else { return };
+    let Some(couriers) = inner.wakers.couriers(&peer) else { return };
     let mut wait = FIRST_WAIT;
-    news.wait().await;
+    couriers.news.notified().await;
     loop {
-        match step(&inner, &peer).await {
+        let turn = couriers.turn(inner.others.count()).await;
+        let done = step(&inner, &peer).await;
+        drop(turn);
+        match done {
             Step::Empty => {
                 wait = FIRST_WAIT;
                 // News that came meanwhile are kept by the notifier.
-                news.wait().await;
+                couriers.news.notified().await;
             }
             Step::Done => wait = FIRST_WAIT,
             Step::Later => {
@@ -99,9 +102,9 @@ pub(crate) async fn step(inner: &Arc<Inner>, peer: &Domain) -> Step {
         Err(error) => return fault(inner, &error),
     };
     if parcel.more
-        && let Some(news) = inner.wakers.peer(peer)
+        && let Some(couriers) = inner.wakers.couriers(peer)
     {
-        news.ring();
+        couriers.news.notify_one();
     }
     let ends = (parcel.messages.first(), parcel.messages.last());
     let (Some((first, message)), Some((last, _))) = ends else { return done(inner, &parcel, 0).await };

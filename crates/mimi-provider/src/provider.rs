@@ -145,6 +145,8 @@ pub(crate) struct Inner {
     pub(crate) rooms: Rooms,
     pub(crate) wakers: Wakers,
     pub(crate) untold: news::Untold,
+    /// Processes that serve the same domain from the same database.
+    pub(crate) others: news::Others,
     pub(crate) peers: Peers,
     pub(crate) assets: Assets,
     pub(crate) log: Logger,
@@ -194,6 +196,7 @@ impl Provider {
             floor: hub::Floor::default(),
             rooms: Rooms::default(),
             untold: news::Untold::default(),
+            others: news::Others::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),
             assets: Assets::new(&config)?,
             peers: Peers::new(
@@ -374,8 +377,7 @@ impl Inner {
             let live = self.store.live();
             live.look(&wake.devices);
             // Whoever listens here listens nowhere else.
-            let (devices, peers) = (live.absent(&wake.devices), self.wakers.busy(&wake.peers));
-            self.untold.add(&Wake { devices, peers });
+            self.untold.add(&live.absent(&wake.devices));
         }
     }
 

@@ -1,60 +1,48 @@
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use mimi_pseudonym::Domain;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-use crate::store::{DeviceId, Wake};
+use crate::{
+    outbox::COURIERS,
+    store::{DeviceId, Wake},
+};
+
+/// Couriers of each peer that may be on their way at the same time, however many processes there are.
+const LEAST: usize = 2;
+
+/// What the couriers of a peer have in common.
+pub(crate) struct Couriers {
+    /// What they wait for: news that came while nobody waited are kept.
+    pub(crate) news: Notify,
+    turns: Semaphore,
+}
+
+impl Default for Couriers {
+    fn default() -> Self {
+        Self { news: Notify::new(), turns: Semaphore::new(COURIERS) }
+    }
+}
+
+impl Couriers {
+    /// Waits until one may go. Where others do the same in other processes, fewer go here: altogether they are about as many
+    /// as in one process, and find as much to bring. Some always go.
+    pub(crate) async fn turn(&self, other_processes: usize) -> Option<SemaphorePermit<'_>> {
+        let share = (1 + other_processes).min(COURIERS / LEAST);
+        self.turns.acquire_many(u32::try_from(share).ok()?).await.ok()
+    }
+}
 
 /// Tells long polls and outbox workers that there is something new in the database.
 #[derive(Default)]
 pub(crate) struct Wakers {
     devices: Mutex<HashMap<DeviceId, Arc<Notify>>>,
-    peers: HashMap<Domain, Arc<Bell>>,
+    peers: HashMap<Domain, Arc<Couriers>>,
     /// For providers that are not listed.
     others: Notify,
-}
-
-/// What the couriers of a peer wait for.
-#[derive(Default)]
-pub(crate) struct Bell {
-    news: Notify,
-    /// Couriers that have nothing to do.
-    idle: AtomicUsize,
-}
-
-impl Bell {
-    /// Waits for news; those that came while nobody waited are kept.
-    pub(crate) async fn wait(&self) {
-        let _idle = Idle::new(&self.idle);
-        self.news.notified().await;
-    }
-
-    /// Sends one courier on its way.
-    pub(crate) fn ring(&self) {
-        self.news.notify_one();
-    }
-}
-
-/// Counts as idle as long as it exists.
-struct Idle<'a>(&'a AtomicUsize);
-
-impl<'a> Idle<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Idle<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Wakers {
@@ -69,8 +57,8 @@ impl Wakers {
         Arc::clone(devices.entry(device).or_default())
     }
 
-    /// What the worker of a peer waits for.
-    pub(crate) fn peer(&self, peer: &Domain) -> Option<Arc<Bell>> {
+    /// The couriers of a peer that is listed.
+    pub(crate) fn couriers(&self, peer: &Domain) -> Option<Arc<Couriers>> {
         self.peers.get(peer).cloned()
     }
 
@@ -96,47 +84,26 @@ impl Wakers {
         }
         for peer in &wake.peers {
             match self.peers.get(peer) {
-                Some(bell) => bell.ring(),
+                Some(couriers) => couriers.news.notify_one(),
                 None => self.others.notify_one(),
             }
         }
-    }
-
-    /// Of these, the peers whose couriers are all on their way: perhaps another process has one left.
-    pub(crate) fn busy(&self, peers: &BTreeSet<Domain>) -> BTreeSet<Domain> {
-        let is_busy = |peer: &&Domain| self.peers.get(*peer).is_some_and(|bell| bell.idle.load(Ordering::Relaxed) == 0);
-        peers.iter().filter(is_busy).cloned().collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tokio::time::timeout;
-
     use super::*;
 
     #[tokio::test]
-    async fn a_peer_is_busy_while_nobody_waits_for_its_news() {
-        const SHORT: Duration = Duration::from_millis(20);
-        let peer: Domain = "b.example".parse().unwrap();
-        let wakers = Wakers::new([peer.clone()]);
-        let all: BTreeSet<_> = [peer.clone(), "c.example".parse().unwrap()].into();
-        assert_eq!(wakers.busy(&all), [peer.clone()].into(), "those that are not listed look by themselves");
-        let bell = wakers.peer(&peer).unwrap();
-        let waiting = tokio::spawn({
-            let bell = Arc::clone(&bell);
-            async move { timeout(Duration::from_secs(60), bell.wait()).await }
-        });
-        while !wakers.busy(&all).is_empty() {
-            tokio::task::yield_now().await;
+    async fn the_more_processes_there_are_the_fewer_couriers_go_in_each() {
+        for (others, expected) in [(0, 8), (1, 4), (2, 2), (3, 2), (100, 2)] {
+            let couriers = Couriers::default();
+            let mut away = Vec::new();
+            while couriers.turns.available_permits() >= (1 + others).min(4) {
+                away.push(couriers.turn(others).await.unwrap());
+            }
+            assert_eq!(away.len(), expected, "{others} other processes");
         }
-        wakers.wake(&Wake { peers: [peer.clone()].into(), ..Wake::default() });
-        waiting.await.unwrap().unwrap();
-        assert!(timeout(SHORT, bell.wait()).await.is_err());
-        assert_eq!(wakers.busy(&all), [peer].into(), "one that waits no longer does not count");
-        bell.ring();
-        assert!(timeout(SHORT, bell.wait()).await.is_ok(), "news that came before");
     }
 }

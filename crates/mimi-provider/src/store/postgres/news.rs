@@ -8,7 +8,7 @@ use super::{
     pool::apart,
     session::{Session, Unanswered},
 };
-use crate::store::{DeviceId, StoreError, Wake};
+use crate::store::{DeviceId, StoreError};
 
 /// The name under which processes tell each other.
 const CHANNEL: &str = "mimi_provider_news";
@@ -18,10 +18,12 @@ const DEVICES: usize = 300;
 /// What processes tell each other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Told {
-    /// Who has something new.
-    pub(crate) wake: Wake,
+    /// Those for which there is something new, and which do not listen at the process that tells.
+    pub(crate) devices: BTreeSet<DeviceId>,
     /// Devices that listen at the process that tells, and so no longer at another one.
     pub(crate) listening: BTreeSet<DeviceId>,
+    /// Who has told something.
+    pub(crate) by: BTreeSet<i64>,
 }
 
 /// A connection for telling and hearing.
@@ -37,7 +39,7 @@ impl News {
         Self { address, courier, client: None, listens: false }
     }
 
-    /// Tells the other processes.
+    /// Tells the other processes; if there is nothing, that this one is there.
     pub(crate) fn tell(&mut self, told: &Told) -> Result<(), StoreError> {
         for text in texts(self.courier, told) {
             let result = self.client()?.command(&format!("NOTIFY {CHANNEL}, '{}'", text.replace('\'', "''")));
@@ -90,19 +92,16 @@ impl Drop for News {
     }
 }
 
-/// Who tells, then numbers of devices or domains of peers.
+/// Who tells, then of what kind it is, then numbers of devices.
 fn texts(courier: i64, told: &Told) -> Vec<String> {
     let numbers = |devices: &BTreeSet<DeviceId>| devices.iter().map(|device| device.0.to_string()).collect::<Vec<_>>();
-    let peers: Vec<_> = told.wake.peers.iter().map(ToString::to_string).collect();
-    // A domain has at most 255 octets.
-    let kinds = [
-        ("devices", numbers(&told.wake.devices), DEVICES),
-        ("listening", numbers(&told.listening), DEVICES),
-        ("peers", peers, 25),
-    ];
+    let kinds = [("devices", numbers(&told.devices)), ("listening", numbers(&told.listening))];
     let mut texts = Vec::new();
-    for (kind, names, most) in &kinds {
-        texts.extend(names.chunks(*most).map(|names| format!("{courier} {kind} {}", names.join(" "))));
+    for (kind, numbers) in &kinds {
+        texts.extend(numbers.chunks(DEVICES).map(|numbers| format!("{courier} {kind} {}", numbers.join(" "))));
+    }
+    if texts.is_empty() {
+        texts.push(format!("{courier} here"));
     }
     texts
 }
@@ -111,15 +110,13 @@ fn texts(courier: i64, told: &Told) -> Vec<String> {
 fn read(text: &str, own: i64, told: &mut Told) {
     let mut words = text.split(' ');
     let courier: Option<i64> = words.next().and_then(|word| word.parse().ok());
-    if courier.is_none_or(|courier| courier == own) {
-        return;
-    }
+    let Some(courier) = courier.filter(|courier| *courier != own) else { return };
+    told.by.insert(courier);
     let kind = words.next();
-    let devices = words.clone().filter_map(|word| word.parse().ok()).map(DeviceId);
+    let devices = words.filter_map(|word| word.parse().ok()).map(DeviceId);
     match kind {
-        Some("devices") => told.wake.devices.extend(devices),
+        Some("devices") => told.devices.extend(devices),
         Some("listening") => told.listening.extend(devices),
-        Some("peers") => told.wake.peers.extend(words.filter_map(|word| word.parse().ok()).collect::<BTreeSet<_>>()),
         _ => {}
     }
 }
@@ -131,10 +128,9 @@ mod tests {
     #[test]
     fn what_is_told_is_read_by_others_alone() {
         let devices = (1..=700).map(DeviceId).collect();
-        let peers = ["b.example", "c.example"].map(|name| name.parse().unwrap()).into();
-        let told = Told { wake: Wake { devices, peers }, listening: [DeviceId(3)].into() };
+        let told = Told { devices, listening: [DeviceId(3)].into(), by: [7].into() };
         let texts = texts(7, &told);
-        assert_eq!(texts.len(), 5);
+        assert_eq!(texts.len(), 4);
         assert!(texts.iter().all(|text| text.len() < 8000));
         let (mut others, mut own) = (Told::default(), Told::default());
         for text in &texts {
@@ -143,9 +139,14 @@ mod tests {
         }
         assert_eq!((others, own), (told, Told::default()));
         let mut nothing = Told::default();
-        for text in ["", "x devices 1", "9", "9 nobody 1", "9 devices x"] {
+        for text in ["", "x devices 1", "8 devices 1"] {
             read(text, 8, &mut nothing);
         }
         assert_eq!(nothing, Told::default());
+        for text in ["9", "9 nobody 1", "10 devices x", "11 here"] {
+            read(text, 8, &mut nothing);
+        }
+        assert_eq!(nothing, Told { by: [9, 10, 11].into(), ..Told::default() }, "that they are there is read");
+        assert_eq!(super::texts(7, &Told::default()), ["7 here"]);
     }
 }
