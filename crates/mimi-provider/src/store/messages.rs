@@ -158,13 +158,13 @@ fn submit(db: Db<'_>, record: &MessageRecord, judge: &Judge<'_>) -> Result<Submi
     let mut asked = vec![Statement::new(question, (room.as_str(), &record.hash, sender.as_str(), *accepted))];
     asked.extend(record.device.iter().map(|device| standing(device, room, sender, *accepted)));
     let answers = db.list(&asked, false)?;
-    let (row, answers) = answers.split_first().ok_or_else(|| StoreError::damaged("an answer is missing"))?;
-    if let (Some(device), Some(answer)) = (&record.device, answers.first())
-        && let Some(refused) = against(device, answer.one()?)?
+    let missing = || StoreError::damaged("an answer is missing");
+    if let Some(device) = &record.device
+        && let Some(refused) = against(device, answers.get(1).ok_or_else(missing)?.one()?)?
     {
         return Ok(refused);
     }
-    let row = row.one()?;
+    let row = answers.first().ok_or_else(missing)?.one()?;
     if let Some(before) = row.get::<Option<i64>>(0)? {
         return Ok(Submitted::Before(timestamp(before)));
     }
