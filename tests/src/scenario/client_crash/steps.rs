@@ -71,7 +71,8 @@ impl Steps {
     /// # Errors
     /// If it cannot be opened.
     pub fn watch(path: &Path, kill: Kill) -> Result<Self> {
-        let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        // Not for reading alone: who was killed may have left something that has to be undone first.
+        let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let version = version(&database)?;
         Ok(Self(Arc::new(Mutex::new(Watch { database, kill, version }))))
     }
@@ -170,5 +171,29 @@ mod tests {
         assert_eq!(seen(), after, "not before it is committed");
         drop((writer, steps));
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_database_is_watched_whose_writer_was_killed_while_it_wrote() {
+        let path = std::env::temp_dir().join(format!("mimi-steps-hot-{}.sqlite", std::process::id()));
+        let [left, journal, left_journal] = [".left", "-journal", ".left-journal"].map(|ending| {
+            let mut path = path.clone().into_os_string();
+            path.push(ending);
+            std::path::PathBuf::from(path)
+        });
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch("CREATE TABLE one (value BLOB); PRAGMA cache_size = 1; PRAGMA cache_spill = 1").unwrap();
+        writer.execute_batch("BEGIN; INSERT INTO one VALUES (zeroblob(1000000))").unwrap();
+        // What is there at this moment is what a killed process leaves.
+        std::fs::copy(&path, &left).unwrap();
+        std::fs::copy(&journal, &left_journal).unwrap();
+        let steps = Steps::watch(&left, Kill::Never).unwrap();
+        let rows: i64 =
+            steps.0.lock().unwrap().database.query_row("SELECT COUNT(*) FROM one", [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 0);
+        drop((writer, steps));
+        for file in [path, left] {
+            std::fs::remove_file(file).unwrap();
+        }
     }
 }
