@@ -80,7 +80,8 @@ impl Events {
         let (inner, device, after) = (Arc::clone(&self.inner), self.device, self.last);
         Box::pin(async move {
             let room = inner.gate.unsent.room(OCTETS).await;
-            let found = inner.blocking(move |inner| Ok(inner.store.inbox(device, after, COUNT, OCTETS)?)).await?;
+            let store = inner.store.clone();
+            let found = inner.looks.look(device, after, move |looks| store.inboxes(looks, COUNT, OCTETS)).await?;
             let octets = found.events.iter().map(|(_, body)| body.len()).sum();
             Ok((found, room.shrink(octets)))
         })

@@ -25,6 +25,7 @@ mod limiter;
 mod local;
 mod lock;
 mod log;
+mod looks;
 mod metrics;
 mod news;
 pub mod operate;

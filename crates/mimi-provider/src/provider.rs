@@ -32,6 +32,7 @@ use crate::{
     limiter::Limiter,
     lock::Lock,
     log::{Fault, Logger, Note},
+    looks::Looks,
     news, outbox,
     pace::Pace,
     peers::Peers,
@@ -144,6 +145,8 @@ pub(crate) struct Inner {
     pub(crate) abuse: Abuse,
     pub(crate) rooms: Rooms,
     pub(crate) wakers: Wakers,
+    /// Devices that listen, and look into the database.
+    pub(crate) looks: Looks,
     pub(crate) untold: news::Untold,
     /// Processes that serve the same domain from the same database.
     pub(crate) others: news::Others,
@@ -195,6 +198,7 @@ impl Provider {
             limiter: Limiter::new(REFUSAL_PERIOD),
             floor: hub::Floor::default(),
             rooms: Rooms::default(),
+            looks: Looks::default(),
             untold: news::Untold::default(),
             others: news::Others::default(),
             wakers: Wakers::new(config.peers.iter().map(|peer| peer.domain.clone())),

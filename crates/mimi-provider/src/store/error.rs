@@ -147,7 +147,7 @@ impl StoreError {
         }
     }
 
-    pub(super) fn stale() -> Self {
+    pub(crate) fn stale() -> Self {
         Self(Reason::Stale)
     }
 
@@ -156,7 +156,7 @@ impl StoreError {
         Self(Reason::Silent)
     }
 
-    pub(super) fn lost() -> Self {
+    pub(crate) fn lost() -> Self {
         Self(Reason::Lost)
     }
 

@@ -26,6 +26,20 @@ pub(super) struct Dirty {
     rooms: BTreeSet<String>,
 }
 
+/// A device that looks for what it has not got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Look {
+    pub(crate) device: DeviceId,
+    /// The number of the last event that it has got.
+    pub(crate) after: u64,
+}
+
+impl Look {
+    fn values(self) -> [i64; 2] {
+        [self.device.0, i64::try_from(self.after).unwrap_or(i64::MAX)]
+    }
+}
+
 /// What waits for a device, or the beginning of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Inbox {
@@ -38,15 +52,47 @@ pub(crate) struct Inbox {
 impl Store {
     /// The events of a device behind a number: at most `count`, and no more than `octets` unless the first alone is longer.
     pub(crate) fn inbox(&self, device: DeviceId, after: u64, count: usize, octets: usize) -> Result<Inbox, StoreError> {
-        let after = i64::try_from(after).unwrap_or(i64::MAX);
-        let (limit, share) = (i64::try_from(count).unwrap_or(i64::MAX), share(count, octets));
-        let first = waiting("LENGTH(e.body), CASE WHEN LENGTH(e.body) <= ?4 THEN e.body END");
-        let found = self.look(|db| db.rows(&first, (device.0, after, limit, share)))?;
-        let events: Vec<_> = if let Some(all) = all_within(&found, octets)? {
+        let look = Look { device, after };
+        let [device, after] = look.values();
+        let limit = i64::try_from(count).unwrap_or(i64::MAX);
+        let first = waiting(SHORT, "?1", "?2");
+        let found = self.look(|db| db.rows(&first, (device, after, limit, share(count, octets))))?;
+        self.begun(look, &found, count, octets)
+    }
+
+    /// The same for many devices, where many ask at the same time: in their order.
+    pub(crate) fn inboxes(&self, looks: &[Look], count: usize, octets: usize) -> Result<Vec<Inbox>, StoreError> {
+        if !self.is_shared() {
+            // It is in memory what they look for.
+            return looks.iter().map(|look| self.inbox(look.device, look.after, count, octets)).collect();
+        }
+        let [device, after] =
+            [0, 1].map(|value| listed(looks.iter().filter_map(|look| look.values().get(value).copied())));
+        let place = listed(0..looks.len());
+        let all = format!(
+            "SELECT w.id, w.length, w.body, l.place FROM unnest(string_to_array(?1, ' ')::BIGINT[], \
+             string_to_array(?2, ' ')::BIGINT[], string_to_array(?5, ' ')::BIGINT[]) AS l (device, after, place) \
+             CROSS JOIN LATERAL ({}) AS w (id, length, body) ORDER BY 4, 1",
+            waiting(SHORT, "l.device", "l.after")
+        );
+        let limit = i64::try_from(count).unwrap_or(i64::MAX);
+        let rows = self.look(|db| db.rows(&all, (&device, &after, limit, share(count, octets), &place)))?;
+        let mut found: Vec<Vec<Row>> = looks.iter().map(|_| Vec::new()).collect();
+        for row in rows {
+            let place = found.get_mut(row.get::<u64>(3)? as usize);
+            place.ok_or_else(|| StoreError::damaged("place"))?.push(row);
+        }
+        looks.iter().zip(found).map(|(look, found)| self.begun(*look, &found, count, octets)).collect()
+    }
+
+    /// What waits for a device of which the first rows were found, and those bodies that are short.
+    fn begun(&self, look: Look, found: &[Row], count: usize, octets: usize) -> Result<Inbox, StoreError> {
+        let events: Vec<_> = if let Some(all) = all_within(found, octets)? {
             all.into_iter().map(|(number, body)| Ok((positive(number)?, body))).collect::<Result<_, StoreError>>()?
         } else {
-            let Some(last) = within(&found, octets)? else { return Ok(Inbox::default()) };
-            let rows = self.look(|db| db.rows(&waiting("e.body"), (device.0, after, found_up_to(&found, last)?)))?;
+            let Some(last) = within(found, octets)? else { return Ok(Inbox::default()) };
+            let ([device, after], limit) = (look.values(), found_up_to(found, last)?);
+            let rows = self.look(|db| db.rows(&waiting("e.body", "?1", "?2"), (device, after, limit)))?;
             rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, StoreError>>()?
         };
         Ok(Inbox { more: found.len() == count || events.len() < found.len(), events })
@@ -134,15 +180,24 @@ impl Store {
     }
 }
 
-/// The query for a device's first events behind a number that it has not taken.
-fn waiting(columns: &str) -> String {
-    const NEW: &str = "e.id > COALESCE((SELECT taken FROM cursors WHERE device = ?1), 0)";
+/// Columns of an event: its length, and itself unless it is longer than `?4`.
+const SHORT: &str = "LENGTH(e.body), CASE WHEN LENGTH(e.body) <= ?4 THEN e.body END";
+
+/// The query for a device's first `?3` events behind a number that it has not taken.
+fn waiting(columns: &str, device: &str, after: &str) -> String {
+    let new = format!("e.id > COALESCE((SELECT taken FROM cursors WHERE device = {device}), 0)");
     format!(
         "SELECT e.id, {columns} FROM mail_rooms m JOIN events e ON e.room = m.room AND e.device IS NULL \
-         AND e.id > CASE WHEN m.begins > ?2 THEN m.begins ELSE ?2 END AND e.id <= m.ends AND {NEW} WHERE m.device = ?1 \
-         UNION ALL SELECT e.id, {columns} FROM events e WHERE e.device = ?1 AND e.id > ?2 AND {NEW} \
+         AND e.id > CASE WHEN m.begins > {after} THEN m.begins ELSE {after} END AND e.id <= m.ends AND {new} \
+         WHERE m.device = {device} \
+         UNION ALL SELECT e.id, {columns} FROM events e WHERE e.device = {device} AND e.id > {after} AND {new} \
          ORDER BY 1 LIMIT ?3"
     )
+}
+
+/// Numbers as one text.
+fn listed(numbers: impl Iterator<Item = impl ToString>) -> String {
+    numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(" ")
 }
 
 /// How long each of so many may be if all together are to have no more than so many octets.

@@ -61,7 +61,7 @@ pub(crate) use key_packages::{Claim, ClaimedClient, Kind, Others, StoredKeyPacka
 pub(crate) use links::{JoinLink, Visitor};
 pub(crate) use lists::Listed;
 pub(crate) use live::{Ear, Heard, Live};
-pub(crate) use mail::Inbox;
+pub(crate) use mail::{Inbox, Look};
 pub(crate) use messages::{MessageRecord, Submitted, TooOften};
 pub(crate) use operation::{Counts, Waiting};
 pub(crate) use outbox::Parcel;

@@ -6,6 +6,7 @@ contract! {
     notifications_are_taken_once_and_all_or_none,
     a_device_gets_what_comes_while_it_is_in_a_room,
     who_has_got_a_part_hears_that_there_may_be_more,
+    devices_that_look_at_the_same_time_get_each_its_own,
     an_event_goes_when_all_have_taken_it,
     whoever_gets_a_new_event_is_found_at_once,
     events_are_numbered_from_the_time_at_which_a_provider_starts,
@@ -80,6 +81,31 @@ fn who_has_got_a_part_hears_that_there_may_be_more(place: &Place) {
     assert_eq!(inbox(0, 10, 0), (1, true), "one is always given");
     assert_eq!(inbox(stored[2].0, 10, octets), (2, false));
     assert_eq!(inbox(stored[4].0, 10, octets), (0, false));
+}
+
+fn devices_that_look_at_the_same_time_get_each_its_own(place: &Place) {
+    let store = place.open();
+    let (first, second) = (alice(&store), second(&store));
+    assert!(create(&store, &first, "club") && create(&store, &first, "other"));
+    expect(&store, &second, "other");
+    for (number, room) in (1..).zip(["club", "other", "club", "other", "other"]) {
+        message(&store, room, 0, number).unwrap();
+    }
+    let all = mail(&store, &first);
+    store.ack(second.id, all[1]).unwrap();
+    let nobody = DeviceId(1 << 40);
+    let looks =
+        [(first.id, 0), (nobody, 0), (second.id, 0), (first.id, all[3]), (second.id, all[4]), (first.id, all[0])];
+    let looks = looks.map(|(device, after)| Look { device, after });
+    let octets: usize = store.inbox(first.id, 0, 10, 1000).unwrap().events.iter().map(|(_, body)| body.len()).sum();
+    // All of it, fewer events, and fewer octets than there are; the last so few that no body is read at once.
+    for (count, octets) in [(10, 1000), (2, 1000), (10, octets - 1), (10, 1)] {
+        let alone = looks.map(|Look { device, after }| store.inbox(device, after, count, octets).unwrap());
+        assert_eq!(store.inboxes(&looks, count, octets).unwrap(), alone, "{count}, {octets}");
+    }
+    let counts: Vec<_> = store.inboxes(&looks, 10, 1000).unwrap().iter().map(|inbox| inbox.events.len()).collect();
+    assert_eq!(counts, [5, 0, 2, 1, 0, 4]);
+    assert_eq!(store.inboxes(&[], 10, 1000).unwrap(), []);
 }
 
 fn an_event_goes_when_all_have_taken_it(place: &Place) {

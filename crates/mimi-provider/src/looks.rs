@@ -1,0 +1,157 @@
+//! Devices look for what waits for them, many of them at the same time: those that come together share a question.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::store::{DeviceId, Inbox, Look, StoreError};
+
+/// Questions at the same time: what waits behind a long answer is asked by another one.
+const QUESTIONS: usize = 2;
+/// The most devices in one question.
+const DEVICES: usize = 64;
+
+type Told = Result<Inbox, StoreError>;
+
+/// Devices that look.
+pub(crate) struct Looks {
+    /// Those that are in no question yet.
+    waiting: Mutex<Vec<(Look, oneshot::Sender<Told>)>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), turns: Arc::new(Semaphore::new(QUESTIONS)) }
+    }
+}
+
+impl Looks {
+    /// What waits for a device behind a number. `read` answers a question about devices, in their order; it may wait for the
+    /// disk, and goes on to its end even if nobody waits for it any longer.
+    pub(crate) async fn look<F>(&self, device: DeviceId, after: u64, read: F) -> Told
+    where
+        F: Fn(&[Look]) -> Result<Vec<Inbox>, StoreError> + Clone + Send + 'static,
+    {
+        let (tell, mut told) = oneshot::channel();
+        self.waiting().push((Look { device, after }, tell));
+        loop {
+            let turn = tokio::select! {
+                biased;
+                told = &mut told => return told.unwrap_or_else(|_| Err(StoreError::lost())),
+                turn = Arc::clone(&self.turns).acquire_owned() => turn.map_err(|_| StoreError::lost())?,
+            };
+            // Those who were woken by the same event come with this one.
+            tokio::task::yield_now().await;
+            let asked = {
+                let mut waiting = self.waiting();
+                let count = waiting.len().min(DEVICES);
+                waiting.drain(..count).collect::<Vec<_>>()
+            };
+            if asked.is_empty() {
+                continue;
+            }
+            let read = read.clone();
+            tokio::task::spawn_blocking(move || {
+                answer(asked, read);
+                drop(turn);
+            });
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<(Look, oneshot::Sender<Told>)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks one question, and tells each device its part of the answer.
+fn answer(asked: Vec<(Look, oneshot::Sender<Told>)>, read: impl FnOnce(&[Look]) -> Result<Vec<Inbox>, StoreError>) {
+    let (looks, tell): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+    match read(&looks) {
+        // Who looks no longer is not told.
+        Ok(found) => tell.into_iter().zip(found).for_each(|(tell, inbox)| drop(tell.send(Ok(inbox)))),
+        Err(error) => tell.into_iter().for_each(|tell| drop(tell.send(Err(error.clone())))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::mpsc,
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+
+    fn inbox(look: &Look) -> Inbox {
+        Inbox { events: vec![(look.after + 1, Vec::new())], more: false }
+    }
+
+    #[tokio::test]
+    async fn devices_that_look_meanwhile_share_a_question() {
+        let looks = Arc::<Looks>::default();
+        let asked = Arc::<Mutex<Vec<usize>>>::default();
+        let (go, gone) = mpsc::channel::<()>();
+        let gone = Arc::new(Mutex::new(gone));
+        let read = {
+            let asked = Arc::clone(&asked);
+            move |looks: &[Look]| {
+                asked.lock().unwrap().push(looks.len());
+                gone.lock().unwrap().recv_timeout(Duration::from_secs(10)).unwrap();
+                Ok(looks.iter().map(inbox).collect())
+            }
+        };
+        let ask = |number: usize| {
+            let (looks, read) = (Arc::clone(&looks), read.clone());
+            let (device, after) = (DeviceId::for_test(number.try_into().unwrap()), number.try_into().unwrap());
+            tokio::spawn(async move { looks.look(device, after, read).await })
+        };
+        let until = async |reached: &dyn Fn() -> bool| {
+            let until = Instant::now() + Duration::from_secs(10);
+            while !reached() {
+                assert!(Instant::now() < until);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let mut devices = Vec::new();
+        // As many questions as there may be, each about one who looks alone.
+        for number in 0..QUESTIONS {
+            devices.push(ask(number));
+            until(&|| asked.lock().unwrap().len() > number).await;
+        }
+        devices.extend((QUESTIONS..QUESTIONS + DEVICES + 5).map(ask));
+        until(&|| looks.waiting().len() == DEVICES + 5).await;
+        // One of them goes away.
+        devices.pop().unwrap().abort();
+        for _ in 0..QUESTIONS + 2 {
+            go.send(()).unwrap();
+        }
+        for (number, device) in devices.into_iter().enumerate() {
+            let found = device.await.unwrap().unwrap();
+            assert_eq!(found.events, [(u64::try_from(number).unwrap() + 1, Vec::new())], "its own");
+        }
+        assert_eq!(*asked.lock().unwrap(), [vec![1; QUESTIONS], vec![DEVICES, 5]].concat());
+    }
+
+    #[tokio::test]
+    async fn everybody_hears_of_a_question_that_failed_and_the_next_one_is_asked() {
+        let looks = Looks::default();
+        let fails = |_: &[Look]| Err(StoreError::stale());
+        let look = async |number| looks.look(DeviceId::for_test(number), 0, fails).await;
+        let (first, second) = tokio::join!(look(1), look(2));
+        assert!(first.unwrap_err().is_stale() && second.unwrap_err().is_stale());
+        let found = looks.look(DeviceId::for_test(3), 7, |looks| Ok(looks.iter().map(inbox).collect())).await;
+        assert_eq!(found.unwrap().events, [(8, Vec::new())]);
+    }
+
+    #[tokio::test]
+    async fn a_question_that_panics_is_an_error_and_the_next_one_is_asked() {
+        let looks = Looks::default();
+        let broken = looks.look(DeviceId::for_test(1), 0, |_| panic!("a fault that the test makes")).await;
+        assert!(broken.is_err());
+        for _ in 0..=QUESTIONS {
+            let found = looks.look(DeviceId::for_test(3), 7, |looks| Ok(looks.iter().map(inbox).collect())).await;
+            assert_eq!(found.unwrap().events.len(), 1);
+        }
+    }
+}
