@@ -1,13 +1,21 @@
 //! Devices look for what waits for them, many of them at the same time: those that come together share a question.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::{
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore, oneshot},
+    time::sleep,
+};
 
 use crate::store::{DeviceId, Inbox, Look, StoreError};
 
-/// Questions at the same time: what waits behind a long answer is asked by another one.
-const QUESTIONS: usize = 2;
+/// How long to wait for the question before: the longer one takes, the more devices come together for the next.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Questions at the same time, where those before take longer.
+const QUESTIONS: usize = 4;
 /// The most devices in one question.
 const DEVICES: usize = 64;
 
@@ -17,12 +25,16 @@ type Told = Result<Inbox, StoreError>;
 pub(crate) struct Looks {
     /// Those that are in no question yet.
     waiting: Mutex<Vec<(Look, oneshot::Sender<Told>)>>,
-    turns: Arc<Semaphore>,
+    /// Of the one question that is asked at once.
+    turn: Arc<Semaphore>,
+    /// Of the others.
+    others: Arc<Semaphore>,
 }
 
 impl Default for Looks {
     fn default() -> Self {
-        Self { waiting: Mutex::default(), turns: Arc::new(Semaphore::new(QUESTIONS)) }
+        let [turn, others] = [1, QUESTIONS - 1].map(|count| Arc::new(Semaphore::new(count)));
+        Self { waiting: Mutex::default(), turn, others }
     }
 }
 
@@ -39,7 +51,7 @@ impl Looks {
             let turn = tokio::select! {
                 biased;
                 told = &mut told => return told.unwrap_or_else(|_| Err(StoreError::lost())),
-                turn = Arc::clone(&self.turns).acquire_owned() => turn.map_err(|_| StoreError::lost())?,
+                turn = self.turn() => turn.map_err(|_| StoreError::lost())?,
             };
             // Those who were woken by the same event come with this one.
             tokio::task::yield_now().await;
@@ -56,6 +68,18 @@ impl Looks {
                 answer(asked, read);
                 drop(turn);
             });
+        }
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let other = async {
+            sleep(PATIENCE).await;
+            Arc::clone(&self.others).acquire_owned().await
+        };
+        tokio::select! {
+            biased;
+            turn = Arc::clone(&self.turn).acquire_owned() => turn,
+            turn = other => turn,
         }
     }
 
@@ -76,10 +100,7 @@ fn answer(asked: Vec<(Look, oneshot::Sender<Told>)>, read: impl FnOnce(&[Look]) 
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::mpsc,
-        time::{Duration, Instant},
-    };
+    use std::{sync::mpsc, time::Instant};
 
     use super::*;
 
