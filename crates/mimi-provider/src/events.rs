@@ -80,8 +80,13 @@ impl Events {
         let (inner, device, after) = (Arc::clone(&self.inner), self.device, self.last);
         Box::pin(async move {
             let room = inner.gate.unsent.room(OCTETS).await;
-            let store = inner.store.clone();
-            let found = inner.looks.look(device, after, move |looks| store.inboxes(looks, COUNT, OCTETS)).await?;
+            let found = if inner.store.is_shared() {
+                let store = inner.store.clone();
+                inner.looks.look(device, after, move |looks| store.inboxes(looks, COUNT, OCTETS)).await?
+            } else {
+                // What comes while it listens, it gets from memory.
+                inner.blocking(move |inner| Ok(inner.store.inbox(device, after, COUNT, OCTETS)?)).await?
+            };
             let octets = found.events.iter().map(|(_, body)| body.len()).sum();
             Ok((found, room.shrink(octets)))
         })

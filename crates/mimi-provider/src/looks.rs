@@ -88,14 +88,21 @@ impl Looks {
     }
 }
 
-/// Asks one question, and tells each device its part of the answer.
-fn answer(asked: Vec<(Look, oneshot::Sender<Told>)>, read: impl FnOnce(&[Look]) -> Result<Vec<Inbox>, StoreError>) {
+/// Asks one question, and tells each device its part of the answer. If it fails for a reason that may lie with one of them,
+/// each is asked about alone.
+fn answer<F>(asked: Vec<(Look, oneshot::Sender<Told>)>, read: F)
+where
+    F: Fn(&[Look]) -> Result<Vec<Inbox>, StoreError>,
+{
     let (looks, tell): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-    match read(&looks) {
-        // Who looks no longer is not told.
-        Ok(found) => tell.into_iter().zip(found).for_each(|(tell, inbox)| drop(tell.send(Ok(inbox)))),
-        Err(error) => tell.into_iter().for_each(|tell| drop(tell.send(Err(error.clone())))),
-    }
+    let alone = |look: &Look| read(std::slice::from_ref(look))?.pop().ok_or_else(StoreError::lost);
+    let found: Vec<Told> = match read(&looks) {
+        Ok(found) => found.into_iter().map(Ok).collect(),
+        Err(error) if error.is_temporary() || looks.len() == 1 => looks.iter().map(|_| Err(error.clone())).collect(),
+        Err(_) => looks.iter().map(alone).collect(),
+    };
+    // Who looks no longer is not told.
+    tell.into_iter().zip(found).for_each(|(tell, told)| drop(tell.send(told)));
 }
 
 #[cfg(test)]
@@ -151,18 +158,42 @@ mod tests {
             let found = device.await.unwrap().unwrap();
             assert_eq!(found.events, [(u64::try_from(number).unwrap() + 1, Vec::new())], "its own");
         }
-        assert_eq!(*asked.lock().unwrap(), [vec![1; QUESTIONS], vec![DEVICES, 5]].concat());
+        let mut asked = asked.lock().unwrap().clone();
+        asked.sort_unstable();
+        assert_eq!(asked, [vec![1; QUESTIONS], vec![5, DEVICES]].concat());
     }
 
     #[tokio::test]
-    async fn everybody_hears_of_a_question_that_failed_and_the_next_one_is_asked() {
+    async fn everybody_hears_of_a_database_that_is_away_and_the_next_question_is_asked() {
         let looks = Looks::default();
-        let fails = |_: &[Look]| Err(StoreError::stale());
-        let look = async |number| looks.look(DeviceId::for_test(number), 0, fails).await;
-        let (first, second) = tokio::join!(look(1), look(2));
-        assert!(first.unwrap_err().is_stale() && second.unwrap_err().is_stale());
+        let asked = Arc::<Mutex<Vec<usize>>>::default();
+        let fails = |looks: &[Look]| {
+            asked.lock().unwrap().push(looks.len());
+            Err(StoreError::unreachable("the test"))
+        };
+        let (tell, mut told): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel()).unzip();
+        answer(tell.into_iter().map(|tell| (Look { device: DeviceId::for_test(1), after: 0 }, tell)).collect(), fails);
+        assert!(told.iter_mut().all(|told| told.try_recv().unwrap().unwrap_err().is_temporary()));
+        assert_eq!(*asked.lock().unwrap(), [3], "nobody is asked about again");
         let found = looks.look(DeviceId::for_test(3), 7, |looks| Ok(looks.iter().map(inbox).collect())).await;
         assert_eq!(found.unwrap().events, [(8, Vec::new())]);
+    }
+
+    #[test]
+    fn one_with_whom_something_is_wrong_takes_nothing_from_the_others() {
+        let reads = |looks: &[Look]| {
+            let damaged = looks.iter().any(|look| look.after == 2);
+            if damaged { Err(StoreError::damaged("the test")) } else { Ok(looks.iter().map(inbox).collect()) }
+        };
+        let (tell, told): (Vec<_>, Vec<_>) = (0..4).map(|_| oneshot::channel()).unzip();
+        let looks = (0..).map(|after| Look { device: DeviceId::for_test(1), after });
+        answer(looks.zip(tell).collect(), reads);
+        for (mut told, after) in told.into_iter().zip(0..) {
+            match told.try_recv().unwrap() {
+                Ok(found) => assert_eq!((found.events, after != 2), (vec![(after + 1, Vec::new())], true)),
+                Err(error) => assert!(after == 2 && !error.is_temporary()),
+            }
+        }
     }
 
     #[tokio::test]

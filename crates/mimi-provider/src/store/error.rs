@@ -147,7 +147,7 @@ impl StoreError {
         }
     }
 
-    pub(crate) fn stale() -> Self {
+    pub(super) fn stale() -> Self {
         Self(Reason::Stale)
     }
 

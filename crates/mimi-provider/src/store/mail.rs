@@ -60,10 +60,9 @@ impl Store {
         self.begun(look, &found, count, octets)
     }
 
-    /// The same for many devices, where many ask at the same time: in their order.
+    /// The same for devices that ask at the same time, in their order.
     pub(crate) fn inboxes(&self, looks: &[Look], count: usize, octets: usize) -> Result<Vec<Inbox>, StoreError> {
-        if !self.is_shared() {
-            // It is in memory what they look for.
+        if looks.len() == 1 || !self.is_shared() {
             return looks.iter().map(|look| self.inbox(look.device, look.after, count, octets)).collect();
         }
         let [device, after] =
