@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_version_changes_with_every_step_of_another_connection() {
-        let path = std::env::temp_dir().join(format!("mimi-steps-{}.sqlite", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("steps.sqlite");
         let writer = Connection::open(&path).unwrap();
         writer.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE one (value INTEGER)").unwrap();
         let steps = Steps::watch(&path, Kill::Never).unwrap();
@@ -169,18 +170,13 @@ mod tests {
         assert!(first == again && first != after);
         writer.execute_batch("BEGIN; INSERT INTO one VALUES (2)").unwrap();
         assert_eq!(seen(), after, "not before it is committed");
-        drop((writer, steps));
-        std::fs::remove_file(path).unwrap();
     }
 
     #[test]
     fn a_database_is_watched_whose_writer_was_killed_while_it_wrote() {
-        let path = std::env::temp_dir().join(format!("mimi-steps-hot-{}.sqlite", std::process::id()));
-        let [left, journal, left_journal] = [".left", "-journal", ".left-journal"].map(|ending| {
-            let mut path = path.clone().into_os_string();
-            path.push(ending);
-            std::path::PathBuf::from(path)
-        });
+        let folder = tempfile::tempdir().unwrap();
+        let [path, journal] = ["writing.sqlite", "writing.sqlite-journal"].map(|name| folder.path().join(name));
+        let [left, left_journal] = ["left.sqlite", "left.sqlite-journal"].map(|name| folder.path().join(name));
         let writer = Connection::open(&path).unwrap();
         writer.execute_batch("CREATE TABLE one (value BLOB); PRAGMA cache_size = 1; PRAGMA cache_spill = 1").unwrap();
         writer.execute_batch("BEGIN; INSERT INTO one VALUES (zeroblob(1000000))").unwrap();
@@ -191,9 +187,5 @@ mod tests {
         let rows: i64 =
             steps.0.lock().unwrap().database.query_row("SELECT COUNT(*) FROM one", [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 0);
-        drop((writer, steps));
-        for file in [path, left] {
-            std::fs::remove_file(file).unwrap();
-        }
     }
 }

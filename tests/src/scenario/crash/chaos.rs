@@ -202,7 +202,8 @@ mod tests {
 
     #[test]
     fn exchanges_are_counted_from_now_on() {
-        let path = std::env::temp_dir().join(format!("mimi-chaos-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("exchanges");
         std::fs::write(&path, "one\ntwo\n").unwrap();
         assert!(!exchanges(&path, 1).unwrap(), "what was there before does not count");
         let writer = std::thread::spawn({
@@ -215,6 +216,5 @@ mod tests {
         });
         assert!(exchanges(&path, 2).unwrap());
         writer.join().unwrap();
-        std::fs::remove_file(&path).unwrap();
     }
 }
