@@ -55,7 +55,7 @@ impl Store {
         let look = Look { device, after };
         let [device, after] = look.values();
         let limit = i64::try_from(count).unwrap_or(i64::MAX);
-        let first = waiting(SHORT, "?1", "?2");
+        let first = waiting(SHORT);
         let found = self.look(|db| db.rows(&first, (device, after, limit, share(count, octets))))?;
         self.begun(look, &found, count, octets)
     }
@@ -85,7 +85,7 @@ impl Store {
         } else {
             let Some(last) = within(found, octets)? else { return Ok(Inbox::default()) };
             let ([device, after], limit) = (look.values(), found_up_to(found, last)?);
-            let rows = self.look(|db| db.rows(&waiting("e.body", "?1", "?2"), (device, after, limit)))?;
+            let rows = self.look(|db| db.rows(&waiting("e.body"), (device, after, limit)))?;
             rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, StoreError>>()?
         };
         Ok(Inbox { more: found.len() == count || events.len() < found.len(), events })
@@ -176,14 +176,13 @@ impl Store {
 /// Columns of an event: its length, and itself unless it is longer than `?4`.
 const SHORT: &str = "LENGTH(e.body), CASE WHEN LENGTH(e.body) <= ?4 THEN e.body END";
 
-/// The query for a device's first `?3` events behind a number that it has not taken.
-fn waiting(columns: &str, device: &str, after: &str) -> String {
-    let new = format!("e.id > COALESCE((SELECT taken FROM cursors WHERE device = {device}), 0)");
+/// The query for the first `?3` events of a device, `?1`, behind a number, `?2`, that it has not taken.
+fn waiting(columns: &str) -> String {
+    const NEW: &str = "e.id > COALESCE((SELECT taken FROM cursors WHERE device = ?1), 0)";
     format!(
         "SELECT e.id, {columns} FROM mail_rooms m JOIN events e ON e.room = m.room AND e.device IS NULL \
-         AND e.id > CASE WHEN m.begins > {after} THEN m.begins ELSE {after} END AND e.id <= m.ends AND {new} \
-         WHERE m.device = {device} \
-         UNION ALL SELECT e.id, {columns} FROM events e WHERE e.device = {device} AND e.id > {after} AND {new} \
+         AND e.id > CASE WHEN m.begins > ?2 THEN m.begins ELSE ?2 END AND e.id <= m.ends AND {NEW} WHERE m.device = ?1 \
+         UNION ALL SELECT e.id, {columns} FROM events e WHERE e.device = ?1 AND e.id > ?2 AND {NEW} \
          ORDER BY 1 LIMIT ?3"
     )
 }
