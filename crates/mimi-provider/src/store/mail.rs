@@ -35,8 +35,8 @@ pub(crate) struct Look {
 }
 
 impl Look {
-    fn values(self) -> [i64; 2] {
-        [self.device.0, i64::try_from(self.after).unwrap_or(i64::MAX)]
+    fn behind(self) -> i64 {
+        i64::try_from(self.after).unwrap_or(i64::MAX)
     }
 }
 
@@ -53,10 +53,9 @@ impl Store {
     /// The events of a device behind a number: at most `count`, and no more than `octets` unless the first alone is longer.
     pub(crate) fn inbox(&self, device: DeviceId, after: u64, count: usize, octets: usize) -> Result<Inbox, StoreError> {
         let look = Look { device, after };
-        let [device, after] = look.values();
         let limit = i64::try_from(count).unwrap_or(i64::MAX);
         let first = waiting(SHORT);
-        let found = self.look(|db| db.rows(&first, (device, after, limit, share(count, octets))))?;
+        let found = self.look(|db| db.rows(&first, (device.0, look.behind(), limit, share(count, octets))))?;
         self.begun(look, &found, count, octets)
     }
 
@@ -65,11 +64,12 @@ impl Store {
         if looks.len() == 1 || !self.is_shared() {
             return looks.iter().map(|look| self.inbox(look.device, look.after, count, octets)).collect();
         }
-        let [device, after] =
-            [0, 1].map(|value| listed(looks.iter().filter_map(|look| look.values().get(value).copied())));
-        let place = listed(0..looks.len());
+        let devices = listed(looks.iter().map(|look| look.device.0));
+        let behind = listed(looks.iter().map(|look| look.behind()));
+        let places = listed(0..looks.len());
         let limit = i64::try_from(count).unwrap_or(i64::MAX);
-        let rows = self.look(|db| db.rows(ALL, (&device, &after, limit, share(count, octets), &place)))?;
+        let first = waiting_for_all();
+        let rows = self.look(|db| db.rows(&first, (&devices, &behind, limit, share(count, octets), &places)))?;
         let mut found: Vec<Vec<Row>> = looks.iter().map(|_| Vec::new()).collect();
         for row in rows {
             let place = found.get_mut(row.get::<u64>(3)? as usize);
@@ -84,8 +84,8 @@ impl Store {
             all.into_iter().map(|(number, body)| Ok((positive(number)?, body))).collect::<Result<_, StoreError>>()?
         } else {
             let Some(last) = within(found, octets)? else { return Ok(Inbox::default()) };
-            let ([device, after], limit) = (look.values(), found_up_to(found, last)?);
-            let rows = self.look(|db| db.rows(&waiting("e.body"), (device, after, limit)))?;
+            let limit = found_up_to(found, last)?;
+            let rows = self.look(|db| db.rows(&waiting("e.body"), (look.device.0, look.behind(), limit)))?;
             rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, StoreError>>()?
         };
         Ok(Inbox { more: found.len() == count || events.len() < found.len(), events })
@@ -189,17 +189,20 @@ fn waiting(columns: &str) -> String {
 
 /// [`waiting`] for devices, numbers and places that stand in `?1`, `?2` and `?5`, where many write. Room by room the first
 /// events are taken, in the order of their numbers: there is one way to do that, whatever is known of the tables.
-const ALL: &str = "SELECT w.id, w.length, w.body, l.place FROM unnest(string_to_array(?1, ' ')::BIGINT[], \
-    string_to_array(?2, ' ')::BIGINT[], string_to_array(?5, ' ')::BIGINT[]) AS l (device, after, place) \
-    CROSS JOIN LATERAL (SELECT GREATEST(l.after, COALESCE(MAX(taken), 0)) AS id FROM cursors WHERE device = l.device) AS seen \
-    CROSS JOIN LATERAL (SELECT * FROM ( \
-    SELECT o.* FROM mail_rooms m CROSS JOIN LATERAL ( \
-    SELECT e.id, LENGTH(e.body) AS length, CASE WHEN LENGTH(e.body) <= ?4 THEN e.body END AS body FROM events e \
-    WHERE e.room = m.room AND e.device IS NULL AND e.id > GREATEST(seen.id, m.begins) AND e.id <= m.ends \
-    ORDER BY e.room, e.id LIMIT ?3) AS o WHERE m.device = l.device AND m.ends > seen.id \
-    UNION ALL (SELECT e.id, LENGTH(e.body), CASE WHEN LENGTH(e.body) <= ?4 THEN e.body END FROM events e \
-    WHERE e.device = l.device AND e.id > seen.id ORDER BY e.device, e.id LIMIT ?3)) AS o ORDER BY 1 LIMIT ?3) AS w \
-    ORDER BY 4, 1";
+fn waiting_for_all() -> String {
+    format!(
+        "SELECT w.id, w.length, w.body, l.place FROM unnest(string_to_array(?1, ' ')::BIGINT[], \
+         string_to_array(?2, ' ')::BIGINT[], string_to_array(?5, ' ')::BIGINT[]) AS l (device, after, place) \
+         CROSS JOIN LATERAL (SELECT GREATEST(l.after, COALESCE(MAX(taken), 0)) AS id FROM cursors \
+         WHERE device = l.device) AS seen CROSS JOIN LATERAL (SELECT * FROM ( \
+         SELECT o.* FROM mail_rooms m CROSS JOIN LATERAL (SELECT e.id, {SHORT} FROM events e \
+         WHERE e.room = m.room AND e.device IS NULL AND e.id > GREATEST(seen.id, m.begins) AND e.id <= m.ends \
+         ORDER BY e.room, e.id LIMIT ?3) AS o WHERE m.device = l.device AND m.ends > seen.id \
+         UNION ALL (SELECT e.id, {SHORT} FROM events e \
+         WHERE e.device = l.device AND e.id > seen.id ORDER BY e.device, e.id LIMIT ?3)) AS o \
+         ORDER BY 1 LIMIT ?3) AS w (id, length, body) ORDER BY 4, 1"
+    )
+}
 
 /// Numbers as one text.
 fn listed(numbers: impl Iterator<Item = impl ToString>) -> String {
